@@ -1,0 +1,59 @@
+"""The wire protocol: a blueprint a noun, all of them under both mounts."""
+
+from uuid import UUID
+
+from flask import Blueprint, Flask, current_app, request
+from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.routing import BaseConverter, Map
+
+from deerflow import identity
+from deerflow.api import assistants, errors, runs, system, threads
+from deerflow.api.mounts import MOUNTS
+from deerflow.authz import PUBLIC
+from deerflow.domain.ids import parse_id
+
+
+class IdConverter(BaseConverter):
+    """A canonical UUID, or 422. Flask's own answers 404 and lets a trailing line feed by."""
+
+    part_isolating = True
+
+    def __init__(self, url_map: Map, kind: str = "") -> None:
+        super().__init__(url_map)
+        self._kind = kind
+
+    def to_python(self, value: str) -> UUID:
+        """The id; 422 for anything else."""
+        found = parse_id(value)
+        if found is None:
+            raise UnprocessableEntity(f"Invalid {self._kind} ID: must be a UUID")
+        return found
+
+    def to_url(self, value: UUID) -> str:
+        """Its canonical text."""
+        return str(value)
+
+
+def register(app: Flask) -> None:
+    """Put the API into an app: converter, error table, identity, and the routes of both mounts."""
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.strict_slashes = True
+    errors.register(app)
+    app.before_request(_identify)
+    for mount in MOUNTS:
+        outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
+        for room in (threads, runs, assistants, system):
+            outer.register_blueprint(room.blueprint())
+        app.register_blueprint(outer)
+
+
+def _identify() -> None:
+    """Name the caller, unless the view is for anybody or there is no such view."""
+    view = _view()
+    if view is not None and getattr(view, "permission", None) != PUBLIC:
+        identity.identify(request)
+
+
+def _view() -> object | None:
+    """The view that this request leads to; None when there is none."""
+    return current_app.view_functions.get(request.endpoint) if request.endpoint else None

@@ -1,0 +1,61 @@
+"""The error -> HTTP table. Every error body is ``{"detail": "<one sentence>"}``."""
+
+import logging
+from uuid import uuid4
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from deerflow import errors
+
+log = logging.getLogger(__name__)
+
+_STATUS: dict[type[errors.DeerflowError], int] = {
+    errors.BadRequest: 400,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Invalid: 422,
+    errors.Unavailable: 503,
+}
+
+
+def detail(message: str, status: int) -> Response:
+    """An error answer."""
+    return Response(orjson.dumps({"detail": message}), status, content_type="application/json")
+
+
+def register(app: Flask) -> None:
+    """Install the table."""
+    app.register_error_handler(errors.DeerflowError, _ours)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _ours(error: errors.DeerflowError) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
+    if status is None:
+        return _unexpected(error)
+    answer = detail(str(error), status)
+    if isinstance(error, errors.Unavailable):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _http(error: HTTPException) -> Response:
+    """Werkzeug's own: unknown route, wrong method, an id that is none, a body that cannot be read."""
+    names = {404: "Not Found", 405: "Method Not Allowed", 413: "The request body is too large"}
+    status = error.code or 500
+    answer = detail(names.get(status) or error.description or error.name, status)
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            answer.headers[name] = value
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    """A defect of ours: the caller gets an id, the log the stack."""
+    error_id = uuid4().hex
+    log.error("Unexpected error", exc_info=error, extra={"error_id": error_id})
+    return detail(f"Internal Server Error ({error_id})", 500)

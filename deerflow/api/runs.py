@@ -1,0 +1,210 @@
+"""Runs on the wire."""
+
+import logging
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+
+from deerflow.api import sse
+from deerflow.api.context import backend, json
+from deerflow.api.hub import ClientWatch
+from deerflow.api.mounts import current_mount
+from deerflow.api.wire.body import flag, many, number
+from deerflow.api.wire.runs import RunCreate, present_outcome, present_run
+from deerflow.authz import require, requires
+from deerflow.domain.runs import Run
+from deerflow.domain.words import CancelAction, OnDisconnect
+from deerflow.errors import Invalid, NotFound
+from deerflow.identity import principal
+from deerflow.runtime.cancel import AlreadyEnded, cancel
+from deerflow.runtime.join import Following, outcome, wait_until_over
+from deerflow.runtime.submit import submit
+from deerflow.storage import runs, threads
+
+log = logging.getLogger(__name__)
+
+
+def blueprint() -> Blueprint:
+    """The routes of runs; made anew for each mount."""
+    bp = Blueprint("runs", __name__, url_prefix="/threads/<id(thread):thread_id>/runs")
+    bp.post("")(create_run)
+    bp.post("/stream")(stream_new_run)
+    bp.post("/wait")(wait_for_new_run)
+    bp.get("")(list_runs)
+    bp.get("/<id(run):run_id>")(get_run)
+    bp.post("/<id(run):run_id>/cancel")(cancel_run)
+    bp.get("/<id(run):run_id>/join")(join_run)
+    bp.route("/<id(run):run_id>/stream", methods=["GET", "POST"])(stream_run)
+    return bp
+
+
+@requires("runs:create")
+def create_run(thread_id: UUID) -> Response:
+    """Start a run in the background."""
+    run, _ = _submit(thread_id)
+    return sse.name_run(json(present_run(run)), current_mount(), run)
+
+
+@requires("runs:create")
+def stream_new_run(thread_id: UUID) -> Response:
+    """Start a run and stream it."""
+    watch = ClientWatch(request.environ)
+    run, on_disconnect = _submit(thread_id)
+    if on_disconnect is OnDisconnect.CANCEL:
+        _cancel_when_gone(watch, run)
+    return sse.stream(current_mount(), run, Following(backend(), run, after=0), watch)
+
+
+@requires("runs:create")
+def wait_for_new_run(thread_id: UUID) -> Response:
+    """Start a run and answer what it leaves."""
+    watch = ClientWatch(request.environ)
+    run, on_disconnect = _submit(thread_id)
+    if on_disconnect is OnDisconnect.CANCEL:
+        _cancel_when_gone(watch, run)
+    return _wait(run, watch)
+
+
+@requires("runs:read")
+def list_runs(thread_id: UUID) -> Response:
+    """A thread's runs, newest first."""
+    limit = number(request, "limit", default=10, least=1, most=1_000)
+    offset = number(request, "offset", default=0, least=0, most=2**31)
+    with backend().db.read() as tx:
+        threads.get(tx, principal(), thread_id)
+        found = runs.page(
+            tx, principal(), thread_id, status=request.args.get("status"), limit=limit, offset=offset
+        )
+    return json(_selected([present_run(run) for run in found]))
+
+
+@requires("runs:read")
+def get_run(thread_id: UUID, run_id: UUID) -> Response:
+    """One run."""
+    return json(present_run(_get(thread_id, run_id)))
+
+
+@requires("runs:cancel")
+def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
+    """Stop a run; with ``wait`` the answer comes when it has stopped."""
+    mount = current_mount()
+    action = _action(request.args.get("action"))
+    try:
+        run = cancel(backend(), principal(), thread_id, run_id, action)
+    except AlreadyEnded as error:
+        told = "No matching runs to cancel. Please verify the run is still in progress."
+        raise (NotFound(told) if mount.ended_status == 404 else error) from None  # noqa: PLR2004
+    except NotFound:
+        raise NotFound("No runs found to cancel.") from None
+    if not flag(request.args.get("wait")):
+        return Response(status=202)
+    body, status = mount.cancelled
+    if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
+        list(wait_until_over(backend(), run))
+        return Response(status=status)
+    return sse.wait(mount, run, wait_until_over(backend(), run), body.encode, ClientWatch(request.environ))
+
+
+@requires("runs:read")
+def join_run(thread_id: UUID, run_id: UUID) -> Response:
+    """Follow an existing run, or wait for what it leaves, as the client asks."""
+    mount, run = current_mount(), _get(thread_id, run_id)
+    watch = ClientWatch(request.environ)
+    _honour_cancel_on_disconnect(watch, run)
+    if _wants_events(default=mount.join_streams):
+        following = Following(backend(), run, after=sse.cursor(request))
+        return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
+    return _wait(run, watch)
+
+
+@requires("runs:read")
+def stream_run(thread_id: UUID, run_id: UUID) -> Response:
+    """Follow an existing run from ``Last-Event-ID``; with ``action`` it is cancelled first."""
+    mount, run = current_mount(), _get(thread_id, run_id)
+    watch = ClientWatch(request.environ)
+    following = Following(backend(), run, after=sse.cursor(request))
+    if request.args.get("action"):
+        require("runs:cancel")
+        try:
+            run = cancel(backend(), principal(), thread_id, run_id, _action(request.args["action"]))
+        except AlreadyEnded:
+            log.debug("Nothing to cancel: the run has ended", extra={"run_id": run_id})
+        if flag(request.args.get("wait")):
+            list(wait_until_over(backend(), run))
+            watch.stop()
+            return Response(status=204)
+    _honour_cancel_on_disconnect(watch, run)
+    return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
+
+
+def _submit(thread_id: UUID) -> tuple[Run, OnDisconnect]:
+    spec = RunCreate.read(request).to_spec(current_mount())
+    return submit(backend(), principal(), spec, thread_id=thread_id), spec.on_disconnect
+
+
+def _get(thread_id: UUID, run_id: UUID) -> Run:
+    with backend().db.read() as tx:
+        return runs.get(tx, principal(), thread_id, run_id)
+
+
+def _wait(run: Run, watch: ClientWatch) -> Response:
+    """Answer a run's outcome when it is over."""
+    mount, caller, resources = current_mount(), principal(), backend()
+    following = Following(resources, run, after=None)
+    watch.when_gone(following.interrupt)
+    return sse.wait(
+        mount,
+        run,
+        following.heartbeats(),
+        lambda: present_outcome(outcome(resources, caller, run), run, mount),
+        watch,
+    )
+
+
+def _cancel_when_gone(watch: ClientWatch, run: Run) -> None:
+    resources, caller = backend(), principal()
+
+    def act() -> None:
+        log.info("Client gone: cancelling its run", extra={"run_id": run.run_id})
+        try:
+            cancel(resources, caller, run.thread_id, run.run_id, CancelAction.INTERRUPT)
+        except (AlreadyEnded, NotFound):
+            return
+
+    watch.when_gone(act)
+
+
+def _honour_cancel_on_disconnect(watch: ClientWatch, run: Run) -> None:
+    if flag(request.args.get("cancel_on_disconnect")):
+        require("runs:cancel")
+        _cancel_when_gone(watch, run)
+
+
+def _wants_events(*, default: bool) -> bool:
+    """Whether a join shall stream: what the client asks for, else what the mount does."""
+    if request.args.get("format") == "json":
+        return False
+    accepts = request.headers.get("Accept", "")
+    asked = {
+        "text/event-stream": "text/event-stream" in accepts,
+        "application/json": "application/json" in accepts,
+    }
+    if asked["text/event-stream"] == asked["application/json"]:
+        return default
+    return asked["text/event-stream"]
+
+
+def _action(text: str | None) -> CancelAction:
+    if text == "rollback":
+        raise Invalid("action: 'rollback' is not supported by this release; use 'interrupt'")
+    return CancelAction.INTERRUPT
+
+
+def _selected(shown: list[dict[str, object]]) -> list[dict[str, object]]:
+    columns = many(request, "select")
+    if not columns:
+        return shown
+    known = {"run_id", "thread_id", "assistant_id", "created_at", "updated_at", "status", "metadata", "kwargs", "multitask_strategy"}  # fmt: skip  # noqa: E501
+    if unknown := [name for name in columns if name not in known]:
+        raise Invalid(f"Invalid select columns: {unknown}. Expected: {sorted(known)}")
+    return [{name: run[name] for name in columns} for run in shown]

@@ -1,0 +1,94 @@
+"""Answers that last: SSE frames, JSON that waits, their headers and heartbeats."""
+
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote
+
+import orjson
+from flask import Request, Response, request
+
+from deerflow.api.hub import ClientWatch
+from deerflow.api.mounts import Mount
+from deerflow.domain.events import Entry, parse_cursor
+from deerflow.domain.runs import Run
+from deerflow.runtime.join import Following, Gap, Heartbeat
+
+_HEARTBEAT = b": heartbeat\r\n\r\n"
+_ALWAYS = {"metadata", "error"}
+_STORED_AS = {"messages-tuple": "messages"}
+
+
+def cursor(source: Request) -> int | None:
+    """Where this client wants to read from: its ``Last-Event-ID``; None is from now on."""
+    return parse_cursor(source.headers.get("Last-Event-ID"))
+
+
+def stream(
+    mount: Mount, run: Run, following: Following, watch: ClientWatch, *, modes: Iterable[str] = ()
+) -> Response:
+    """A run as SSE. *modes*: only these stream modes (none: all); the run's own story is always told."""
+    watch.when_gone(following.interrupt)
+    wanted = {_STORED_AS.get(mode, mode) for mode in modes}
+    response = Response(
+        _frames(following, wanted | _ALWAYS if wanted else None),
+        content_type="text/event-stream; charset=utf-8",
+    )
+    response.headers["Cache-Control"] = mount.cache_control
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Connection"] = "keep-alive"
+    _name(response, mount, run, f"{_path(run)}/stream")
+    response.call_on_close(watch.stop)
+    return response
+
+
+def wait(
+    mount: Mount, run: Run, until_over: Iterable[Heartbeat], answer: Callable[[], bytes], watch: ClientWatch
+) -> Response:
+    """JSON that comes when the run is over; until then a line feed at every heartbeat, which JSON readers skip."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b""  # the headers, now
+        for _ in until_over:
+            yield b"\n"
+        if not watch.gone:
+            yield answer()
+
+    response = Response(chunks(), content_type="application/json")
+    response.headers["Cache-Control"] = mount.cache_control
+    response.headers["X-Accel-Buffering"] = "no"
+    _name(response, mount, run, f"{_path(run)}/join{mount.join_query}")
+    response.call_on_close(watch.stop)
+    return response
+
+
+def name_run(response: Response, mount: Mount, run: Run) -> Response:
+    """Say which run an answer is about; SDKs learn a run's id from nowhere else."""
+    response.headers["Content-Location"] = quote(request.script_root) + mount.prefix + _path(run)
+    return response
+
+
+def _name(response: Response, mount: Mount, run: Run, location: str) -> None:
+    # Location without the mount's prefix: clients append it to the base URL they were given, prefix included.
+    response.autocorrect_location_header = False
+    response.headers["Location"] = location
+    name_run(response, mount, run)
+
+
+def _path(run: Run) -> str:
+    return f"/threads/{run.thread_id}/runs/{run.run_id}"
+
+
+def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
+    yield b""  # the headers, now: the run may wait in a queue for long
+    for step in following:
+        if isinstance(step, Heartbeat):
+            yield _HEARTBEAT
+        elif isinstance(step, Gap):
+            yield b"event: gap\r\ndata: %s\r\nid: %d\r\n\r\n" % (orjson.dumps({"upto": step.upto}), step.upto)
+        else:
+            yield b"".join(
+                _frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted
+            )
+
+
+def _frame(entry: Entry) -> bytes:
+    return entry.frame + b"id: %d\r\n\r\n" % entry.place

@@ -1,0 +1,46 @@
+"""What the server says about itself."""
+
+from importlib.metadata import version
+
+from flask import Blueprint, Response, request
+
+from deerflow import __version__
+from deerflow.api.context import backend, json
+from deerflow.api.wire.body import flag
+from deerflow.authz import public
+
+
+def blueprint() -> Blueprint:
+    """The routes of the system; made anew for each mount."""
+    bp = Blueprint("system", __name__)
+    bp.get("/")(ok)
+    bp.get("/ok")(ok)
+    bp.get("/info")(info)
+    return bp
+
+
+@public
+def ok() -> Response:
+    """Whether this process serves; with ``check_db`` also whether database and broker answer."""
+    if flag(request.args.get("check_db")):
+        backend().ping()
+    return json({"ok": True, "services": {}})
+
+
+@public
+def info() -> Response:
+    """Versions, and what this server can do."""
+    return json(
+        {
+            "version": __version__,
+            "langgraph_py_version": version("langgraph"),
+            "flags": {"assistants": True, "crons": False, "langsmith": False},
+            "host": {
+                "kind": "self-hosted",
+                "project_id": None,
+                "host_revision_id": None,
+                "revision_id": None,
+                "tenant_id": None,
+            },
+        }
+    )

@@ -1,0 +1,77 @@
+"""Threads on the wire."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+
+from deerflow.api.context import backend, json
+from deerflow.api.wire.body import flag
+from deerflow.api.wire.threads import EMPTY_STATE, ThreadCreate, present_thread
+from deerflow.authz import requires
+from deerflow.domain.ids import new_id
+from deerflow.domain.threads import Thread
+from deerflow.errors import Conflict, NotFound
+from deerflow.identity import principal
+from deerflow.runtime.ask import thread_state
+from deerflow.runtime.remove import remove_thread
+from deerflow.storage import threads
+
+
+def blueprint() -> Blueprint:
+    """The routes of threads; made anew for each mount."""
+    bp = Blueprint("threads", __name__, url_prefix="/threads")
+    bp.post("")(create_thread)
+    bp.get("/<id(thread):thread_id>")(get_thread)
+    bp.delete("/<id(thread):thread_id>")(delete_thread)
+    bp.get("/<id(thread):thread_id>/state")(get_thread_state)
+    return bp
+
+
+@requires("threads:write")
+def create_thread() -> Response:
+    """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
+    body = ThreadCreate.read(request)
+    body.refuse_what_comes_later()
+    thread_id = body.thread_id or new_id()
+    try:
+        with backend().db.begin() as tx:
+            thread = threads.create(tx, principal(), thread_id, body.metadata or {})
+    except Conflict:
+        if body.if_exists != "do_nothing":
+            raise
+        thread = _existing(thread_id)
+    return json(present_thread(thread))
+
+
+@requires("threads:read")
+def get_thread(thread_id: UUID) -> Response:
+    """One thread."""
+    with backend().db.read() as tx:
+        return json(present_thread(threads.get(tx, principal(), thread_id)))
+
+
+@requires("threads:delete")
+def delete_thread(thread_id: UUID) -> Response:
+    """Delete a thread with its runs and checkpoints; what runs on it is stopped."""
+    remove_thread(backend(), principal(), thread_id)
+    return Response(status=204)
+
+
+@requires("threads:read")
+def get_thread_state(thread_id: UUID) -> Response:
+    """What the thread's newest checkpoint says."""
+    with backend().db.read() as tx:
+        thread = threads.get(tx, principal(), thread_id)
+    if thread.graph_id is None:
+        return json(EMPTY_STATE)
+    nested = flag(request.args.get("subgraphs"))
+    return json(thread_state(backend(), thread_id, thread.graph_id, subgraphs=nested))
+
+
+def _existing(thread_id: UUID) -> Thread:
+    """The caller's own thread of that id; a stranger's id stays taken."""
+    with backend().db.read() as tx:
+        try:
+            return threads.get(tx, principal(), thread_id)
+        except NotFound:
+            raise Conflict(f"Thread with ID {thread_id} already exists") from None

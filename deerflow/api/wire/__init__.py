@@ -1,0 +1,1 @@
+"""Request and response shapes; the only place that knows JSON field names."""

@@ -1,0 +1,144 @@
+"""Shapes of runs."""
+
+from typing import Any, Literal
+
+import orjson
+from pydantic import Field
+
+from deerflow.api.mounts import Mount
+from deerflow.api.wire.body import Shape
+from deerflow.api.wire.times import iso
+from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
+from deerflow.errors import BadRequest, Invalid
+
+_Mode = Literal[
+    "values", "messages", "messages-tuple", "updates", "events", "debug", "custom", "tasks", "checkpoints"
+]
+
+_LATER: dict[str, tuple[Any, ...]] = {
+    # Fields that this release does not carry out, with the values that ask for nothing.
+    "command": (None, {}),
+    "checkpoint": (None, {}),
+    "checkpoint_id": (None,),
+    "interrupt_before": (None, []),
+    "interrupt_after": (None, []),
+    "webhook": (None,),
+    "after_seconds": (None, 0),
+    "durability": (None, "async"),
+    "checkpoint_during": (None, True),
+    "on_completion": (None, "keep", "delete"),
+    "feedback_keys": (None, []),
+}
+
+
+class RunCreate(Shape):
+    """Body of every run creation."""
+
+    assistant_id: str | None = None
+    input: Any = None
+    config: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    stream_mode: _Mode | list[_Mode] | None = None
+    stream_subgraphs: bool | None = False
+    stream_resumable: bool | None = False
+    multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] | None = None
+    on_disconnect: Literal["cancel", "continue"] | None = None
+    if_not_exists: Literal["create", "reject"] | None = None
+    command: Any = None
+    checkpoint: dict[str, Any] | None = None
+    checkpoint_id: str | None = None
+    interrupt_before: str | list[str] | None = None
+    interrupt_after: str | list[str] | None = None
+    webhook: str | None = None
+    after_seconds: float | None = Field(default=None, ge=0)
+    durability: Literal["sync", "async", "exit"] | None = None
+    checkpoint_during: bool | None = None
+    on_completion: Literal["keep", "delete"] | None = None
+    feedback_keys: list[str] | None = None
+
+    def to_spec(self, mount: Mount) -> RunSpec:
+        """What is asked for, with the mount's defaults; Invalid for what a later release will carry out."""
+        self._refuse_what_comes_later()
+        if self.assistant_id is None and mount.assistant_required:
+            raise Invalid("assistant_id: Field required")
+        config = self._config()
+        if config["configurable"] and self.context:
+            raise BadRequest("Cannot specify both configurable and context. Prefer setting context alone.")
+        return RunSpec(
+            assistant=self.assistant_id,
+            input=self.input,
+            config=config,
+            context=self.context or {},
+            metadata=self.metadata or {},
+            stream_modes=self._modes(),
+            stream_subgraphs=bool(self.stream_subgraphs),
+            stream_resumable=bool(self.stream_resumable),
+            multitask_strategy=self._strategy(mount),
+            on_disconnect=OnDisconnect(self.on_disconnect or mount.on_disconnect),
+            if_not_exists=IfNotExists(self.if_not_exists or mount.if_not_exists),
+        )
+
+    def _refuse_what_comes_later(self) -> None:
+        for name, nothing in _LATER.items():
+            if (value := getattr(self, name)) not in nothing:
+                raise Invalid(f"{name}: {value!r} is not supported by this release; leave the field out")
+
+    def _config(self) -> dict[str, Any]:
+        given = self.config or {}
+        configurable = given.get("configurable") or {}
+        if not isinstance(configurable, dict):
+            raise Invalid("config.configurable: Input should be a valid dictionary")
+        limit = given.get("recursion_limit")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise Invalid("config.recursion_limit: Input should be a whole number of at least 1")
+        return {**given, "configurable": configurable}
+
+    def _modes(self) -> tuple[StreamMode, ...]:
+        asked = self.stream_mode or ["values"]
+        asked = [asked] if isinstance(asked, str) else asked
+        known = {mode.value for mode in StreamMode}
+        if later := [mode for mode in asked if mode not in known]:
+            raise Invalid(
+                f"stream_mode: {', '.join(later)} is not supported by this release; use {', '.join(sorted(known))}"
+            )
+        return tuple(StreamMode(mode) for mode in dict.fromkeys(asked))
+
+    def _strategy(self, mount: Mount) -> MultitaskStrategy:
+        asked = self.multitask_strategy or mount.multitask_strategy
+        try:
+            return MultitaskStrategy(asked)
+        except ValueError:
+            raise Invalid(
+                f"multitask_strategy: '{asked}' is not supported by this release; use 'enqueue' or 'reject'"
+            ) from None
+
+
+def present_run(run: Run) -> dict[str, Any]:
+    """A run as clients read it. ``created_at`` is the true time; ``run_at`` when it may start."""
+    return {
+        "run_id": str(run.run_id),
+        "thread_id": str(run.thread_id),
+        "assistant_id": str(run.assistant_id),
+        "created_at": iso(run.created_at),
+        "updated_at": iso(run.updated_at),
+        "run_at": iso(run.run_at),
+        "metadata": run.metadata,
+        "status": run.status.value,
+        "kwargs": run.kwargs,
+        "multitask_strategy": run.multitask_strategy.value,
+        "attempt": run.attempt,
+        "error": run.error,
+        "langsmith_session_name": None,
+    }
+
+
+def present_outcome(outcome: bytes, run: Run, mount: Mount) -> bytes:
+    """The answer of wait and join: channel values, ``__interrupt__`` or ``__error__``."""
+    if not mount.failure_has_status or not outcome.startswith(b'{"__error__"'):
+        return outcome
+    error = orjson.loads(outcome)["__error__"]
+    return orjson.dumps(
+        {"status": "error", "error": error.get("message") if error else None, "__error__": error}
+    )

@@ -1,0 +1,59 @@
+"""Shapes of threads and their state."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from deerflow.api.wire.body import Shape
+from deerflow.api.wire.times import iso
+from deerflow.domain.threads import Thread
+from deerflow.errors import Invalid
+
+
+class ThreadCreate(Shape):
+    """Body of a thread's creation."""
+
+    thread_id: UUID | None = None
+    metadata: dict[str, Any] | None = None
+    if_exists: Literal["raise", "do_nothing"] | None = None
+    ttl: Any = None
+    supersteps: list[Any] | None = Field(default=None)
+
+    def refuse_what_comes_later(self) -> None:
+        """Raise Invalid for what a later release will carry out."""
+        for name in ("ttl", "supersteps"):
+            if getattr(self, name):
+                raise Invalid(f"{name} is not supported by this release; leave the field out")
+
+
+def present_thread(thread: Thread) -> dict[str, Any]:
+    """A thread as clients read it; before its first run has ended it has neither ``error`` nor ``interrupts``."""
+    shown: dict[str, Any] = {
+        "thread_id": str(thread.thread_id),
+        "created_at": iso(thread.created_at),
+        "updated_at": iso(thread.updated_at),
+        "state_updated_at": iso(thread.state_updated_at),
+        "metadata": thread.metadata,
+        "status": thread.status.value,
+        "config": thread.config,
+        "values": thread.values,
+    }
+    if thread.interrupts is not None or thread.error is not None:
+        shown |= {"error": thread.error, "interrupts": thread.interrupts or {}}
+    return shown
+
+
+EMPTY_STATE: dict[str, Any] = {
+    "values": {},
+    "next": [],
+    "tasks": [],
+    "metadata": None,
+    "created_at": None,
+    "checkpoint": None,
+    "parent_checkpoint": None,
+    "interrupts": [],
+    "checkpoint_id": None,
+    "parent_checkpoint_id": None,
+}
+"""The state of a thread that no graph has touched."""

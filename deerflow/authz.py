@@ -1,0 +1,43 @@
+"""Authorization: every route declares its permission; apart from authentication (``identity.py``)."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from deerflow.domain.principal import PERMISSIONS
+from deerflow.errors import Forbidden
+from deerflow.identity import principal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PUBLIC = "public"
+"""What a route declares that anybody may call."""
+
+
+def requires(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers with this permission into a view."""
+    assert permission in PERMISSIONS, permission
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            require(permission)
+            return view(*args, **kwargs)
+
+        checked.permission = permission  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
+
+
+def require(permission: str) -> None:
+    """Raise Forbidden unless the caller has this permission."""
+    if not principal().may(permission):
+        raise Forbidden(f"This needs the permission {permission}")
+
+
+def public(view: Callable[P, R]) -> Callable[P, R]:
+    """Declare a view that anybody may call."""
+    view.permission = PUBLIC  # type: ignore[attr-defined]
+    return view

@@ -1,0 +1,141 @@
+"""Backend: the resources of one process, opened once, closed in reverse; each part can be pinged."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from deerflow import project
+from deerflow.dispatch.bell import Bell, sender
+from deerflow.events.answers import Answers
+from deerflow.events.connections import connect, connect_async, connect_listener
+from deerflow.events.log import RunLog
+from deerflow.events.tails import Tails
+from deerflow.events.wakeups import Wakeups
+from deerflow.settings import Settings, apply_project_env
+from deerflow.storage.database import Database
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from deerflow.graphs.registry import Graphs
+    from deerflow.graphs.savers import Savers
+
+T = TypeVar("T")
+
+_SQL_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The numbers that runs live by."""
+
+    lease: timedelta
+    lease_beat: timedelta
+    crash_limit: int
+    heartbeat_seconds: float
+    keep_log_seconds: int
+    keep_resumable_log_seconds: int
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What every process has: the database, the event log, the bell."""
+
+    db: Database
+    log: RunLog
+    tails: Tails
+    wakeups: Wakeups
+    answers: Answers
+    bell: Bell
+    rules: Rules
+    project: project.Project
+
+    def ping(self) -> None:
+        """Raise Unavailable when a part does not answer."""
+        self.db.ping()
+        self.bell.ping()
+
+    def close(self) -> None:
+        """Close what ``open_backend`` opened."""
+        self.wakeups.close()
+        self.bell.close()
+        self.db.close()
+
+
+def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
+    """Open the resources that web and command line need; nothing is connected before its first use."""
+    client = connect(settings.redis)
+    log, wakeups = RunLog(client), Wakeups(connect_listener(settings.redis))
+    return Backend(
+        db=Database(settings.database, pool=sql_pool),
+        log=log,
+        tails=Tails(log, wakeups),
+        wakeups=wakeups,
+        answers=Answers(client),
+        bell=Bell(sender(settings.broker)),
+        rules=_rules(settings),
+        project=project.load(settings.project_file),
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        lease=timedelta(seconds=settings.lease_seconds),
+        lease_beat=timedelta(seconds=settings.lease_beat_seconds),
+        crash_limit=settings.crash_limit,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        keep_log_seconds=settings.keep_log_seconds,
+        keep_resumable_log_seconds=settings.keep_resumable_log_seconds,
+    )
+
+
+@dataclass(frozen=True)
+class WorkerBackend(Backend):
+    """What a worker has besides: the checkpoint store, the user's graphs, and ways to SQL and Redis from its loop."""
+
+    worker: str
+    savers: "Savers"
+    graphs: "Graphs"
+    redis: "redis.asyncio.Redis"
+    sql_threads: ThreadPoolExecutor
+
+    async def sql(self, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a function that uses the database on a thread of our own (the default executor is the users')."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.sql_threads, partial(act, *args, **kwargs)
+        )
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, *, user_code: bool, checkpoint_pool: int = 4
+) -> AsyncIterator[WorkerBackend]:
+    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported."""
+    from deerflow.graphs.registry import Graphs
+    from deerflow.graphs.savers import open_savers
+
+    async with AsyncExitStack() as stack:
+        base = open_backend(settings, sql_pool=2)
+        stack.callback(base.close)
+        sql_threads = ThreadPoolExecutor(_SQL_THREADS, thread_name_prefix="sql")
+        stack.callback(sql_threads.shutdown, wait=False, cancel_futures=True)
+        client = connect_async(settings.redis)
+        stack.push_async_callback(client.aclose)
+        savers = await stack.enter_async_context(open_savers(settings.checkpoints, pool=checkpoint_pool))
+        if user_code:
+            apply_project_env(base.project.env, base.project.folder)
+        yield WorkerBackend(
+            **vars(base),
+            worker=f"{socket.gethostname()}-{uuid4().hex[:12]}",
+            savers=savers,
+            graphs=Graphs.load(base.project) if user_code else Graphs({}, {}),
+            redis=client,
+            sql_threads=sql_threads,
+        )

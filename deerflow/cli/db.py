@@ -1,0 +1,50 @@
+"""``flask db``: the schema of the app database and of the checkpoint store."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from deerflow.cli import sentences
+from deerflow.settings import ROOT, Settings
+from deerflow.storage.database import sqlite_path
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+@click.group("db")
+def group() -> None:
+    """Manage the schema."""
+
+
+@group.command("upgrade")
+@sentences
+def upgrade_command() -> None:
+    """Bring all tables to this release; safe to run again, and while the last release still runs."""
+    upgrade(Settings.from_env())
+    click.echo("The schema is up to date.")
+
+
+def upgrade(settings: Settings) -> None:
+    """Migrate the app database and set up the checkpoint store."""
+    # Both take long to import, and no other command of this module's importers needs them.
+    from alembic import command
+
+    from deerflow.graphs.savers import set_up
+
+    for url in (settings.database, settings.checkpoints):
+        if url.startswith("sqlite:///"):
+            sqlite_path(url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command.upgrade(alembic_config(settings.database), "head")
+    asyncio.run(set_up(settings.checkpoints))
+
+
+def alembic_config(url: str) -> "Config":
+    """Alembic's configuration for a database of ours."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["url"] = url
+    return config

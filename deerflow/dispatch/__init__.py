@@ -1,0 +1,1 @@
+"""Celery at arm's length."""

@@ -1,0 +1,115 @@
+"""Runs: one execution of a graph on a thread, and the rules of its life.
+
+            submit              claim                 finish
+    (none) ───────► pending ───────────► running ───────────────► success | error | timeout | interrupted
+                       │  ▲                 │
+                       │  └── release, reap ┘      (handed over, or its lease lapsed: the next claim resumes it)
+                       └── cancel before its first claim ───────► interrupted
+
+``attempt`` counts claims and fences: what an older attempt still says is refused. ``crashes`` counts lapsed
+leases without a new checkpoint since the claim; only it is limited. ``rings`` numbers the Celery messages: a
+task's id is ``<run_id>.<ring>`` and is never used twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+from deerflow.domain.words import (
+    CancelAction,
+    IfNotExists,
+    MultitaskStrategy,
+    OnDisconnect,
+    RunStatus,
+    StreamMode,
+)
+
+INFLIGHT = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a client asked for, every default decided. ``assistant`` is an id, a graph's name, or None for the mount's default."""
+
+    assistant: str | None
+    input: Any = None
+    config: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    stream_modes: tuple[StreamMode, ...] = (StreamMode.VALUES,)
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
+    on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
+    if_not_exists: IfNotExists = IfNotExists.REJECT
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as its row tells it. ``fence`` is the token of its last claim in the checkpoint store."""
+
+    run_id: UUID
+    thread_id: UUID
+    owner: str
+    assistant_id: UUID
+    graph_id: str
+    ordinal: int
+    status: RunStatus
+    metadata: dict[str, Any]
+    kwargs: dict[str, Any]
+    multitask_strategy: MultitaskStrategy
+    run_at: datetime
+    attempt: int
+    crashes: int
+    rings: int
+    rung_at: datetime | None
+    task_id: str | None
+    worker: str | None
+    lease_until: datetime | None
+    events_upto: int
+    fence: int
+    cancel_action: CancelAction | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status not in INFLIGHT
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether a cancel is ending this run or has ended it."""
+        return self.cancel_action is not None and (
+            self.status in INFLIGHT or self.status is RunStatus.INTERRUPTED
+        )
+
+
+class Admission(Enum):
+    """What becomes of a new run."""
+
+    GO = auto()
+    WAIT = auto()
+    REFUSE = auto()
+
+
+def admit(strategy: MultitaskStrategy, inflight: Sequence[RunStatus]) -> Admission:
+    """Decide about a new run by the runs that its thread has in flight."""
+    if not inflight:
+        return Admission.GO
+    return Admission.REFUSE if strategy is MultitaskStrategy.REJECT else Admission.WAIT
+
+
+def task_id(run_id: UUID, ring: int) -> str:
+    """The Celery task id of one ring.
+
+    Every ring has its own, because a worker that gets a doubled id forgets the task it is running, and one
+    that was revoked discards the id for hours.
+    """
+    return f"{run_id}.{ring}"

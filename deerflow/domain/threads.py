@@ -1,0 +1,46 @@
+"""Threads: a line of state, and the rules of its status."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from deerflow.domain.words import ThreadStatus
+
+
+@dataclass(frozen=True)
+class Thread:
+    """One thread. ``values``, ``interrupts`` and ``error`` are those of the last run that ended; None before."""
+
+    thread_id: UUID
+    owner: str
+    status: ThreadStatus
+    metadata: dict[str, Any]
+    config: dict[str, Any]
+    values: Any
+    interrupts: dict[str, Any] | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    state_updated_at: datetime
+
+    @property
+    def graph_id(self) -> str | None:
+        """The graph of the thread's last run."""
+        return self.metadata.get("graph_id")
+
+
+@dataclass(frozen=True)
+class ThreadHead:
+    """What a run leaves on its thread: the state's values, the nodes that would run next, open interrupts by task."""
+
+    values: Any
+    next: tuple[str, ...]
+    interrupts: dict[str, Any]
+
+
+def resting_status(head: ThreadHead | None, *, failed: bool) -> ThreadStatus:
+    """A thread's status once its last run has ended; it is busy as long as another one waits."""
+    if failed:
+        return ThreadStatus.ERROR
+    return ThreadStatus.INTERRUPTED if head is not None and head.next else ThreadStatus.IDLE

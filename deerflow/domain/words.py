@@ -1,0 +1,59 @@
+"""The wire's own words: the strings that clients send and read."""
+
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    """Where a run is in its life; ``domain/runs.py`` draws the transitions."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+
+
+class ThreadStatus(StrEnum):
+    """What a thread is doing; ``interrupted`` means its head has nodes left to run."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+
+
+class StreamMode(StrEnum):
+    """What a run writes into its log, besides ``metadata`` and ``error``."""
+
+    VALUES = "values"
+    UPDATES = "updates"
+    MESSAGES_TUPLE = "messages-tuple"
+    CUSTOM = "custom"
+
+
+class MultitaskStrategy(StrEnum):
+    """What a new run does when its thread is busy."""
+
+    REJECT = "reject"
+    ENQUEUE = "enqueue"
+
+
+class OnDisconnect(StrEnum):
+    """What happens to a run when the client that created it goes away."""
+
+    CANCEL = "cancel"
+    CONTINUE = "continue"
+
+
+class IfNotExists(StrEnum):
+    """What a run does about a thread that does not exist."""
+
+    CREATE = "create"
+    REJECT = "reject"
+
+
+class CancelAction(StrEnum):
+    """What a cancel leaves behind; ``interrupt`` keeps the checkpoints."""
+
+    INTERRUPT = "interrupt"

@@ -1,0 +1,52 @@
+"""The error families. Each carries facts as attributes; none knows HTTP (``api/errors.py`` maps them).
+
+DeerflowError
+├── BadRequest        the request contradicts itself
+├── Invalid           a value is not of its kind
+├── Forbidden         known caller, not allowed
+├── NotFound          absent, or another owner's: the two look the same
+├── Conflict          right request, wrong moment
+├── Unavailable       a part we need does not answer; try again later
+├── ConfigError       a setting or langgraph.json is wrong: the start stops
+└── Fenced            a write came from an attempt that is over (inside the worker only)
+"""
+
+
+class DeerflowError(Exception):
+    """Any error of ours; its text is one sentence for the caller."""
+
+
+class BadRequest(DeerflowError):
+    """The request contradicts itself."""
+
+
+class Invalid(DeerflowError):
+    """A value is not of its kind."""
+
+
+class Forbidden(DeerflowError):
+    """The caller is known and may not do this."""
+
+
+class NotFound(DeerflowError):
+    """What was asked for does not exist, or not for this caller."""
+
+
+class Conflict(DeerflowError):
+    """The request is right but the moment is not."""
+
+
+class Unavailable(DeerflowError):
+    """A part we need does not answer; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ConfigError(DeerflowError):
+    """A setting or the project's langgraph.json is wrong; the text says what to change."""
+
+
+class Fenced(DeerflowError):
+    """A write of an attempt that is over was refused; the attempt must stop and store nothing."""

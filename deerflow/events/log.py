@@ -1,0 +1,325 @@
+"""RunLog: what runs say. The worker appends (async), the web reads (sync).
+
+Redis keys, all of one run, ``<run>`` its id:
+
+====================  =======  ==========================================================================
+``df:<run>:log``      list     the entries, oldest first; the one at index i has place ``base + i + 1``
+``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
+                               ``base``: places given before the list's first entry (0 unless entries were lost)
+``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
+====================  =======  ==========================================================================
+
+A channel with the name of the list wakes readers; its messages carry no facts. An entry is 13 digits of Unix
+milliseconds, then ``event: NAME\\r\\ndata: JSON\\r\\n``: the SSE frame but for its id and the blank line. All keys
+live 7 days after the last append; the finish shortens that to the retention setting.
+
+An event's id is its place: no holes, no repeats, whichever worker says it. Whether a run is over is not in the
+log: that is read from its row.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import redis
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from deerflow.domain.events import Entry
+from deerflow.errors import Fenced, Unavailable
+from deerflow.events.wakeups import ROW
+
+_LIVE_SECONDS = 7 * 86_400
+_RETRY_PAUSE_SECONDS = 0.2
+_REPAIR_WINDOW_SECONDS = 10.0
+_FRAMES_PER_APPEND = 500
+_PENDING_LIMIT = 10_000
+
+# KEYS: log, head. ARGV: attempt, place that the writer stands at, seconds to live, frames...
+# Answers {1, new place} or {0, real place} when the list is not where the writer believes, {-1, 0} when fenced.
+_APPEND = """
+local newest = tonumber(redis.call('HGET', KEYS[2], 'attempt') or '0')
+if tonumber(ARGV[1]) ~= newest then
+  if tonumber(ARGV[1]) < newest then return {-1, 0} end
+  redis.call('HSET', KEYS[2], 'attempt', ARGV[1])
+end
+local place = tonumber(redis.call('HGET', KEYS[2], 'base') or '0') + redis.call('LLEN', KEYS[1])
+if place ~= tonumber(ARGV[2]) then return {0, place} end
+for i = 4, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('PUBLISH', KEYS[1], '')
+return {1, place + #ARGV - 3}
+"""
+
+# KEYS: log, head. ARGV: attempt, base, seconds to live. Empties a list that has lost its tail beyond repair.
+_REBASE = """
+local newest = tonumber(redis.call('HGET', KEYS[2], 'attempt') or '0')
+if tonumber(ARGV[1]) < newest then return -1 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'attempt', ARGV[1], 'base', ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return tonumber(ARGV[2])
+"""
+
+# KEYS: log, head. ARGV: attempt. Answers the place where this attempt goes on, or -1 when fenced.
+_OPEN = """
+local newest = tonumber(redis.call('HGET', KEYS[2], 'attempt') or '0')
+if tonumber(ARGV[1]) < newest then return -1 end
+redis.call('HSET', KEYS[2], 'attempt', ARGV[1])
+return tonumber(redis.call('HGET', KEYS[2], 'base') or '0') + redis.call('LLEN', KEYS[1])
+"""
+
+
+def log_key(run_id: UUID) -> str:
+    """Key of a run's list, and name of the channel that wakes its readers."""
+    return f"df:{run_id}:log"
+
+
+def _head_key(run_id: UUID) -> str:
+    return f"df:{run_id}:head"
+
+
+def _outcome_key(run_id: UUID) -> str:
+    return f"df:{run_id}:outcome"
+
+
+def encode(name: str, data: bytes, at_ms: int) -> bytes:
+    """One entry as it is stored."""
+    return b"%013d" % at_ms + b"event: " + name.encode() + b"\r\ndata: " + data + b"\r\n"
+
+
+def decode(place: int, stored: bytes) -> Entry:
+    """A stored entry, with its place."""
+    return Entry(place, int(stored[:13]), stored[13:])
+
+
+@dataclass(frozen=True)
+class Page:
+    """A stretch of a log. ``base`` is the last place that is no longer kept; ``end`` the last one said."""
+
+    base: int
+    end: int
+    entries: list[Entry]
+
+
+class RunLog:
+    """Reads logs and outcomes, from any thread. Owns one connection pool."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+
+    def read(self, run_id: UUID, after: int, *, limit: int = 1_000) -> Page:
+        """Up to *limit* entries after the place *after*; Unavailable when Redis does not answer."""
+        try:
+            pipe = self._redis.pipeline(transaction=True)  # base and list belong together
+            pipe.hget(_head_key(run_id), "base")
+            pipe.llen(log_key(run_id))
+            raw_base, length = pipe.execute()
+            base = int(raw_base or 0)
+            start = max(after - base, 0)
+            stored = self._redis.lrange(log_key(run_id), start, start + limit - 1) if start < length else []
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
+        first = base + start + 1
+        return Page(base, base + length, [decode(first + i, entry) for i, entry in enumerate(stored)])
+
+    def end(self, run_id: UUID) -> int:
+        """The place of the last entry; 0 when there is none."""
+        return self.read(run_id, 0, limit=1).end
+
+    def outcome(self, run_id: UUID) -> bytes | None:
+        """JSON of what the run left, or None when it has not ended or is no longer kept."""
+        try:
+            return self._redis.get(_outcome_key(run_id))
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
+
+    def wake(self, run_id: UUID) -> None:
+        """Make readers look at the run's row; losing this costs them a heartbeat, so it never raises."""
+        try:
+            self._redis.publish(log_key(run_id), ROW)
+        except RedisError:
+            return
+
+    def forget(self, run_id: UUID) -> None:
+        """Remove everything that was kept of a deleted run; what cannot be removed now expires by itself."""
+        try:
+            self._redis.delete(log_key(run_id), _head_key(run_id), _outcome_key(run_id))
+            self._redis.publish(log_key(run_id), ROW)
+        except RedisError:
+            return
+
+
+class LogWriter:
+    """One attempt's pen: the only writer of its run's log.
+
+    ``say`` queues and returns; a task of its own sends what has gathered while the last append was under way, the
+    first event at once. ``flush`` returns when all that was said before is stored. Redis may be away for as long as
+    the lease lasts: the writer tries again and keeps the order.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, run_id: UUID, attempt: int) -> None:
+        self.place = 0
+        """The place of the last entry that is stored."""
+        self._redis = client
+        self._keys = [log_key(run_id), _head_key(run_id)]
+        self._run_id = run_id
+        self._attempt = attempt
+        self._pending: deque[bytes] = deque()
+        self._recent: deque[tuple[float, int, bytes]] = (
+            deque()
+        )  # (sent at, place, frame): repairs a lost tail
+        self._queued = self._stored = 0  # events of this attempt; unlike places they never jump
+        self._stirred = asyncio.Event()
+        self._settled = asyncio.Condition()
+        self._failure: BaseException | None = None
+        self._append = client.register_script(_APPEND)
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self, *, known_upto: int) -> None:
+        """Take the log for this attempt; Fenced when a newer one has it.
+
+        *known_upto*: how far the row says the log had come. A shorter list has lost its tail with Redis: ids
+        already given are not given again, so the base is set well above them.
+        """
+        place = await self._patiently(lambda: self._redis.eval(_OPEN, 2, *self._keys, self._attempt))
+        if place == -1:
+            raise Fenced("A newer attempt writes this log")
+        if place < known_upto:
+            place = await self._rebase(known_upto + _PENDING_LIMIT)
+        self.place = place
+        self._task = asyncio.create_task(self._send_all(), name=f"log {self._run_id}")
+
+    async def say(self, name: str, data: bytes) -> int:
+        """Queue one event and return its place; waits only while very much is unsent."""
+        while len(self._pending) >= _PENDING_LIMIT and self._failure is None:
+            await self.flush()
+        self._raise_failure()
+        self._pending.append(encode(name, data, time.time_ns() // 1_000_000))
+        self._queued += 1
+        self._stirred.set()
+        return self.place + len(self._pending)
+
+    async def flush(self) -> None:
+        """Wait until everything said so far is stored; raises Fenced when it never will be."""
+        wanted = self._queued
+        async with self._settled:
+            await self._settled.wait_for(lambda: self._stored >= wanted or self._failure is not None)
+        self._raise_failure()
+
+    async def close(self) -> None:
+        """Stop sending; what is not flushed is dropped."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def cut_off(self) -> None:
+        """This attempt is over: refuse whatever it still says."""
+        self._failure = self._failure or Fenced("This attempt is over")
+        self._stirred.set()
+
+    async def store_outcome(self, outcome: bytes) -> None:
+        """Keep what wait, join and webhooks will answer."""
+        await self._patiently(lambda: self._redis.set(_outcome_key(self._run_id), outcome, ex=_LIVE_SECONDS))
+
+    async def expire(self, seconds: int) -> None:
+        """The run is over: keep its log that long, and wake readers to look at its row. Best effort."""
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            for key in (*self._keys, _outcome_key(self._run_id)):
+                pipe.expire(key, seconds)
+            pipe.publish(log_key(self._run_id), ROW)
+            await pipe.execute()
+        except RedisError:
+            return
+
+    async def _send_all(self) -> None:
+        try:
+            while True:
+                await self._stirred.wait()
+                self._stirred.clear()
+                while self._pending and self._failure is None:
+                    await self._send_some()
+                if self._failure is not None:
+                    return
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - kept, and raised to whoever speaks or flushes next
+            self._failure = error
+        finally:
+            if self._failure is not None:
+                async with self._settled:
+                    self._settled.notify_all()
+
+    async def _send_some(self) -> None:
+        frames = [self._pending[i] for i in range(min(len(self._pending), _FRAMES_PER_APPEND))]
+        answer, place = await self._patiently(
+            lambda: self._append(keys=self._keys, args=[self._attempt, self.place, _LIVE_SECONDS, *frames])
+        )
+        if answer == -1:
+            raise Fenced("A newer attempt writes this log")
+        if answer == 0:
+            await self._repair(place, frames)
+            return
+        await self._stored_upto(place, frames)
+
+    async def _stored_upto(self, place: int, frames: Sequence[bytes]) -> None:
+        self._remember(frames)
+        for _ in frames:
+            self._pending.popleft()
+        async with self._settled:
+            self.place = place
+            self._stored += len(frames)
+            self._settled.notify_all()
+
+    def _remember(self, frames: Sequence[bytes]) -> None:
+        at = time.monotonic()
+        self._recent.extend((at, self.place + i + 1, frame) for i, frame in enumerate(frames))
+        while self._recent and self._recent[0][0] < at - _REPAIR_WINDOW_SECONDS:
+            self._recent.popleft()
+
+    async def _repair(self, real: int, frames: Sequence[bytes]) -> None:
+        """The list is not where we believe.
+
+        Longer by exactly what we sent: an append whose answer was lost. Shorter: Redis came back without its tail;
+        say it again from memory, or give up those places and let readers know by the base.
+        """
+        if real == self.place + len(frames):
+            await self._stored_upto(real, frames)
+            return
+        if real < self.place and self._recent and self._recent[0][1] <= real + 1:
+            lost = [frame for _, place, frame in self._recent if place > real]
+            for start in range(0, len(lost), _FRAMES_PER_APPEND):
+                part = lost[start : start + _FRAMES_PER_APPEND]
+                args = [self._attempt, real + start, _LIVE_SECONDS, *part]
+                answer, _ = await self._patiently(lambda args=args: self._append(keys=self._keys, args=args))
+                if answer == -1:
+                    raise Fenced("A newer attempt writes this log")
+            return
+        self._recent.clear()
+        self.place = await self._rebase(max(real, self.place + len(self._pending)) + _PENDING_LIMIT)
+
+    async def _rebase(self, base: int) -> int:
+        place = await self._patiently(
+            lambda: self._redis.eval(_REBASE, 2, *self._keys, self._attempt, base, _LIVE_SECONDS)
+        )
+        if place == -1:
+            raise Fenced("A newer attempt writes this log")
+        return int(place)
+
+    async def _patiently(self, act):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any Redis command
+        """Do *act*, again and again while Redis is away; ends when this attempt is cut off."""
+        while True:
+            try:
+                return await act()
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+                self._raise_failure()
+                await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure

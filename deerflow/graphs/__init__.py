@@ -1,0 +1,1 @@
+"""LangGraph: the user's graphs, their savers and their state; imported by workers only, never by the web process."""

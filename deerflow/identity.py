@@ -1,0 +1,62 @@
+"""Identity: turns a request into a Principal.
+
+Mode ``none``: every caller on this machine is the principal ``local``. What must not happen is that a web page
+elsewhere, or a stranger through a proxy, acts as that caller. So a request has to come from a loopback address, to
+a loopback name, not through a proxy, and not from another site's page.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from flask import Request, g
+
+from deerflow.domain.principal import LOCAL, PERMISSIONS, Principal
+from deerflow.errors import Forbidden
+
+_LOCAL = Principal(LOCAL, PERMISSIONS)
+_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
+
+
+def identify(request: Request) -> None:
+    """Name the caller of this request, or raise Forbidden."""
+    _require_same_machine(request)
+    _require_same_site(request)
+    g.principal = _LOCAL
+
+
+def principal() -> Principal:
+    """Who is calling."""
+    caller: Principal = g.principal
+    return caller
+
+
+def _require_same_machine(request: Request) -> None:
+    if request.remote_addr and not is_loopback(request.remote_addr):
+        raise Forbidden("Without authentication only callers on this machine are served")
+    if not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+        raise Forbidden(
+            f"Without authentication the host '{request.host}' is not served; use http://127.0.0.1"
+        )
+    if any(name in request.headers for name in _PROXY_HEADERS):
+        raise Forbidden("Without authentication this server must not stand behind a proxy")
+
+
+def _require_same_site(request: Request) -> None:
+    if (
+        request.headers.get("Sec-Fetch-Site") == "cross-site"
+        and request.headers.get("Sec-Fetch-Mode") != "navigate"
+    ):
+        raise Forbidden("A page of another site may not call this server")
+    origin = request.headers.get("Origin")
+    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+        raise Forbidden(f"The origin '{origin}' may not call this server")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,255 @@
+"""Execute a run: claim it, stream its graph into the log, finish it.
+
+1. Claim the row. Losing is normal (rung twice, cancelled, not its turn): nothing is done.
+2. Hold the lease, raise the checkpoint store's fence, open the log.
+3. The graph runs in a task of its own; every event goes into the log. Beside it we wait for a reason to stop.
+4. Flush, store the outcome, finish the row and the thread in one transaction, wake readers, ring the next run.
+
+Stopped instead: a cancel finishes the run as interrupted; a drain or shutdown hands it over (row back to pending,
+ring); a lost lease touches nothing, because another worker may have the run by now.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from deerflow.backend import WorkerBackend
+from deerflow.domain.runs import Run
+from deerflow.domain.threads import ThreadHead
+from deerflow.domain.words import RunStatus
+from deerflow.errors import Fenced
+from deerflow.events.log import LogWriter
+from deerflow.graphs import jsonable
+from deerflow.graphs.savers import Gate
+from deerflow.graphs.stream import Drained, Performance
+from deerflow.logs import bound
+from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
+from deerflow.runtime.ring import ring_again, ring_next
+from deerflow.storage import runs
+
+log = logging.getLogger(__name__)
+
+_UNWIND_SECONDS = 10.0
+"""How long a node may take to let itself be cancelled; after that the fence cuts it off."""
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How a run ends: what its row, its thread and whoever waits for it are told."""
+
+    status: RunStatus
+    error: dict[str, str] | None = None
+    thread_error: dict[str, str] | None = None
+
+
+_CANCELLED = _Ending(
+    RunStatus.INTERRUPTED,
+    thread_error={"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."},
+)
+
+
+async def execute(backend: WorkerBackend, leases: Leases, run_id: UUID, *, task_id: str) -> None:
+    """Execute one ring of a run to its end, or hand it over.
+
+    A cancel of this task (revoke, shutdown) is only a reason to stop: the work itself is never cut off in the
+    middle of a claim or a finish.
+    """
+    stopper = Stopper()
+    work = asyncio.create_task(_work(backend, leases, run_id, task_id, stopper))
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as reason:
+            stopper.stop(_meaning(reason))
+    work.result()
+
+
+async def _work(backend: WorkerBackend, leases: Leases, run_id: UUID, task_id: str, stopper: Stopper) -> None:
+    claimed_at = time.monotonic()
+    run = await backend.sql(_claim, backend, run_id, task_id)
+    if run is None:
+        return
+    hold = leases.hold(run, stopper, claimed_at=claimed_at)
+    with bound(run_id=run.run_id, thread_id=run.thread_id, attempt=run.attempt):
+        log.info("Run claimed")
+        try:
+            await _Attempt(backend, hold).run()
+        finally:
+            leases.drop(hold)
+
+
+def _claim(backend: WorkerBackend, run_id: UUID, task_id: str) -> Run | None:
+    with backend.db.begin() as tx:
+        return runs.claim(
+            tx,
+            run_id,
+            worker=backend.worker,
+            task_id=task_id,
+            lease=backend.rules.lease,
+            crash_limit=backend.rules.crash_limit,
+        )
+
+
+class _Attempt:
+    """One claimed run in this worker, from the fence to the finish."""
+
+    def __init__(self, backend: WorkerBackend, hold: Hold) -> None:
+        self._backend = backend
+        self._hold = hold
+        self._run = hold.run
+        self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt)
+        self._gate = Gate(self._before_store)
+        self._performance: Performance | None = None
+        self._over = False
+
+    async def run(self) -> None:
+        """Play the run and bring it to its end; whatever happens, nothing of this attempt can be stored after it."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._backend.savers.let_go, self._run.thread_id, self._run.fence)
+            stack.push_async_callback(self._writer.close)
+            playing = asyncio.create_task(self._play(), name=f"run {self._run.run_id}")
+            await self._until_stopped(playing)
+            self._over = True
+            self._gate.shut()
+            try:
+                await self._conclude(playing)
+            except Fenced:
+                log.warning("Attempt is over; nothing of it is stored")
+
+    async def _play(self) -> _Ending:
+        """Run the graph into the log."""
+        run = self._run
+        await self._writer.open(known_upto=run.events_upto)
+        saver = await self._backend.savers.for_run(run.thread_id, run.fence, self._gate)
+        await self._say("metadata", {"run_id": str(run.run_id), "attempt": run.attempt})
+        try:
+            self._performance = Performance(self._backend.graphs.get(run.graph_id), run, saver)
+            if run.cancel_action is not None:  # handed over, or its worker lost, while it was being cancelled
+                return _CANCELLED
+            async for event in self._performance.events():
+                await self._say(event.name, event.data)
+        except (Drained, Fenced):
+            raise
+        except Exception as error:  # a graph may raise anything; that is the run's end, not ours
+            log.info("Graph failed", exc_info=True)
+            told = jsonable.describe_error(error)
+            await self._say("error", told)
+            return _Ending(RunStatus.ERROR, told, told)
+        return _Ending(RunStatus.SUCCESS)
+
+    async def _until_stopped(self, playing: asyncio.Task[_Ending]) -> None:
+        """Wait for the graph's end, or for a reason to stop and then for it to unwind."""
+        stopper = self._hold.stopper
+        await asyncio.wait({playing, stopper.stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopper.why is Stop.DRAIN and self._performance is not None:
+            self._performance.drain()  # to its next checkpoint; the pool's patience ends with a shutdown
+            await asyncio.wait({playing, stopper.hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            await self._unwind(playing)
+
+    async def _unwind(self, playing: asyncio.Task[_Ending]) -> None:
+        """Cancel the graph and give it a moment; a node that swallows the cancel is cut off instead."""
+        if self._hold.stopper.why is Stop.LOST:
+            self._gate.shut()
+            self._writer.cut_off()
+        playing.cancel()
+        await asyncio.wait({playing}, timeout=_UNWIND_SECONDS)
+        if not playing.done():
+            log.warning("A node does not let itself be cancelled; it is cut off")
+
+    async def _conclude(self, playing: asyncio.Task[_Ending]) -> None:
+        """Decide how the attempt ends, and write it down. What the row says counts, not who told us to stop."""
+        if playing.done() and not playing.cancelled() and not isinstance(playing.exception(), Drained):
+            await self._finish(
+                playing.result()
+            )  # it reached its end, perhaps just before it was told to stop
+            return
+        now = await self._backend.sql(self._look)
+        if now is None or now.attempt != self._run.attempt or self._hold.stopper.why is Stop.LOST:
+            log.info("Attempt given up: the run is not ours any more")
+        elif now.cancel_action is not None:
+            await self._finish(_CANCELLED)
+        else:
+            await self._hand_over()
+
+    async def _finish(self, ending: _Ending) -> None:
+        await self._writer.flush()
+        head = await self._head()
+        await self._writer.store_outcome(_outcome(ending, head))
+        if not await self._backend.sql(self._write_finish, ending, head):
+            log.warning("Finish refused: the run is not ours any more")
+            return
+        log.info("Run ended", extra={"status": ending.status})
+        rules = self._backend.rules
+        resumable = self._run.kwargs.get("resumable")
+        await self._writer.expire(rules.keep_resumable_log_seconds if resumable else rules.keep_log_seconds)
+        await self._backend.sql(ring_next, self._backend, self._run.thread_id)
+
+    async def _head(self) -> ThreadHead | None:
+        """What the run leaves on its thread; a graph that cannot be read leaves the thread as it was."""
+        if self._performance is None:
+            return None
+        return await self._performance.head()
+
+    async def _hand_over(self) -> None:
+        """Give the run back, with all that it said, for another worker to resume."""
+        await self._writer.flush()
+        if await self._backend.sql(self._write_release):
+            log.info("Run handed over")
+            await self._backend.sql(ring_again, self._backend, self._run.run_id)
+
+    async def _say(self, name: str, data: Any) -> None:
+        if self._over:  # a node that was cut off is still talking
+            raise Fenced("This attempt is over")
+        self._hold.said = await self._writer.say(name, jsonable.dumps(data))
+
+    async def _before_store(self) -> None:
+        """Ahead of each checkpoint: what the step said is stored first, and the lease must last."""
+        if self._performance is not None:
+            await self._performance.caught_up()
+        await self._writer.flush()
+        if not self._hold.alive:
+            raise Fenced("The lease has run out")
+        self._hold.progressed = True
+
+    def _look(self) -> Run | None:
+        with self._backend.db.read() as tx:
+            return runs.peek(tx, self._run.run_id)
+
+    def _write_finish(self, ending: _Ending, head: ThreadHead | None) -> bool:
+        with self._backend.db.begin() as tx:
+            return runs.finish(
+                tx,
+                self._run,
+                status=ending.status,
+                error=ending.error,
+                head=head,
+                thread_error=ending.thread_error,
+                events_upto=self._writer.place,
+            )
+
+    def _write_release(self) -> bool:
+        with self._backend.db.begin() as tx:
+            return runs.release(tx, self._run, events_upto=self._writer.place)
+
+
+def _meaning(reason: asyncio.CancelledError) -> Stop:
+    """What the pool's cancel means: a revoke asks to read the row, a shutdown to hand over."""
+    return Stop.CANCEL if reason.args and reason.args[0] == "revoked" else Stop.SHUTDOWN
+
+
+def _outcome(ending: _Ending, head: ThreadHead | None) -> bytes:
+    """What wait, join and webhooks answer."""
+    if ending.status is RunStatus.ERROR:
+        return jsonable.dumps({"__error__": ending.error})
+    if head is None:
+        return b"{}"
+    open_interrupts = [interrupt for of_task in head.interrupts.values() for interrupt in of_task]
+    if not open_interrupts:
+        return jsonable.dumps(head.values)
+    values = head.values if isinstance(head.values, dict) else {}
+    return jsonable.dumps({**values, "__interrupt__": open_interrupts})

@@ -1,0 +1,120 @@
+"""Follow a run from a cursor to its end; stream, wait and join all use this."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from deerflow.backend import Backend
+from deerflow.domain.events import Entry
+from deerflow.domain.principal import Principal
+from deerflow.domain.runs import Run
+from deerflow.domain.words import RunStatus
+from deerflow.errors import NotFound
+from deerflow.events.wakeups import Watch
+from deerflow.storage import runs, threads
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Nothing was said for a while: time for a sign of life."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What was said up to *upto* is no longer kept; the state endpoint has the truth."""
+
+    upto: int
+
+
+class Following:
+    """One reader of a run. Iterating yields entries, heartbeats and gaps until the run is over.
+
+    ``interrupt`` (from any thread) ends the iteration at once, for a client that has gone.
+    """
+
+    def __init__(self, backend: Backend, run: Run, *, after: int | None) -> None:
+        self._backend = backend
+        self._run = run
+        self._after = after
+        self._watch: Watch | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """End the iteration at the next moment."""
+        self._interrupted = True
+        if self._watch is not None:
+            self._watch.ring()
+
+    def __iter__(self) -> Iterator[list[Entry] | Heartbeat | Gap]:
+        """Subscribe, then read: what is said while we subscribe is in the log, what comes later rings.
+
+        After each ring the log is read; where it has nothing new, or the ring meant the row, the row is looked at.
+        A run that is over is read once more and left.
+        """
+        with self._backend.tails.follow(self._run.run_id) as follower:
+            self._watch = follower.watch
+            follower.start(self._after)
+            next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+            look_at_row = True
+            while not self._interrupted:
+                look_at_row |= follower.watch.clear()
+                before = follower.cursor
+                page = follower.read()
+                if page.base > before and before > 0:
+                    yield Gap(page.base)
+                if page.entries:
+                    yield page.entries
+                if follower.cursor < page.end:
+                    continue
+                if look_at_row and self._is_over():
+                    if rest := follower.read().entries:
+                        yield rest
+                    return
+                look_at_row = False
+                if not follower.watch.wait(max(next_beat - time.monotonic(), 0)):
+                    yield Heartbeat()
+                    look_at_row = True  # behind every doorbell there is a clock
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+
+    def heartbeats(self) -> Iterator[Heartbeat]:
+        """The same without what is said: return when the run is over."""
+        for step in self:
+            if isinstance(step, Heartbeat):
+                yield step
+
+    def _is_over(self) -> bool:
+        with self._backend.db.read() as tx:
+            now = runs.peek(tx, self._run.run_id)
+        return now is None or now.is_terminal
+
+
+def wait_until_over(backend: Backend, run: Run) -> Iterator[Heartbeat]:
+    """Return when the run has ended; yields at every heartbeat meanwhile."""
+    return Following(backend, run, after=None).heartbeats()
+
+
+def outcome(backend: Backend, principal: Principal, run: Run) -> bytes:
+    """JSON of what a run that is over has left: values, ``__interrupt__`` or ``__error__``.
+
+    From its own outcome while that is kept; else an error from its row, and values from the thread when no later
+    run has changed them; else ``{}``.
+    """
+    stored = backend.log.outcome(run.run_id)
+    if stored is not None:
+        return stored
+    with backend.db.read() as tx:
+        try:
+            now = runs.get(tx, principal, run.thread_id, run.run_id)
+            thread = threads.get(tx, principal, run.thread_id)
+            newest = runs.page(tx, principal, run.thread_id, status=None, limit=1, offset=0)
+        except NotFound:
+            return b"{}"
+    if now.status is RunStatus.ERROR:
+        return orjson.dumps({"__error__": now.error})
+    if newest[0].run_id == run.run_id and thread.values is not None:
+        return orjson.dumps(thread.values)
+    return b"{}"

@@ -1,0 +1,41 @@
+"""The clock's look at runs: leases that have lapsed, bells that nobody heard."""
+
+import logging
+
+from deerflow.backend import Backend
+from deerflow.domain.runs import Run
+from deerflow.runtime.ring import ring_again, ring_next
+from deerflow.storage import runs
+
+log = logging.getLogger(__name__)
+
+_RINGS_A_SWEEP = 100
+
+
+def reap(backend: Backend) -> None:
+    """Take runs from dead workers and ring every run that should be on its way; several clocks do no harm."""
+    with backend.db.begin() as tx:
+        reaped = runs.reap(tx, crash_limit=backend.rules.crash_limit)
+    for run in reaped:
+        _follow_up(backend, run)
+    _ring_forgotten(backend)
+
+
+def _follow_up(backend: Backend, run: Run) -> None:
+    facts = {"run_id": run.run_id, "thread_id": run.thread_id, "crashes": run.crashes, "status": run.status}
+    log.warning("Worker lost", extra=facts)
+    if run.is_terminal:
+        backend.log.wake(run.run_id)
+        ring_next(backend, run.thread_id)
+    else:
+        ring_again(backend, run.run_id)
+
+
+def _ring_forgotten(backend: Backend) -> None:
+    """Ring pending runs whose bell was lost, but never more than workers have still to hear."""
+    with backend.db.read() as tx:
+        forgotten = runs.unrung(tx, limit=_RINGS_A_SWEEP)
+    if not forgotten or backend.bell.waiting("runs") >= len(forgotten):
+        return
+    for run_id in forgotten:
+        ring_again(backend, run_id)

@@ -1,0 +1,121 @@
+"""Admit a run: assistant, thread, multitask strategy, row; then ring."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from deerflow.backend import Backend
+from deerflow.domain.assistants import Assistant, system_assistant_id
+from deerflow.domain.ids import new_id, parse_id
+from deerflow.domain.principal import Principal
+from deerflow.domain.runs import Admission, Run, RunSpec, admit
+from deerflow.domain.threads import Thread
+from deerflow.domain.words import IfNotExists, ThreadStatus
+from deerflow.errors import Conflict, Invalid, NotFound
+from deerflow.runtime.ring import ring
+from deerflow.storage import assistants, runs, threads
+from deerflow.storage.database import Tx
+
+log = logging.getLogger(__name__)
+
+_NOT_FOUND = "Thread or assistant not found."
+_BUSY = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
+
+
+def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: UUID) -> Run:
+    """Add a run to a thread; it is in the database when this returns, whatever becomes of the bell.
+
+    Raises NotFound (thread or assistant), Invalid (no such graph), Conflict (busy, and the strategy is reject).
+    """
+    with backend.db.begin() as tx:
+        run, admission = _admit(tx, backend, principal, spec, thread_id)
+    log.info(
+        "Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name}
+    )
+    if admission is Admission.GO:
+        ring(backend, run)
+    return run
+
+
+def _admit(
+    tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID
+) -> tuple[Run, Admission]:
+    thread, last = _thread(tx, principal, spec, thread_id)
+    assistant = _assistant(tx, backend, principal, spec.assistant, thread)
+    admission = admit(spec.multitask_strategy, [run.status for run in runs.inflight(tx, thread_id)])
+    if admission is Admission.REFUSE:
+        raise Conflict(_BUSY)
+    ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
+    metadata = thread.metadata if thread.status is ThreadStatus.BUSY else {**thread.metadata, **ids}
+    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=metadata)
+    # A run that waits for its turn is rung by the one before it.
+    row = _row(principal, spec, thread, assistant, last + 1)
+    return runs.insert(tx, row, rung=admission is Admission.GO), admission
+
+
+def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:
+    try:
+        return threads.lock(tx, principal, thread_id)
+    except NotFound:
+        if spec.if_not_exists is not IfNotExists.CREATE:
+            raise NotFound(_NOT_FOUND) from None
+    given = spec.config.get("metadata")
+    threads.create(tx, principal, thread_id, {**(given if isinstance(given, dict) else {}), **spec.metadata})
+    return threads.lock(tx, principal, thread_id)
+
+
+def _assistant(
+    tx: Tx, backend: Backend, principal: Principal, named: str | None, thread: Thread
+) -> Assistant:
+    """An assistant by id or by its graph's name; None is the thread's last one, else the project's first graph."""
+    graphs = list(backend.project.graphs)
+    wanted = named or thread.metadata.get("assistant_id") or graphs[0]
+    assistant_id = parse_id(str(wanted))
+    if assistant_id is None:
+        if wanted not in graphs:
+            raise Invalid(
+                f"Invalid assistant: '{wanted}'. Must be an assistant's id or one of: {', '.join(graphs)}"
+            )
+        assistant_id = system_assistant_id(wanted)
+    try:
+        return assistants.get(tx, principal, assistant_id)
+    except NotFound:
+        raise NotFound(_NOT_FOUND) from None
+
+
+def _row(
+    principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, ordinal: int
+) -> dict[str, Any]:
+    configurable = {
+        **assistant.config.get("configurable", {}),
+        **thread.config.get("configurable", {}),
+        **(spec.config.get("configurable") or {}),
+    }
+    ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
+    return {
+        "run_id": new_id(),
+        "thread_id": thread.thread_id,
+        "owner": principal.user_id,
+        "assistant_id": assistant.assistant_id,
+        "graph_id": assistant.graph_id,
+        "ordinal": ordinal,
+        "metadata": {**assistant.metadata, **thread.metadata, **spec.metadata, **ids},
+        "multitask_strategy": spec.multitask_strategy,
+        "kwargs": {
+            "input": spec.input,
+            "command": None,
+            "config": {**assistant.config, **spec.config, "configurable": configurable},
+            "context": {**assistant.context, **spec.context},
+            "stream_mode": list(spec.stream_modes),
+            "interrupt_before": None,
+            "interrupt_after": None,
+            "webhook": None,
+            "feedback_keys": None,
+            "temporary": False,
+            "subgraphs": spec.stream_subgraphs,
+            "resumable": spec.stream_resumable,
+            "on_disconnect": spec.on_disconnect,
+            "checkpoint_during": True,
+            "durability": "async",
+        },
+    }

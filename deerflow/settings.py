@@ -1,0 +1,201 @@
+"""Settings: frozen, typed, defaults = zero-setup mode; the only reader of the environment.
+
+Every field is read from ``DEERFLOW_<NAME>``; those with an established name of their own (``DATABASE_URL``,
+``REDIS_URL``, ``PORT``) from that too. A value can also be given as a file: ``DATABASE_URL_FILE=/run/secrets/db``.
+"""
+
+import hashlib
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deerflow.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: where app.py, tasks/ and migrations/ are."""
+
+_SOCKET_PATH_LIMIT = (
+    100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
+)
+
+
+def _named(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """What this process was told. Seconds and bytes are named in the field."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DEERFLOW_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    data: Path = Path(".deerflow")
+    """Folder of everything that zero-setup mode keeps: SQLite files, embedded Valkey, schedule, lock."""
+    config: Path | None = None
+    """The langgraph.json to serve; default: ./langgraph.json, else the example that comes with the checkout."""
+    host: str = "127.0.0.1"
+    """Address that ``serve`` listens on."""
+    port: Annotated[int, Field(ge=1, le=65535, validation_alias=_named("DEERFLOW_PORT", "PORT"))] = 8123
+    """Port that ``serve`` listens on; 8123 is where the SDKs look when given no URL."""
+    database_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_DATABASE_URL", "DATABASE_URL"))] = ""
+    """``postgresql://…``; empty: SQLite files in the data folder."""
+    redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", "REDIS_URL"))] = ""
+    """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
+    auth: Literal["none"] = "none"
+    """Who may call. ``none``: every caller on this machine is the principal ``local``."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level that is logged."""
+    worker_runs: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Runs that one worker process executes at once."""
+    worker_threads: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """Threads of a worker for users' synchronous nodes."""
+    lease_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """How long a run stays its worker's without a renewal."""
+    lease_beat_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often a worker renews its leases and reads cancel marks."""
+    crash_limit: Annotated[int, Field(ge=1)] = 3
+    """Lapsed leases without a new checkpoint after which a run ends as error."""
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Pause between two signs of life on an open stream."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 20.0
+    """How long a stopping worker lets runs reach a checkpoint before it hands them over."""
+    keep_log_seconds: Annotated[int, Field(ge=1)] = 3_600
+    """How long a finished run's events stay readable."""
+    keep_resumable_log_seconds: Annotated[int, Field(ge=1)] = 86_400
+    """The same for runs created with ``stream_resumable``."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_dialect(cls, url: str) -> str:
+        """Accept Heroku's ``postgres://`` and name the driver that SQLAlchemy shall use."""
+        for prefix in ("postgres://", "postgresql://", "postgresql+psycopg://"):
+            if url.startswith(prefix):
+                return "postgresql+psycopg://" + url.removeprefix(prefix)
+        if url == "" or url.startswith("sqlite:///"):
+            return url
+        raise ValueError("must start with postgresql:// or sqlite:///")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: str) -> str:
+        if url == "" or url.startswith(("redis://", "rediss://", "unix://")):
+            return url
+        raise ValueError("must start with redis://, rediss:// or unix://")
+
+    @field_validator("data", "config")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Make paths absolute once, so that a later change of directory means nothing."""
+        return path.expanduser().absolute() if path else path
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> "Settings":
+        """Read the environment; raises ConfigError that names each wrong value."""
+        values = {**_from_files(cls), **{k: v for k, v in overrides.items() if v is not None}}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"A setting is wrong: {wrong}") from error
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether zero-setup mode brings its own Valkey."""
+        return not self.redis_url
+
+    @cached_property
+    def redis_socket(self) -> Path:
+        """Socket of the embedded Valkey: in the data folder, or in a short private one when that path is too long."""
+        path = self.data / "valkey.sock"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"deerflow-{os.getuid()}-{digest}" / "valkey.sock"
+
+    @property
+    def redis(self) -> str:
+        """URL for redis-py."""
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def broker(self) -> str:
+        """The same server as a Celery broker URL."""
+        return self.redis.replace("unix://", "redis+socket://", 1)
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the app database."""
+        return self.database_url or f"sqlite:///{self.data / 'deerflow.db'}"
+
+    @property
+    def checkpoints(self) -> str:
+        """Where checkpoints live: their own SQLite file beside the app's, or their own schema of its Postgres."""
+        if self.database.startswith("sqlite:///"):
+            app = Path(self.database.removeprefix("sqlite:///"))
+            return f"sqlite:///{app.with_name(app.stem + '-checkpoints.db')}"
+        return self.database.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    @property
+    def project_file(self) -> Path:
+        """The langgraph.json in force."""
+        if self.config:
+            return self.config
+        here = Path("langgraph.json").absolute()
+        return here if here.exists() else ROOT / "examples" / "quickstart" / "langgraph.json"
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment for the processes that ``serve`` starts: ours, plus what its options decided."""
+    chosen = {
+        "DEERFLOW_DATA": str(settings.data),
+        "DEERFLOW_CONFIG": str(settings.project_file),
+        "DEERFLOW_HOST": settings.host,
+        "DEERFLOW_PORT": str(settings.port),
+        "FLASK_APP": "app",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **chosen}
+
+
+def _from_files(cls: type[Settings]) -> dict[str, str]:
+    """Values given as ``NAME_FILE=path`` instead of ``NAME=value``."""
+    found: dict[str, str] = {}
+    for name, field in cls.model_fields.items():
+        alias = field.validation_alias
+        names = (
+            [str(c) for c in alias.choices]
+            if isinstance(alias, AliasChoices)
+            else [f"DEERFLOW_{name.upper()}"]
+        )
+        for variable in names:
+            path = os.environ.get(f"{variable}_FILE")
+            if not path or variable in os.environ:
+                continue
+            try:
+                found[name] = Path(path).read_text().strip()
+            except OSError as error:
+                raise ConfigError(f"{variable}_FILE: {error}") from error
+    return found
+
+
+def apply_project_env(env: dict[str, str] | str, folder: Path) -> None:
+    """Put a project's ``env`` (a map, or the path of a dotenv file) into the environment of this worker.
+
+    What is set already stays, as do all settings of ours, so a project cannot redirect the server's database.
+    """
+    if isinstance(env, str):
+        path = folder / env
+        if not path.exists():
+            raise ConfigError(f"{path}, the env file that langgraph.json names, does not exist")
+        env = {name: value or "" for name, value in dotenv_values(path).items()}
+    ours = {"DATABASE_URL", "REDIS_URL", "PORT"}
+    for name, value in env.items():
+        if name not in ours and not name.startswith("DEERFLOW_"):
+            os.environ.setdefault(name, str(value))

@@ -1,0 +1,1 @@
+"""SQL; the only importer of SQLAlchemy. Functions take a transaction, return frozen records and never commit."""

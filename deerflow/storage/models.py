@@ -1,0 +1,115 @@
+"""The schema on one page: columns, keys, indexes; no behaviour. Times are UTC on the database's clock."""
+
+import sqlalchemy as sa
+
+from deerflow.storage.types import Json, UtcTime, now
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+assistants = sa.Table(
+    "assistants",
+    metadata,
+    sa.Column("assistant_id", sa.Uuid, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("graph_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("config", Json, nullable=False),
+    sa.Column("context", Json, nullable=False),
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("updated_at", UtcTime, nullable=False, default=now()),
+)
+
+threads = sa.Table(
+    "threads",
+    metadata,
+    sa.Column("thread_id", sa.Uuid, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("resting", sa.Text, nullable=False),  # the status when no run is in flight
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("config", Json, nullable=False),
+    sa.Column("values", Json),
+    sa.Column("interrupts", Json),
+    sa.Column("error", Json),
+    # Number of the last run; given under the row's lock, so a thread's runs are numbered without holes.
+    sa.Column("last_ordinal", sa.Integer, nullable=False),
+    # Token of the last claim. Starts at the creation's milliseconds, so that an id used again after a deletion
+    # stands above all that its namesake's workers hold.
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("updated_at", UtcTime, nullable=False, default=now()),
+    sa.Column("state_updated_at", UtcTime, nullable=False, default=now()),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.Uuid, primary_key=True),
+    sa.Column("thread_id", sa.Uuid, sa.ForeignKey("threads.thread_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("assistant_id", sa.Uuid, nullable=False),
+    sa.Column("graph_id", sa.Text, nullable=False),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("kwargs", Json, nullable=False),
+    sa.Column("multitask_strategy", sa.Text, nullable=False),
+    sa.Column("run_at", UtcTime, nullable=False, default=now()),  # not claimed before this
+    sa.Column("attempt", sa.Integer, nullable=False),  # claims so far; fences row and log
+    sa.Column("crashes", sa.Integer, nullable=False),  # lapsed leases without a new checkpoint
+    sa.Column("progressed", sa.Boolean, nullable=False),  # a checkpoint was stored since the claim
+    sa.Column("rings", sa.Integer, nullable=False),  # Celery messages so far
+    sa.Column("rung_at", UtcTime),  # NULL: the last ring was not sent
+    sa.Column("task_id", sa.Text),  # the Celery task of the last claim; revoked by a cancel
+    sa.Column("worker", sa.Text),
+    sa.Column("lease_until", UtcTime),
+    sa.Column(
+        "events_upto", sa.BigInteger, nullable=False
+    ),  # how far the log had come at the last lease beat
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("cancel_action", sa.Text),
+    sa.Column("error", Json),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("updated_at", UtcTime, nullable=False, default=now()),
+    sa.Column("started_at", UtcTime),
+    sa.Column("ended_at", UtcTime),
+    sa.UniqueConstraint("thread_id", "ordinal"),
+)
+
+one_running_run = sa.Index(
+    "uq_runs_one_running",
+    runs.c.thread_id,
+    unique=True,
+    sqlite_where=sa.text("status = 'running'"),
+    postgresql_where=sa.text("status = 'running'"),
+)
+"""At most one running run a thread, whatever the code above believes."""
+
+sa.Index(
+    "ix_runs_inflight",
+    runs.c.status,
+    runs.c.lease_until,
+    sqlite_where=sa.text("status IN ('pending', 'running')"),
+    postgresql_where=sa.text("status IN ('pending', 'running')"),
+)
+
+doomed_threads = sa.Table(
+    "doomed_threads",
+    metadata,
+    sa.Column("thread_id", sa.Uuid, primary_key=True),
+    # Checkpoint writes of the deleted thread's workers hold smaller tokens and are refused.
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("deleted_at", UtcTime, nullable=False, default=now()),
+)
+"""Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again."""

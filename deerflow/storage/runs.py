@@ -1,0 +1,347 @@
+"""Rows of runs. A change of a run's state is one conditional UPDATE; its row count says who won.
+
+What a caller sees takes the caller; what a worker or the clock does to a run (claim, renew, finish, release,
+reap) takes the run alone, because the claim has already decided whose it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.domain.principal import Principal
+from deerflow.domain.runs import INFLIGHT, Run
+from deerflow.domain.threads import ThreadHead, resting_status
+from deerflow.domain.words import CancelAction, MultitaskStrategy, RunStatus, ThreadStatus
+from deerflow.errors import NotFound
+from deerflow.storage.database import Tx
+from deerflow.storage.models import runs, threads
+from deerflow.storage.types import now
+
+_columns = [c for c in runs.c if c.name != "progressed"]
+_inflight = sorted(INFLIGHT)
+_RING_AGAIN_AFTER_SECONDS = 60.0
+
+
+def insert(tx: Tx, values: dict[str, Any], *, rung: bool) -> Run:
+    """Add a pending run; its thread must be locked by this transaction. *rung*: its first ring follows the commit."""
+    fixed: dict[str, Any] = {
+        "status": RunStatus.PENDING,
+        "attempt": 0,
+        "crashes": 0,
+        "progressed": False,
+        "events_upto": 0,
+        "fence": 0,
+    }
+    fixed |= {"rings": 1, "rung_at": now()} if rung else {"rings": 0}
+    return _record(tx.execute(sa.insert(runs).values({**fixed, **values}).returning(*_columns)).one())
+
+
+def get(tx: Tx, principal: Principal, thread_id: UUID, run_id: UUID) -> Run:
+    """One run of one thread; NotFound when there is none that this caller owns."""
+    owned = (runs.c.run_id == run_id, runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
+    row = tx.execute(sa.select(*_columns).where(*owned)).one_or_none()
+    if row is None:
+        raise NotFound("Run not found")
+    return _record(row)
+
+
+def page(
+    tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int
+) -> list[Run]:
+    """A thread's runs, newest first."""
+    query = sa.select(*_columns).where(runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
+    if status is not None:
+        query = query.where(runs.c.status == status)
+    query = query.order_by(runs.c.ordinal.desc()).limit(limit).offset(offset)
+    return [_record(row) for row in tx.execute(query)]
+
+
+def inflight(tx: Tx, thread_id: UUID) -> list[Run]:
+    """The pending and running runs of a thread, oldest first."""
+    query = sa.select(*_columns).where(runs.c.thread_id == thread_id, runs.c.status.in_(_inflight))
+    return [_record(row) for row in tx.execute(query.order_by(runs.c.ordinal))]
+
+
+def ids(tx: Tx, thread_id: UUID) -> list[UUID]:
+    """All runs of a thread."""
+    return list(tx.scalars(sa.select(runs.c.run_id).where(runs.c.thread_id == thread_id)))
+
+
+def peek(tx: Tx, run_id: UUID) -> Run | None:
+    """The row as it is now, for code that already holds the run; None when it was deleted."""
+    row = tx.execute(sa.select(*_columns).where(runs.c.run_id == run_id)).one_or_none()
+    return _record(row) if row else None
+
+
+def claim(
+    tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, crash_limit: int
+) -> Run | None:
+    """Give a pending run to *worker*; None when it is not ours to take.
+
+    Refused while the run is not due, an older due run of its thread waits, or its thread has a running run (the
+    partial unique index guards that also against a race). *lease*: time until the claim lapses unless renewed.
+    A run that one more crash would end is refused by a worker that holds another such run (ADR 0007).
+    """
+    fence = (
+        sa.update(threads)
+        .where(
+            threads.c.thread_id
+            == sa.select(runs.c.thread_id).where(runs.c.run_id == run_id).scalar_subquery()
+        )
+        .values(fence=threads.c.fence + 1)
+        .returning(threads.c.fence)
+    )
+    token = tx.scalar(fence)  # also locks the thread, so two claims of one thread come one after the other
+    if token is None:
+        return None
+    statement = (
+        sa.update(runs)
+        .where(
+            runs.c.run_id == run_id,
+            runs.c.status == RunStatus.PENDING,
+            runs.c.run_at <= now(),
+            ~_in_the_way(),
+            _safe_beside(worker, crash_limit),
+        )
+        .values(
+            status=RunStatus.RUNNING,
+            attempt=runs.c.attempt + 1,
+            progressed=False,
+            worker=worker,
+            task_id=task_id,
+            lease_until=now(lease.total_seconds()),
+            fence=token,
+            started_at=sa.func.coalesce(runs.c.started_at, now()),
+            updated_at=now(),
+        )
+        .returning(*_columns)
+    )
+    row = tx.execute(statement).one_or_none()
+    return _record(row) if row else None
+
+
+def _in_the_way() -> sa.Exists:
+    """Another run of the same thread is running, or is older and due."""
+    other = runs.alias()
+    older = sa.and_(
+        other.c.status == RunStatus.PENDING, other.c.ordinal < runs.c.ordinal, other.c.run_at <= now()
+    )
+    return sa.exists().where(
+        other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older)
+    )
+
+
+def _safe_beside(worker: str, crash_limit: int) -> sa.ColumnElement[bool]:
+    """The run is not at its last try, or *worker* holds no other run that is and has not yet got any further."""
+    other = runs.alias()
+    suspect = sa.exists().where(
+        other.c.status == RunStatus.RUNNING,
+        other.c.worker == worker,
+        other.c.crashes >= crash_limit - 1,
+        other.c.crashes > 0,
+        ~other.c.progressed,
+    )
+    return sa.or_(runs.c.crashes == 0, runs.c.crashes < crash_limit - 1, ~suspect)
+
+
+def renew(
+    tx: Tx, worker: str, said: Mapping[UUID, int], progressed: Sequence[UUID], *, lease: timedelta
+) -> dict[UUID, tuple[int, CancelAction | None]]:
+    """Renew the leases of all runs that *worker* holds, in one statement; run id -> (attempt, cancel mark).
+
+    *said*: how far each run's log has come. *progressed*: the runs that stored a checkpoint. A run that is missing
+    from the answer is no longer ours.
+    """
+    ids = list(said)
+    statement = (
+        sa.update(runs)
+        .where(runs.c.run_id.in_(ids), runs.c.worker == worker, runs.c.status == RunStatus.RUNNING)
+        .values(
+            lease_until=now(lease.total_seconds()),
+            events_upto=sa.case(dict(said), value=runs.c.run_id, else_=runs.c.events_upto),
+            progressed=sa.or_(runs.c.progressed, runs.c.run_id.in_(list(progressed))),
+        )
+        .returning(runs.c.run_id, runs.c.attempt, runs.c.cancel_action)
+    )
+    return {
+        row.run_id: (row.attempt, CancelAction(row.cancel_action) if row.cancel_action else None)
+        for row in tx.execute(statement)
+    }
+
+
+def finish(
+    tx: Tx,
+    run: Run,
+    *,
+    status: RunStatus,
+    error: dict[str, Any] | None,
+    head: ThreadHead | None,
+    thread_error: dict[str, Any] | None,
+    events_upto: int,
+) -> bool:
+    """End a run and write what it leaves on its thread; False when this attempt is over already.
+
+    *head*: the state after the run; None leaves the thread's values as they were.
+    """
+    ours = (runs.c.run_id == run.run_id, runs.c.status == RunStatus.RUNNING, runs.c.attempt == run.attempt)
+    ended = (
+        sa.update(runs)
+        .where(*ours)
+        .values(
+            status=status, error=error, worker=None, lease_until=None, events_upto=events_upto,
+            ended_at=now(), updated_at=now(),
+        )
+    )  # fmt: skip
+    if tx.execute(ended).rowcount != 1:
+        return False
+    _settle_thread(tx, run.thread_id, head, failed=status is RunStatus.ERROR, error=thread_error)
+    return True
+
+
+def _settle_thread(
+    tx: Tx, thread_id: UUID, head: ThreadHead | None, *, failed: bool, error: dict[str, Any] | None
+) -> None:
+    resting = resting_status(head, failed=failed)
+    values: dict[str, Any] = {
+        "status": ThreadStatus.BUSY if inflight(tx, thread_id) else resting,
+        "resting": resting,
+        "error": error,
+        "updated_at": now(),
+    }
+    if head is not None:
+        values |= {"values": head.values, "interrupts": head.interrupts, "state_updated_at": now()}
+    tx.execute(sa.update(threads).where(threads.c.thread_id == thread_id).values(values))
+
+
+def release(tx: Tx, run: Run, *, events_upto: int) -> bool:
+    """Hand a running run back, so that another worker resumes it; charges nothing."""
+    ours = (runs.c.run_id == run.run_id, runs.c.status == RunStatus.RUNNING, runs.c.attempt == run.attempt)
+    back = {
+        "status": RunStatus.PENDING,
+        "worker": None,
+        "lease_until": None,
+        "rung_at": None,
+        "updated_at": now(),
+    }
+    return tx.execute(sa.update(runs).where(*ours).values(back | {"events_upto": events_upto})).rowcount == 1
+
+
+def reap(tx: Tx, *, crash_limit: int) -> list[Run]:
+    """Take runs whose lease has lapsed from their workers; the runs as they are now, pending or ended as error.
+
+    A lapse without a new checkpoint since the claim is a crash; at *crash_limit* of them the run ends.
+    """
+    crashes = runs.c.crashes + sa.case((runs.c.progressed, 0), else_=1)
+    given_up = crashes >= crash_limit
+    reason = {
+        "error": "WorkerLost",
+        "message": f"The worker was lost {crash_limit} times in a row before the run reached a new checkpoint.",
+    }
+    statement = (
+        sa.update(runs)
+        .where(runs.c.status == RunStatus.RUNNING, runs.c.lease_until < now())
+        .values(
+            status=sa.case((given_up, RunStatus.ERROR), else_=RunStatus.PENDING),
+            error=sa.case((given_up, sa.literal(reason, runs.c.error.type)), else_=sa.null()),
+            ended_at=sa.case((given_up, now()), else_=sa.null()),
+            crashes=crashes,
+            worker=None,
+            lease_until=None,
+            rung_at=None,
+            updated_at=now(),
+        )
+        .returning(*_columns)
+    )
+    reaped = [_record(row) for row in tx.execute(statement)]
+    for run in reaped:
+        if run.is_terminal:
+            _settle_thread(tx, run.thread_id, None, failed=True, error=run.error)
+    return reaped
+
+
+def mark_cancel(tx: Tx, run: Run, action: CancelAction) -> Run | None:
+    """Write the durable mark of a cancel; the first one stays. None when the run is no longer in flight.
+
+    A pending run that never started ends here; every other one is ended by the worker that holds or claims it.
+    """
+    never_started = sa.and_(runs.c.status == RunStatus.PENDING, runs.c.attempt == 0)
+    statement = (
+        sa.update(runs)
+        .where(runs.c.run_id == run.run_id, runs.c.status.in_(_inflight))
+        .values(
+            cancel_action=sa.func.coalesce(runs.c.cancel_action, action),
+            status=sa.case((never_started, RunStatus.INTERRUPTED), else_=runs.c.status),
+            ended_at=sa.case((never_started, now()), else_=runs.c.ended_at),
+            updated_at=now(),
+        )
+        .returning(*_columns)
+    )
+    row = tx.execute(statement).one_or_none()
+    if row is None:
+        return None
+    marked = _record(row)
+    if marked.is_terminal:
+        _unblock_thread(tx, run.thread_id)
+    return marked
+
+
+def _unblock_thread(tx: Tx, thread_id: UUID) -> None:
+    """A run that never started has gone: its thread rests as the run before left it."""
+    if not inflight(tx, thread_id):
+        tx.execute(
+            sa.update(threads)
+            .where(threads.c.thread_id == thread_id)
+            .values(status=threads.c.resting, updated_at=now())
+        )
+
+
+def ring(tx: Tx, run_id: UUID) -> Run | None:
+    """Number the next ring of a pending run; None when it is not pending any more."""
+    statement = (
+        sa.update(runs)
+        .where(runs.c.run_id == run_id, runs.c.status == RunStatus.PENDING)
+        .values(rings=runs.c.rings + 1, rung_at=now())
+    )
+    row = tx.execute(statement.returning(*_columns)).one_or_none()
+    return _record(row) if row else None
+
+
+def unring(tx: Tx, run: Run) -> None:
+    """Note that the last ring could not be sent, so the clock rings soon instead of in a minute."""
+    tx.execute(
+        sa.update(runs).where(runs.c.run_id == run.run_id, runs.c.rings == run.rings).values(rung_at=None)
+    )
+
+
+def unrung(tx: Tx, *, limit: int) -> list[UUID]:
+    """Pending runs that need a ring: due, first of their thread, nothing running there, not rung within a minute."""
+    quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-_RING_AGAIN_AFTER_SECONDS))
+    query = (
+        sa.select(runs.c.run_id)
+        .where(runs.c.status == RunStatus.PENDING, runs.c.run_at <= now(), quiet, ~_in_the_way())
+        .order_by(runs.c.run_at, runs.c.ordinal)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def next_of_thread(tx: Tx, thread_id: UUID) -> UUID | None:
+    """The run that may start now that its thread has become free."""
+    query = (
+        sa.select(runs.c.run_id)
+        .where(runs.c.thread_id == thread_id, runs.c.status == RunStatus.PENDING, runs.c.run_at <= now())
+        .order_by(runs.c.ordinal)
+        .limit(1)
+    )
+    return tx.scalar(query)
+
+
+def _record(row: sa.Row[Any]) -> Run:
+    values = dict(row._mapping)
+    values["status"] = RunStatus(values["status"])
+    values["multitask_strategy"] = MultitaskStrategy(values["multitask_strategy"])
+    values["cancel_action"] = CancelAction(values["cancel_action"]) if values["cancel_action"] else None
+    return Run(**values)

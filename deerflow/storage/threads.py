@@ -1,0 +1,112 @@
+"""Rows of threads. Every read takes the caller; another owner's thread looks like a missing one."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.domain.principal import Principal
+from deerflow.domain.threads import Thread
+from deerflow.domain.words import ThreadStatus
+from deerflow.errors import Conflict, NotFound
+from deerflow.storage.database import Tx
+from deerflow.storage.models import doomed_threads, threads
+from deerflow.storage.types import epoch_ms, now
+
+_HIDDEN = {"last_ordinal", "fence", "resting"}
+_columns = [c for c in threads.c if c.name not in _HIDDEN]
+
+
+def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
+    """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed."""
+    if tx.scalar(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id)) is not None:
+        raise Conflict(f"Thread with ID {thread_id} already exists")
+    if (
+        tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id))
+        is not None
+    ):
+        raise Conflict(
+            f"Thread with ID {thread_id} was just deleted and is still being removed; try again in a moment"
+        )
+    statement = sa.insert(threads).values(
+        thread_id=thread_id,
+        owner=principal.user_id,
+        status=ThreadStatus.IDLE,
+        resting=ThreadStatus.IDLE,
+        metadata=metadata,
+        config={},
+        last_ordinal=0,
+        fence=epoch_ms(),
+    )
+    try:
+        with tx.begin_nested():
+            row = tx.execute(statement.returning(*_columns)).one()
+    except sa.exc.IntegrityError as error:  # another process inserted it between our look and our insert
+        raise Conflict(f"Thread with ID {thread_id} already exists") from error
+    return _record(row)
+
+
+def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:
+    """One thread; NotFound when there is none that this caller owns."""
+    row = tx.execute(sa.select(*_columns).where(*_owned(principal, thread_id))).one_or_none()
+    if row is None:
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    return _record(row)
+
+
+def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
+    """The thread, held until the transaction ends, and the number of its last run."""
+    query = (
+        sa.select(*_columns, threads.c.last_ordinal).where(*_owned(principal, thread_id)).with_for_update()
+    )
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    values = dict(row._mapping)
+    ordinal = values.pop("last_ordinal")
+    return _thread(values), ordinal
+
+
+def take_run(tx: Tx, thread_id: UUID, *, ordinal: int, metadata: dict[str, Any]) -> None:
+    """Mark a locked thread as busy with run number *ordinal*; *metadata* replaces what it had."""
+    tx.execute(
+        sa.update(threads)
+        .where(threads.c.thread_id == thread_id)
+        .values(status=ThreadStatus.BUSY, last_ordinal=ordinal, metadata=metadata, updated_at=now())
+    )
+
+
+def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
+    """Remove the thread with its runs, and note its checkpoints for the clock to remove."""
+    fence = tx.scalar(sa.select(threads.c.fence).where(*_owned(principal, thread_id)).with_for_update())
+    if fence is None:
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    newest = sa.case((epoch_ms() > fence, epoch_ms()), else_=fence + 1)
+    tx.execute(sa.insert(doomed_threads).values(thread_id=thread_id, fence=newest))
+    tx.execute(sa.delete(threads).where(threads.c.thread_id == thread_id))
+
+
+def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:
+    """Deleted threads that still may have checkpoints, with the token that fences their workers off."""
+    query = sa.select(doomed_threads.c.thread_id, doomed_threads.c.fence).order_by(
+        doomed_threads.c.deleted_at
+    )
+    return [(row.thread_id, row.fence) for row in tx.execute(query.limit(limit))]
+
+
+def forget_doomed(tx: Tx, thread_id: UUID) -> None:
+    """The checkpoints of a deleted thread are gone: its id may be used again."""
+    tx.execute(sa.delete(doomed_threads).where(doomed_threads.c.thread_id == thread_id))
+
+
+def _owned(principal: Principal, thread_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
+    return threads.c.thread_id == thread_id, threads.c.owner == principal.user_id
+
+
+def _record(row: sa.Row[Any]) -> Thread:
+    return _thread(dict(row._mapping))
+
+
+def _thread(values: dict[str, Any]) -> Thread:
+    values["status"] = ThreadStatus(values["status"])
+    return Thread(**values)

@@ -1,0 +1,85 @@
+"""Column types and SQL expressions that read the same on SQLite and Postgres."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time to the microsecond: ``timestamptz`` on Postgres, microseconds since 1970 on SQLite."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Choose the column's native type."""
+        native = sa.TIMESTAMP(timezone=True) if dialect.name == "postgresql" else sa.BigInteger()
+        return dialect.type_descriptor(native)
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        """Store an aware time."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """Return it aware, in UTC."""
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            return value.astimezone(UTC)  # type: ignore[no-any-return]
+        return _EPOCH + timedelta(microseconds=value)
+
+
+Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+"""JSON, where None is SQL's NULL."""
+
+
+class now(FunctionElement[datetime]):  # noqa: N801 - reads as a function in queries
+    """The database's clock at this statement. *offset_seconds* may be negative."""
+
+    type = UtcTime()
+    inherit_cache = True
+
+    def __init__(self, offset_seconds: float = 0.0) -> None:
+        super().__init__(sa.literal(offset_seconds, sa.Float))
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: Any, **kw: Any) -> str:
+    return f"now_us({compiler.process(element.clauses, **kw)})"  # registered on every connection: see database.py
+
+
+@compiles(now, "postgresql")
+def _now_postgres(element: now, compiler: Any, **kw: Any) -> str:
+    offset = compiler.process(element.clauses, **kw)
+    return f"(clock_timestamp() + make_interval(secs => CAST({offset} AS double precision)))"
+
+
+class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as a function in queries
+    """The database's clock as whole milliseconds since 1970."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(epoch_ms, "sqlite")
+def _epoch_ms_sqlite(_element: epoch_ms, _compiler: Any, **_kw: Any) -> str:
+    return "(now_us(0.0) / 1000)"
+
+
+@compiles(epoch_ms, "postgresql")
+def _epoch_ms_postgres(_element: epoch_ms, _compiler: Any, **_kw: Any) -> str:
+    return "CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint)"
+
+
+def dump_json(value: Any) -> str:
+    """JSON for a column. Postgres refuses NUL in text, so it becomes U+FFFD on both databases alike."""
+    return orjson.dumps(value).replace(rb"\u0000", rb"\ufffd").decode()

@@ -1,0 +1,60 @@
+"""The Celery app: opens a worker's Backend when its pool starts, closes it when the pool stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery, signals
+
+from deerflow import logs
+from deerflow.backend import WorkerBackend, open_worker
+from deerflow.dispatch.bell import CLOCK
+from deerflow.runtime.boot import boot
+from deerflow.runtime.lease import Leases
+from deerflow.settings import Settings
+
+if TYPE_CHECKING:
+    from deerflow.dispatch.pool import AsyncioPool
+
+app = Celery(
+    "tasks",
+    task_cls="deerflow.dispatch.pool:AsyncTask",
+    config_source="celeryconfig",
+    include=["tasks.runs", "tasks.state", "tasks.clock"],
+)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a task finds in ``self.resources``."""
+
+    backend: WorkerBackend
+    leases: Leases
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    logs.setup(Settings.from_env().log_level)
+
+
+@asynccontextmanager
+async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
+    """Open what the tasks of this worker need, for as long as its pool lives."""
+    queues = set(pool.app.amqp.queues.consume_from)
+    async with open_worker(Settings.from_env(), user_code=queues != {CLOCK}) as backend:
+        await backend.sql(boot, backend)
+        leases = Leases(backend)
+        leases.start()
+        drain = asyncio.create_task(_drain_when_told(pool, leases))
+        try:
+            yield Worker(backend, leases)
+        finally:
+            drain.cancel()
+            leases.close()
+
+
+async def _drain_when_told(pool: "AsyncioPool", leases: Leases) -> None:
+    await pool.draining.wait()
+    leases.drain()
