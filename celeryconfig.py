@@ -17,7 +17,9 @@ worker_send_task_events = True  # Flower and celery events see the runs
 worker_hijack_root_logger = False  # deerflow.logs sets logging up
 worker_redirect_stdouts = False  # a graph's print() goes where the operator looks, unchanged
 worker_enable_remote_control = True  # revoke comes through it
-worker_cancel_long_running_tasks_on_connection_loss = False  # a broker that is away ends no run
+worker_cancel_long_running_tasks_on_connection_loss = (
+    True  # of late acking tasks only; ours ack early and run on
+)
 timezone = "UTC"
 
 task_routes = {
@@ -28,7 +30,11 @@ task_routes = {
 
 beat_schedule = {
     # expires = period: after an outage the clock does each act once, not once for every missed turn.
-    "reap": {"task": "tasks.clock.reap", "schedule": 5.0, "options": {"expires": 5.0}},
+    "reap": {
+        "task": "tasks.clock.reap",
+        "schedule": _settings.reap_seconds,
+        "options": {"expires": _settings.reap_seconds},
+    },
     "sweep": {"task": "tasks.clock.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
 }
 beat_schedule_filename = str(_settings.data / "beat-schedule")

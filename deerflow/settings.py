@@ -60,12 +60,14 @@ class Settings(BaseSettings):
     """How long a run stays its worker's without a renewal."""
     lease_beat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often a worker renews its leases and reads cancel marks."""
+    reap_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often the clock looks for lapsed leases and unheard rings."""
     crash_limit: Annotated[int, Field(ge=1)] = 3
     """Lapsed leases without a new checkpoint after which a run ends as error."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Pause between two signs of life on an open stream."""
-    drain_seconds: Annotated[float, Field(ge=0)] = 20.0
-    """How long a stopping worker lets runs reach a checkpoint before it hands them over."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 18.0
+    """How long a stopping worker lets runs reach a checkpoint before it hands them over; with clean-up below Heroku's 30 s."""
     keep_log_seconds: Annotated[int, Field(ge=1)] = 3_600
     """How long a finished run's events stay readable."""
     keep_resumable_log_seconds: Annotated[int, Field(ge=1)] = 86_400

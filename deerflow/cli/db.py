@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deerflow.backend import open_backend
 from deerflow.cli import sentences
+from deerflow.runtime.boot import boot
 from deerflow.settings import ROOT, Settings
 from deerflow.storage.database import sqlite_path
 
@@ -27,7 +29,7 @@ def upgrade_command() -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate the app database and set up the checkpoint store."""
+    """Migrate the app database, set up the checkpoint store, and give every graph its assistant."""
     # Both take long to import, and no other command of this module's importers needs them.
     from alembic import command
 
@@ -38,6 +40,11 @@ def upgrade(settings: Settings) -> None:
             sqlite_path(url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     command.upgrade(alembic_config(settings.database), "head")
     asyncio.run(set_up(settings.checkpoints))
+    backend = open_backend(settings, sql_pool=1)
+    try:
+        boot(backend)
+    finally:
+        backend.close()
 
 
 def alembic_config(url: str) -> "Config":

@@ -95,7 +95,18 @@ class _Serve:
         _say("preparing the database")
         upgrade(settings)
         python = sys.executable
-        celery = [python, "-m", "celery", "-A", "tasks", "worker", "--loglevel", settings.log_level]
+        celery = [
+            python,
+            "-m",
+            "celery",
+            "-A",
+            "tasks",
+            "worker",
+            "--without-gossip",
+            "--quiet",
+            "--loglevel",
+            settings.log_level,
+        ]
         self._supervisor.start("worker", [*celery, "-Q", "runs", "-n", "runs@%h"])
         self._supervisor.start("state", [*celery, "-Q", "state", "-n", "state@%h"])
         self._supervisor.start("clock", [*celery, "--beat", "-Q", "clock", "-n", "clock@%h"])

@@ -23,10 +23,10 @@ Keys of app.conf, all optional:
     deerflow_drain_seconds   how long a warm stop waits for tasks to end by themselves (20)
     deerflow_user_threads    size of the loop's default executor (64)
 
-`pool.loop` is the loop; `pool.draining` an asyncio.Event, set on the loop once the worker is told to stop. From
-then on no task starts; a message whose task has not started goes back to the queue. What still runs after the
-drain is cancelled. (Celery's signal worker_shutting_down would not do: it comes on the main thread inside a
-signal handler, for SIGQUIT only after the pool was stopped, and for `celery control shutdown` never.)
+`pool.loop` is the loop; `pool.draining` an asyncio.Event, set on the loop once the worker is told to stop.
+From then on no task starts; a message whose task has not started goes back to its queue. What still runs
+after the drain is cancelled. (Celery's signal worker_shutting_down would not do: it comes on the main thread
+inside a signal handler, for SIGQUIT only after the pool was stopped, for `celery control shutdown` never.)
 
 A body learns why it is cancelled from `CancelledError.args[0]`: REVOKED, SHUTDOWN, SOFT_TIME_LIMIT or
 HARD_TIME_LIMIT. It is cancelled once, so that its clean-up is not cut short; only the soft time limit may be

@@ -24,8 +24,9 @@ def connect(url: str, *, pool: int = 32) -> redis.Redis:
 
 def connect_listener(url: str) -> redis.Redis:
     """A client for the one subscription: it waits for messages without a time-out."""
+    keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
     return redis.Redis.from_url(
-        url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=None, socket_keepalive=True, protocol=2
+        url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=None, protocol=2, **keepalive
     )
 
 

@@ -20,8 +20,10 @@ log: that is read from its row.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 from uuid import UUID
 
 import redis
@@ -125,7 +127,9 @@ class RunLog:
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
         first = base + start + 1
-        return Page(base, base + length, [decode(first + i, entry) for i, entry in enumerate(stored)])
+        return Page(
+            base, base + length, [decode(first + i, cast(bytes, entry)) for i, entry in enumerate(stored)]
+        )
 
     def end(self, run_id: UUID) -> int:
         """The place of the last entry; 0 when there is none."""
@@ -134,7 +138,7 @@ class RunLog:
     def outcome(self, run_id: UUID) -> bytes | None:
         """JSON of what the run left, or None when it has not ended or is no longer kept."""
         try:
-            return self._redis.get(_outcome_key(run_id))
+            return cast(bytes | None, self._redis.get(_outcome_key(run_id)))
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
 
@@ -295,8 +299,8 @@ class LogWriter:
             lost = [frame for _, place, frame in self._recent if place > real]
             for start in range(0, len(lost), _FRAMES_PER_APPEND):
                 part = lost[start : start + _FRAMES_PER_APPEND]
-                args = [self._attempt, real + start, _LIVE_SECONDS, *part]
-                answer, _ = await self._patiently(lambda args=args: self._append(keys=self._keys, args=args))
+                args: list[int | bytes] = [self._attempt, real + start, _LIVE_SECONDS, *part]
+                answer, _ = await self._patiently(partial(self._append, keys=self._keys, args=args))
                 if answer == -1:
                     raise Fenced("A newer attempt writes this log")
             return
@@ -311,7 +315,7 @@ class LogWriter:
             raise Fenced("A newer attempt writes this log")
         return int(place)
 
-    async def _patiently(self, act):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - any Redis command
+    async def _patiently(self, act: Callable[[], Any]) -> Any:
         """Do *act*, again and again while Redis is away; ends when this attempt is cut off."""
         while True:
             try:

@@ -126,19 +126,18 @@ class Wakeups:
         while not self._closing:
             try:
                 pubsub = self._connect()
-                for message in pubsub.listen():
+                for message in pubsub.listen():  # type: ignore[no-untyped-call]
                     self._hear(message)
-            except (RedisError, OSError, ValueError):
-                # ValueError: redis-py's word for a file that close() took away while we were reading
+            except Exception:  # whatever it is, who waits must not go deaf for it
                 if self._closing:
                     break
-                log.warning("The wake-up connection was lost; connecting again")
+                log.warning("The wake-up connection was lost; connecting again", exc_info=True)
             self._disconnect()
             threading.Event().wait(_RETRY_SECONDS)
         self._ring_all()
 
     def _connect(self) -> redis.client.PubSub:
-        pubsub = self._redis.pubsub()
+        pubsub: redis.client.PubSub = self._redis.pubsub()  # type: ignore[no-untyped-call]
         pubsub.subscribe(_KEEPALIVE)
         with self._lock:
             self._pubsub = pubsub

@@ -42,11 +42,12 @@ class Performance:
         kwargs = self._run.kwargs
         asked = [StreamMode(mode) for mode in kwargs["stream_mode"]]
         subgraphs = bool(kwargs["subgraphs"])
-        parts = self._graph.astream(
+        modes: list[Any] = [_NATIVE.get(mode, mode.value) for mode in asked]
+        parts: AsyncIterator[Any] = self._graph.astream(
             None if await self._resumes() else kwargs["input"],
             self._config(),
             context=kwargs.get("context") or None,
-            stream_mode=[_NATIVE.get(mode, mode.value) for mode in asked],  # type: ignore[misc]
+            stream_mode=modes,
             subgraphs=subgraphs,
             durability="async",
             control=self._control,

@@ -144,10 +144,10 @@ class _Attempt:
     async def _until_stopped(self, playing: asyncio.Task[_Ending]) -> None:
         """Wait for the graph's end, or for a reason to stop and then for it to unwind."""
         stopper = self._hold.stopper
-        await asyncio.wait({playing, stopper.stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await _first(playing, stopper.stopped)
         if stopper.why is Stop.DRAIN and self._performance is not None:
             self._performance.drain()  # to its next checkpoint; the pool's patience ends with a shutdown
-            await asyncio.wait({playing, stopper.hurried}, return_when=asyncio.FIRST_COMPLETED)
+            await _first(playing, stopper.hurried)
         if not playing.done():
             await self._unwind(playing)
 
@@ -235,6 +235,11 @@ class _Attempt:
     def _write_release(self) -> bool:
         with self._backend.db.begin() as tx:
             return runs.release(tx, self._run, events_upto=self._writer.place)
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of them is done."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _meaning(reason: asyncio.CancelledError) -> Stop:

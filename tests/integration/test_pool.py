@@ -1,7 +1,7 @@
 """The pool's contract, each line of it on real worker processes and a real Valkey.
 
-The workers run `pool_app`; what happens in them is told on Redis lists, the marks (`<task id>:<what>`): a test
-waits for a mark and never sleeps.
+The workers run `pool_app`; what happens in them is told on Redis lists, the marks (`<task id>:<what>`); a
+test waits for a mark and never sleeps.
 """
 
 import os

@@ -1,0 +1,177 @@
+"""Fixtures: real servers for every test. The only fakes are the clock, the model and the bell."""
+
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deerflow.backend import Backend, open_backend
+from deerflow.domain.runs import Run
+from deerflow.errors import Unavailable
+from deerflow.events import embedded
+from deerflow.events.connections import connect
+from deerflow.runtime.boot import boot
+from deerflow.settings import Settings
+from tests.databases import Databases
+from tests.live import Live
+
+GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
+SETUPS = ("sqlite", "postgres")
+
+
+def wait_for(
+    condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition"
+) -> object:
+    """Wait until *condition* is true and return what it returned; a test never sleeps for luck."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+    return found
+
+
+class SilentBell:
+    """A bell that records its rings. ``broken``: no message gets through, as with a broker that is away."""
+
+    def __init__(self) -> None:
+        self.rings: list[Run] = []
+        self.revoked: list[str] = []
+        self.sweeps = 0
+        self.broken = False
+
+    def ring(self, run: Run) -> bool:
+        if not self.broken:
+            self.rings.append(run)
+        return not self.broken
+
+    def revoke(self, task: str) -> None:
+        if not self.broken:
+            self.revoked.append(task)
+
+    def ask(self, question_id: object, question: object, *, expires_seconds: float) -> None:
+        if self.broken:
+            raise Unavailable("The message broker does not answer")
+
+    def sweep(self) -> None:
+        self.sweeps += 1
+
+    def waiting(self, _queue: str) -> int:
+        return 0
+
+    def ping(self) -> None:
+        if self.broken:
+            raise Unavailable("The message broker does not answer")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Valkey, the one that zero-setup mode embeds."""
+    folder = tmp_path_factory.mktemp("valkey")
+    socket = folder / "v.sock"
+    process = subprocess.Popen(embedded.command(folder, socket))
+    client = connect(f"unix://{socket}")
+    wait_for(lambda: socket.exists() and client.ping(), what="Valkey")
+    yield f"unix://{socket}"
+    client.close()
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Gives fresh, migrated databases of both kinds; Postgres is started when the first test asks for it."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=SETUPS)
+def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, tmp_path: Path) -> Settings:
+    """Settings of one fresh set-up: each test that uses this runs on SQLite and on Postgres."""
+    client = connect(valkey)
+    client.flushall()
+    client.close()
+    database = databases.fresh(request.param, tmp_path)
+    return Settings(
+        database_url=database,
+        redis_url=valkey,
+        data=tmp_path,
+        config=GRAPHS,
+        lease_seconds=3,
+        lease_beat_seconds=1,
+    )
+
+
+@pytest.fixture
+def bell() -> SilentBell:
+    """The fake bell of this test's backend."""
+    return SilentBell()
+
+
+@pytest.fixture
+def backend(settings: Settings, bell: SilentBell) -> Iterator[Backend]:
+    """A web process's Backend on real servers, with the fake bell."""
+    opened = open_backend(settings)
+    opened.bell.close()
+    object.__setattr__(opened, "bell", bell)
+    boot(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session", params=SETUPS)
+def live(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """A whole server as a user starts it, on SQLite and on Postgres; shared by all tests, so each uses threads of its own."""
+    folder = tmp_path_factory.mktemp(f"live-{request.param}")
+    url = "" if request.param == "sqlite" else databases.empty_postgres()
+    server = Live(folder, GRAPHS, database_url=url)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_id() -> Callable[[], str]:
+    """Unused ids."""
+    return lambda: str(uuid.uuid4())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran on each database; they have to be the same."""
+    counts = _per_setup(terminalreporter)
+    if any(counts.values()):
+        shown = ", ".join(f"{count} on {setup}" for setup, count in counts.items())
+        terminalreporter.write_line(f"tests per database: {shown}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail the session when a test runs on one database only."""
+    names: dict[str, set[str]] = {setup: set() for setup in SETUPS}
+    for item in session.items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        setup = params.get("settings", params.get("live"))
+        if setup in names:
+            names[setup].add(item.nodeid.replace(setup, "*"))
+    if session.config.getoption("keyword") or session.config.getoption("markexpr"):
+        return
+    lonely = names["sqlite"] ^ names["postgres"]
+    if lonely and not any("[" in arg for arg in session.config.args):
+        raise pytest.UsageError(f"these tests run on one database only: {sorted(lonely)}")
+
+
+def _per_setup(reporter: pytest.TerminalReporter) -> dict[str, int]:
+    ran = [
+        r
+        for kind in ("passed", "failed")
+        for r in reporter.stats.get(kind, [])
+        if getattr(r, "when", "") == "call"
+    ]
+    return {setup: sum(f"[{setup}" in r.nodeid or f"-{setup}" in r.nodeid for r in ran) for setup in SETUPS}

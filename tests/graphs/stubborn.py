@@ -1,0 +1,57 @@
+"""Nodes that are hard to stop: ``kind`` chooses a sleeping thread, or a coroutine that swallows its cancel."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TypedDict
+
+from langgraph.graph import START, StateGraph
+
+
+class State(TypedDict, total=False):
+    kind: str
+    seconds: float
+    trace: str
+    said: str
+
+
+def _trace(state: State, line: str) -> None:
+    if state.get("trace"):
+        with Path(state["trace"]).open("a") as file:
+            file.write(line + "\n")
+
+
+def in_thread(state: State):
+    _trace(state, "thread started")
+    time.sleep(state["seconds"])
+    _trace(state, "thread ended")
+    return {"said": "from the thread"}
+
+
+async def swallowing(state: State):
+    _trace(state, "swallow started")
+    ends = time.monotonic() + state["seconds"]
+    while time.monotonic() < ends:
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            _trace(state, "swallowed")
+    _trace(state, "swallow ended")
+    return {"said": "after the cancel"}
+
+
+async def patient(state: State):
+    _trace(state, "patient started")
+    try:
+        await asyncio.sleep(state["seconds"])
+    except asyncio.CancelledError:
+        _trace(state, "patient cancelled")
+        raise
+    return {"said": "patiently"}
+
+
+builder = StateGraph(State)
+for node in (in_thread, swallowing, patient):
+    builder.add_node(node.__name__, node)
+builder.add_conditional_edges(START, lambda state: state["kind"], ["in_thread", "swallowing", "patient"])
+graph = builder.compile()

@@ -1,0 +1,104 @@
+"""A live server: the processes that ``serve`` starts, on a free port and a data folder of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+from langgraph_sdk import get_sync_client
+from langgraph_sdk.client import SyncLangGraphClient
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Live:
+    """One ``serve``, started and stopped as a user does."""
+
+    def __init__(self, folder: Path, config: Path, *, database_url: str = "", **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "serve.log"
+        self._config = config
+        self._environment = {
+            "DEERFLOW_LEASE_SECONDS": "3",
+            "DEERFLOW_LEASE_BEAT_SECONDS": "1",
+            "DEERFLOW_REAP_SECONDS": "1",
+            "DEERFLOW_DRAIN_SECONDS": "5",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": "",
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait for its ``ready``."""
+        command = [sys.executable, "-m", "deerflow.cli", "serve", "--port", str(self.port)]
+        command += ["--data", str(self.folder / "data"), "--config", str(self._config)]
+        with self.log.open("ab") as log:
+            start = log.tell()
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **self._environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 60
+        while f"ready {self.url}" not in self.log.read_text(errors="replace")[start:]:
+            assert self._process.poll() is None, self.log.read_text(errors="replace")[-5000:]
+            assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
+            time.sleep(0.05)
+
+    def stop(self) -> float:
+        """Ctrl-C; the seconds it took."""
+        assert self._process is not None
+        started = time.monotonic()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+        return time.monotonic() - started
+
+    def pids(self, kind: str) -> list[int]:
+        """The processes of one kind: worker, state, clock, web or valkey."""
+        assert self._process is not None
+        marks = {
+            "worker": "-Q runs",
+            "state": "-Q state",
+            "clock": "-Q clock",
+            "web": "gunicorn",
+            "valkey": "valkey-server",
+        }
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        return [c.pid for c in children if marks[kind] in " ".join(_command(c))]
+
+    def kill(self, kind: str) -> None:
+        """kill -9 every process of a kind."""
+        for pid in self.pids(kind):
+            os.kill(pid, signal.SIGKILL)
+
+    def client(self, prefix: str = "") -> SyncLangGraphClient:
+        """The unmodified Python SDK."""
+        return get_sync_client(url=self.url + prefix)
+
+    def http(self, prefix: str = "") -> httpx.Client:
+        """Plain HTTP."""
+        return httpx.Client(base_url=self.url + prefix, timeout=30)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
