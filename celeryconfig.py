@@ -37,7 +37,7 @@ beat_schedule = {
     },
     "sweep": {"task": "tasks.clock.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
 }
-beat_schedule_filename = str(_settings.data / "beat-schedule")
+beat_scheduler = "celery.beat:Scheduler"  # periods of seconds need no memory, so no file that could break
 
 deerflow_pool_lifespan = "tasks:lifespan"
 deerflow_drain_seconds = _settings.drain_seconds

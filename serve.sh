@@ -28,7 +28,7 @@ install() {
     say "installing $1; the first time this takes a minute or two"
     if command -v uv >/dev/null 2>&1; then
         [ -x "$venv/bin/python" ] || uv venv --quiet --python "$(find_python)" "$venv" || fail "uv could not make $venv"
-        VIRTUAL_ENV=$venv uv pip install --require-hashes -r "$root/$1" ||
+        VIRTUAL_ENV=$venv uv pip install --compile-bytecode --require-hashes -r "$root/$1" ||
             fail "the packages could not be installed; what uv said stands above"
     else
         if ! [ -x "$venv/bin/python" ]; then

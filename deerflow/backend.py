@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from deerflow import project
 from deerflow.dispatch.bell import Bell, sender
+from deerflow.errors import ConfigError
 from deerflow.events.answers import Answers
 from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
@@ -131,11 +132,14 @@ async def open_worker(
         savers = await stack.enter_async_context(open_savers(settings.checkpoints, pool=checkpoint_pool))
         if user_code:
             apply_project_env(base.project.env, base.project.folder)
+        graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
+        if graphs.broken and settings.graphs_must_import:
+            raise ConfigError("; ".join(graphs.broken.values()))
         yield WorkerBackend(
             **vars(base),
-            worker=f"{socket.gethostname()}-{uuid4().hex[:12]}",
+            worker=settings.worker_name or f"{socket.gethostname()}-{uuid4().hex[:12]}",
             savers=savers,
-            graphs=Graphs.load(base.project) if user_code else Graphs({}, {}),
+            graphs=graphs,
             redis=client,
             sql_threads=sql_threads,
         )

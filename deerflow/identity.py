@@ -33,7 +33,7 @@ def principal() -> Principal:
 def _require_same_machine(request: Request) -> None:
     if request.remote_addr and not is_loopback(request.remote_addr):
         raise Forbidden("Without authentication only callers on this machine are served")
-    if not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+    if not is_loopback(_hostname(f"//{request.host}")):
         raise Forbidden(
             f"Without authentication the host '{request.host}' is not served; use http://127.0.0.1"
         )
@@ -42,14 +42,19 @@ def _require_same_machine(request: Request) -> None:
 
 
 def _require_same_site(request: Request) -> None:
-    if (
-        request.headers.get("Sec-Fetch-Site") == "cross-site"
-        and request.headers.get("Sec-Fetch-Mode") != "navigate"
-    ):
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise Forbidden("A page of another site may not call this server")
     origin = request.headers.get("Origin")
-    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin is not None and not is_loopback(_hostname(origin)):
         raise Forbidden(f"The origin '{origin}' may not call this server")
+
+
+def _hostname(url: str) -> str:
+    """The host that a URL names, without port and brackets; empty for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+_CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy", "alembic", "httpx")
+
 
 class _Formatter(logging.Formatter):
     """One line a record: time, level, logger, phrase, then ``key=value`` facts."""
@@ -34,6 +36,8 @@ def setup(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in _CHATTY:  # a line for each tick of the clock and each migration helps nobody
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """Who may call. ``none``: every caller on this machine is the principal ``local``."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level that is logged."""
+    worker_name: str = ""
+    """Name of this worker on the rows that it holds; empty: made up at its start."""
+    graphs_must_import: bool = False
+    """Whether a worker ends when a graph cannot be imported, instead of serving the others."""
     worker_runs: Annotated[int, Field(ge=1, le=10_000)] = 50
     """Runs that one worker process executes at once."""
     worker_threads: Annotated[int, Field(ge=1, le=1_000)] = 64

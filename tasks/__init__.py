@@ -1,22 +1,28 @@
 """The Celery app: opens a worker's Backend when its pool starts, closes it when the pool stops."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
 from deerflow.dispatch.bell import CLOCK
+from deerflow.events.presence import announce
 from deerflow.runtime.boot import boot
 from deerflow.runtime.lease import Leases
 from deerflow.settings import Settings
 
 if TYPE_CHECKING:
     from deerflow.dispatch.pool import AsyncioPool
+
+# Celery warns root because of pickle; we accept JSON only, and containers run as root every day.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery(
     "tasks",
@@ -48,6 +54,7 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
         leases = Leases(backend)
         leases.start()
         drain = asyncio.create_task(_drain_when_told(pool, leases))
+        await announce(backend.redis, backend.worker)
         try:
             yield Worker(backend, leases)
         finally:

@@ -35,6 +35,8 @@ class Live:
             **environment,
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._clients: dict[str, SyncLangGraphClient] = {}
+        self._https: dict[str, httpx.Client] = {}
 
     def start(self) -> None:
         """Start it and wait for its ``ready``."""
@@ -55,13 +57,59 @@ class Live:
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
             time.sleep(0.05)
 
+    def extra_worker(self) -> subprocess.Popen[bytes]:
+        """One more worker, as a second machine would run it; the test stops it."""
+        data = self.folder / "data"
+        environment = {
+            "DEERFLOW_DATA": str(data),
+            "DEERFLOW_CONFIG": str(self._config),
+            "PYTHONPATH": str(ROOT),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--quiet",
+            "-A",
+            "tasks",
+            "worker",
+            "-Q",
+            "runs",
+            "-n",
+            "extra@%h",
+        ]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--without-gossip", "--without-mingle"],
+                cwd=ROOT,
+                env={**os.environ, **self._environment, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
     def stop(self) -> float:
         """Ctrl-C; the seconds it took."""
         assert self._process is not None
+        for client in self._clients.values():
+            client.http.client.close()
+        for http in self._https.values():
+            http.close()
+        self._clients, self._https = {}, {}
         started = time.monotonic()
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
         return time.monotonic() - started
+
+    def stop_if_running(self) -> None:
+        """For clean-up: stop it unless the test did."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+    def kill_supervisor(self) -> None:
+        """kill -9 of serve itself."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
 
     def pids(self, kind: str) -> list[int]:
         """The processes of one kind: worker, state, clock, web or valkey."""
@@ -83,11 +131,16 @@ class Live:
 
     def client(self, prefix: str = "") -> SyncLangGraphClient:
         """The unmodified Python SDK."""
-        return get_sync_client(url=self.url + prefix)
+        if prefix not in self._clients:
+            self._clients[prefix] = get_sync_client(url=self.url + prefix)
+        return self._clients[prefix]
 
     def http(self, prefix: str = "") -> httpx.Client:
-        """Plain HTTP."""
-        return httpx.Client(base_url=self.url + prefix, timeout=30)
+        """Plain HTTP; one client for all, closed with the server."""
+        if prefix not in self._https:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+            self._https[prefix] = httpx.Client(base_url=self.url + prefix, timeout=30, limits=limits)
+        return self._https[prefix]
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ClientWatch:
-    """Watches the socket of one request, from the moment the request was read until ``stop``.
+    """Watches the socket of one request, from the moment the request (its body too) was read until ``stop``.
 
     The socket becomes readable when the client closes it or sends more. Peeking tells the two apart. Only this
     verdict means that the client has gone: a response's generator is also closed by a deploy, and one that never

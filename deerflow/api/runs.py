@@ -3,7 +3,7 @@
 import logging
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, after_this_request, request
 
 from deerflow.api import sse
 from deerflow.api.context import backend, json
@@ -13,11 +13,11 @@ from deerflow.api.wire.body import flag, many, number
 from deerflow.api.wire.runs import RunCreate, present_outcome, present_run
 from deerflow.authz import require, requires
 from deerflow.domain.runs import Run
-from deerflow.domain.words import CancelAction, OnDisconnect
+from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import AlreadyEnded, cancel
-from deerflow.runtime.join import Following, outcome, wait_until_over
+from deerflow.runtime.join import Following, outcome
 from deerflow.runtime.submit import submit
 from deerflow.storage import runs, threads
 
@@ -48,7 +48,7 @@ def create_run(thread_id: UUID) -> Response:
 @requires("runs:create")
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
-    watch = ClientWatch(request.environ)
+    watch = _watch_client()
     run, on_disconnect = _submit(thread_id)
     if on_disconnect is OnDisconnect.CANCEL:
         _cancel_when_gone(watch, run)
@@ -58,7 +58,7 @@ def stream_new_run(thread_id: UUID) -> Response:
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
-    watch = ClientWatch(request.environ)
+    watch = _watch_client()
     run, on_disconnect = _submit(thread_id)
     if on_disconnect is OnDisconnect.CANCEL:
         _cancel_when_gone(watch, run)
@@ -70,11 +70,12 @@ def list_runs(thread_id: UUID) -> Response:
     """A thread's runs, newest first."""
     limit = number(request, "limit", default=10, least=1, most=1_000)
     offset = number(request, "offset", default=0, least=0, most=2**31)
+    status = request.args.get("status") or None
     with backend().db.read() as tx:
         threads.get(tx, principal(), thread_id)
-        found = runs.page(
-            tx, principal(), thread_id, status=request.args.get("status"), limit=limit, offset=offset
-        )
+        if status is not None and status not in set(RunStatus):
+            return json([])
+        found = runs.page(tx, principal(), thread_id, status=status, limit=limit, offset=offset)
     return json(_selected([present_run(run) for run in found]))
 
 
@@ -100,16 +101,15 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
         return Response(status=202)
     body, status = mount.cancelled
     if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
-        list(wait_until_over(backend(), run))
-        return Response(status=status)
-    return sse.wait(mount, run, wait_until_over(backend(), run), body.encode, ClientWatch(request.environ))
+        return _no_content_when_over(run, _watch_client())
+    return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, _watch_client())
 
 
 @requires("runs:read")
 def join_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run, or wait for what it leaves, as the client asks."""
     mount, run = current_mount(), _get(thread_id, run_id)
-    watch = ClientWatch(request.environ)
+    watch = _watch_client()
     _honour_cancel_on_disconnect(watch, run)
     if _wants_events(default=mount.join_streams):
         following = Following(backend(), run, after=sse.cursor(request))
@@ -121,18 +121,16 @@ def join_run(thread_id: UUID, run_id: UUID) -> Response:
 def stream_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run from ``Last-Event-ID``; with ``action`` it is cancelled first."""
     mount, run = current_mount(), _get(thread_id, run_id)
-    watch = ClientWatch(request.environ)
+    watch = _watch_client()
     following = Following(backend(), run, after=sse.cursor(request))
-    if request.args.get("action"):
+    if action := request.args.get("action"):
         require("runs:cancel")
         try:
-            run = cancel(backend(), principal(), thread_id, run_id, _action(request.args["action"]))
+            run = cancel(backend(), principal(), thread_id, run_id, _action(action))
         except AlreadyEnded:
             log.debug("Nothing to cancel: the run has ended", extra={"run_id": run_id})
         if flag(request.args.get("wait")):
-            list(wait_until_over(backend(), run))
-            watch.stop()
-            return Response(status=204)
+            return _no_content_when_over(run, watch)
     _honour_cancel_on_disconnect(watch, run)
     return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
 
@@ -150,15 +148,34 @@ def _get(thread_id: UUID, run_id: UUID) -> Run:
 def _wait(run: Run, watch: ClientWatch) -> Response:
     """Answer a run's outcome when it is over."""
     mount, caller, resources = current_mount(), principal(), backend()
-    following = Following(resources, run, after=None)
-    watch.when_gone(following.interrupt)
     return sse.wait(
         mount,
         run,
-        following.heartbeats(),
+        Following(resources, run, after=None),
         lambda: present_outcome(outcome(resources, caller, run), run, mount),
         watch,
     )
+
+
+def _no_content_when_over(run: Run, watch: ClientWatch) -> Response:
+    """Wait until a run is over, or nobody waits any more, and answer 204."""
+    following = Following(backend(), run, after=None)
+    watch.when_gone(following.interrupt)
+    list(following.heartbeats())
+    return Response(status=204)
+
+
+def _watch_client() -> ClientWatch:
+    """Watch this request's client until the answer, an error as well, is over."""
+    request.get_data()  # what is still to come of the request must not pass for a further one
+    watch = ClientWatch(request.environ)
+
+    @after_this_request
+    def stop_with(response: Response) -> Response:
+        response.call_on_close(watch.stop)
+        return response
+
+    return watch
 
 
 def _cancel_when_gone(watch: ClientWatch, run: Run) -> None:
@@ -197,6 +214,8 @@ def _wants_events(*, default: bool) -> bool:
 def _action(text: str | None) -> CancelAction:
     if text == "rollback":
         raise Invalid("action: 'rollback' is not supported by this release; use 'interrupt'")
+    if text not in {None, "", "interrupt"}:
+        raise Invalid(f"action: '{text}' is not one of 'interrupt' and 'rollback'")
     return CancelAction.INTERRUPT
 
 

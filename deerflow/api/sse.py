@@ -36,18 +36,18 @@ def stream(
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["Connection"] = "keep-alive"
     _name(response, mount, run, f"{_path(run)}/stream")
-    response.call_on_close(watch.stop)
     return response
 
 
 def wait(
-    mount: Mount, run: Run, until_over: Iterable[Heartbeat], answer: Callable[[], bytes], watch: ClientWatch
+    mount: Mount, run: Run, following: Following, answer: Callable[[], bytes], watch: ClientWatch
 ) -> Response:
     """JSON that comes when the run is over; until then a line feed at every heartbeat, which JSON readers skip."""
+    watch.when_gone(following.interrupt)
 
     def chunks() -> Iterator[bytes]:
         yield b""  # the headers, now
-        for _ in until_over:
+        for _ in following.heartbeats():
             yield b"\n"
         if not watch.gone:
             yield answer()
@@ -56,7 +56,6 @@ def wait(
     response.headers["Cache-Control"] = mount.cache_control
     response.headers["X-Accel-Buffering"] = "no"
     _name(response, mount, run, f"{_path(run)}/join{mount.join_query}")
-    response.call_on_close(watch.stop)
     return response
 
 

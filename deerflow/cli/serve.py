@@ -12,8 +12,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -21,13 +22,16 @@ import click
 from redis.exceptions import RedisError
 
 from deerflow import project
+from deerflow.backend import open_backend
 from deerflow.cli import sentences
 from deerflow.cli.db import upgrade
 from deerflow.cli.supervisor import Supervisor
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
+from deerflow.events.presence import is_ready
 from deerflow.identity import is_loopback
+from deerflow.runtime.reap import bury
 from deerflow.settings import ROOT, Settings, child_environment
 
 _READY_SECONDS = 60.0
@@ -64,7 +68,9 @@ class _Serve:
 
     def __init__(self, settings: Settings, lock: int) -> None:
         self._settings = settings
-        self._supervisor = Supervisor(ROOT, child_environment(settings), lock, _say)
+        self._supervisor = Supervisor(
+            ROOT, child_environment(settings), lock, say=_say, mourn=self._free_runs_of
+        )
         self._stopping = False
 
     def run(self) -> None:
@@ -94,24 +100,32 @@ class _Serve:
         self._wait_for_redis()
         _say("preparing the database")
         upgrade(settings)
-        python = sys.executable
-        celery = [
-            python,
-            "-m",
-            "celery",
-            "-A",
-            "tasks",
-            "worker",
-            "--without-gossip",
-            "--quiet",
-            "--loglevel",
-            settings.log_level,
-        ]
-        self._supervisor.start("worker", [*celery, "-Q", "runs", "-n", "runs@%h"])
-        self._supervisor.start("state", [*celery, "-Q", "state", "-n", "state@%h"])
-        self._supervisor.start("clock", [*celery, "--beat", "-Q", "clock", "-n", "clock@%h"])
+        workers = {
+            "worker": self._start_worker("worker", "-Q", "runs"),
+            "state": self._start_worker("state", "-Q", "state"),
+            "clock": self._start_worker("clock", "-Q", "clock", "--beat"),
+        }
         self._supervisor.start("web", _web(settings))
         self._wait_for_web()
+        self._wait_for_workers(workers)
+        if not self._stopping:
+            _say(f"serving the graphs of {settings.project_file}, data in {settings.data}")
+            _say(f"ready http://{_address(settings)}")
+
+    def _start_worker(self, name: str, *options: str) -> str:
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks", "worker", "--without-gossip", "--without-mingle"]
+        argv = [*celery, "--loglevel", self._settings.log_level, "-n", f"{name}@%h", *options]
+        return self._supervisor.start(name, argv, DEERFLOW_GRAPHS_MUST_IMPORT="1")
+
+    def _free_runs_of(self, worker: str) -> None:
+        """A process has died: should it have been a worker, its runs need not wait for their leases."""
+        backend = open_backend(self._settings, sql_pool=1)
+        try:
+            bury(backend, worker)
+        except DeerflowError as error:
+            _say(f"runs of {worker} go on when their leases lapse: {error}")
+        finally:
+            backend.close()
 
     def _wait_for_redis(self) -> None:
         client = connect(self._settings.redis)
@@ -139,11 +153,15 @@ class _Serve:
                 return False
 
         self._wait(answers, "The web process does not answer; what it said stands above", died="web")
-        if not self._stopping:
-            _say(f"serving the graphs of {self._settings.project_file}, data in {self._settings.data}")
-            _say(f"ready {url}")
 
-    def _wait(self, answers, failure: str, *, died: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _wait_for_workers(self, workers: dict[str, str]) -> None:
+        client = connect(self._settings.redis)
+        for name, worker in workers.items():
+            failure = f"The {name} process did not start; what it said stands above"
+            self._wait(partial(is_ready, client, worker), failure, died=name)
+        client.close()
+
+    def _wait(self, answers: Callable[[], bool], failure: str, *, died: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while not self._stopping and not answers():
             if time.monotonic() > deadline or self._supervisor.has_died(died):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 _CALM_SECONDS = 10.0
 """A process that lived so long starts again at once; one that died sooner waits, twice as long each time."""
@@ -26,6 +27,7 @@ class Child:
 
     name: str
     argv: list[str]
+    worker: str = ""
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause: float = 0.0
@@ -33,19 +35,31 @@ class Child:
 
 
 class Supervisor:
-    """The children of one ``serve``. *say* tells the person at the terminal; *keep* is a descriptor to inherit."""
+    """The children of one ``serve``.
+
+    *keep* is a descriptor for them to inherit; *say* tells the person at the terminal; *mourn* is called with the
+    worker's name (each process gets one of its own, in ``DEERFLOW_WORKER_NAME``) when a process has died.
+    """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], keep: int, say: Callable[[str], None]
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        keep: int,
+        *,
+        say: Callable[[str], None],
+        mourn: Callable[[str], None],
     ) -> None:
-        self._folder, self._environment, self._keep, self._say = folder, dict(environment), keep, say
+        self._folder, self._environment, self._keep = folder, dict(environment), keep
+        self._say, self._mourn = say, mourn
         self._children: list[Child] = []
 
-    def start(self, name: str, argv: list[str]) -> None:
-        """Start a process and keep it running from now on."""
+    def start(self, name: str, argv: list[str], **once: str) -> str:
+        """Start a process and keep it running from now on; its worker name. *once*: environment of this start only."""
         child = Child(name, argv)
         self._children.append(child)
-        self._spawn(child)
+        self._spawn(child, once)
+        return child.worker
 
     def look_after(self) -> None:
         """Start again what has died; call it several times a second."""
@@ -53,7 +67,7 @@ class Supervisor:
         for child in self._children:
             if child.process is None:
                 if now >= child.due_at:
-                    self._spawn(child)
+                    self._spawn(child, {})
             elif (code := child.process.poll()) is not None:
                 self._bury(child, code, now)
 
@@ -80,11 +94,12 @@ class Supervisor:
                     process.kill()
                     process.wait()
 
-    def _spawn(self, child: Child) -> None:
+    def _spawn(self, child: Child, once: Mapping[str, str]) -> None:
+        child.worker = f"{child.name}-{uuid4().hex[:12]}"
         child.process = subprocess.Popen(  # noqa: S603 - our own commands
             child.argv,
             cwd=self._folder,
-            env=self._environment,
+            env={**self._environment, "DEERFLOW_WORKER_NAME": child.worker, **once},
             pass_fds=(self._keep,),
             start_new_session=True,  # Ctrl-C reaches us alone, and we decide the order
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads run here yet
@@ -96,9 +111,8 @@ class Supervisor:
         child.pause = 0.0 if lived >= _CALM_SECONDS else min(max(child.pause * 2, 0.5), _MOST_PAUSE_SECONDS)
         child.process, child.due_at = None, now + child.pause
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        self._say(
-            f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else "")
-        )
+        self._say(f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else ""))
+        self._mourn(child.worker)
 
 
 def _die_with_parent() -> None:

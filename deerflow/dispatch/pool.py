@@ -46,11 +46,11 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from billiard.einfo import ExceptionInfo
 from celery import Task, signals
@@ -62,6 +62,8 @@ from celery.worker import state
 from celery.worker.request import Request
 from greenlet import getcurrent, greenlet
 from kombu.utils.imports import symbol_by_name
+
+from deerflow.dispatch.user_threads import DaemonThreads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -80,9 +82,6 @@ CLOSE_SECONDS = 2.0  # for leaving the lifespan
 EXIT_SECONDS = 3.0  # for the interpreter to end once the pool is closed
 LAG_SECONDS = 1.0  # a loop silent for longer is worth a warning
 NAMES_IN_LOG = 20
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _request: ContextVar[Any] = ContextVar("celery_request", default=None)
 
@@ -277,77 +276,6 @@ class _Job:
             told = RuntimeError(f"the task tried to end the process: {error!r}")
             told.__cause__ = error
         return told
-
-
-class DaemonThreads(ThreadPoolExecutor):
-    """A thread pool that the process does not wait for when it exits.
-
-    The standard one joins its threads at exit: a user's node that sleeps for an hour would keep a stopped
-    worker for an hour. A subclass only because asyncio takes no other default executor; it shares no code.
-    """
-
-    def __init__(self, limit: int, name: str) -> None:
-        super().__init__(limit)
-        self._limit, self._name = limit, name
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._started: list[threading.Thread] = []
-        self._unfinished = 0
-        self._closed = False
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run *fn* on a thread, a new one if all are taken and the limit allows."""
-        future: Future[T] = Future()
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._calls.put((future, partial(fn, *args, **kwargs)))
-            self._unfinished += 1
-            if len(self._started) < min(self._unfinished, self._limit):
-                self._start_thread()
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Take no more calls; waiting ones are dropped with *cancel_futures*."""
-        with self._lock:
-            self._closed = True
-            if cancel_futures:
-                self._drop_waiting()
-            for _ in self._started:
-                self._calls.put(None)
-        if wait:
-            for thread in self._started:
-                thread.join()
-
-    def _drop_waiting(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while call := self._calls.get_nowait():
-                call[0].cancel()
-
-    def _start_thread(self) -> None:
-        name = f"{self._name}-{len(self._started)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._started.append(thread)
-        thread.start()
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            _fulfil(*call)
-            del call  # keeps the user's objects alive while the thread idles
-            with self._lock:
-                self._unfinished -= 1
-
-
-def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
-    """Run *call* and put what became of it into *future*."""
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        value = call()
-    except BaseException as error:  # noqa: BLE001 - belongs to who waits for the future
-        future.set_exception(error)
-    else:
-        future.set_result(value)
 
 
 class AsyncioPool(BasePool):  # type: ignore[misc]

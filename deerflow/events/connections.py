@@ -2,7 +2,7 @@
 
 import redis
 import redis.asyncio
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 _TIMEOUT_SECONDS = 5.0
@@ -19,14 +19,17 @@ def connect(url: str, *, pool: int = 32) -> redis.Redis:
         protocol=2,
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), 1),
     )
-    return redis.Redis(connection_pool=connections)
+    return redis.Redis.from_pool(connections)  # closes its pool with itself
 
 
 def connect_listener(url: str) -> redis.Redis:
-    """A client for the one subscription: it waits for messages without a time-out."""
-    keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
+    """A client for the one subscription; it never tries again by itself, because who listens must hear of a loss."""
     return redis.Redis.from_url(
-        url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=None, protocol=2, **keepalive
+        url,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
     )
 
 
@@ -40,4 +43,4 @@ def connect_async(url: str, *, pool: int = 16) -> redis.asyncio.Redis:
         socket_timeout=_TIMEOUT_SECONDS,
         protocol=2,
     )
-    return redis.asyncio.Redis(connection_pool=connections)
+    return redis.asyncio.Redis.from_pool(connections)  # closes its pool with itself

@@ -22,6 +22,7 @@ def command(folder: Path, socket: Path) -> list[str]:
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": str(folder / "valkey.log"),
         "daemonize": "no",
     }
     return [_binary(), *(word for name, value in options.items() for word in (f"--{name}", value))]

@@ -18,6 +18,7 @@ log: that is read from its row.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,11 +35,24 @@ from deerflow.domain.events import Entry
 from deerflow.errors import Fenced, Unavailable
 from deerflow.events.wakeups import ROW
 
+log = logging.getLogger(__name__)
+
 _LIVE_SECONDS = 7 * 86_400
 _RETRY_PAUSE_SECONDS = 0.2
 _REPAIR_WINDOW_SECONDS = 10.0
+_REPAIR_BYTES = 4 << 20
 _FRAMES_PER_APPEND = 500
-_PENDING_LIMIT = 10_000
+_BYTES_PER_APPEND = 1 << 20  # Redis does nothing else meanwhile, and refuses commands above its limits
+_UNSENT_FRAMES = 10_000
+_UNSENT_BYTES = 8 << 20
+_REBASE_MARGIN = 10_000
+
+_AWAY = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ReadOnlyError,  # a failover has left us with a replica
+    redis.exceptions.OutOfMemoryError,  # noeviction: old logs expire and make room
+)
 
 # KEYS: log, head. ARGV: attempt, place that the writer stands at, seconds to live, frames...
 # Answers {1, new place} or {0, real place} when the list is not where the writer believes, {-1, 0} when fenced.
@@ -90,7 +104,8 @@ def _outcome_key(run_id: UUID) -> str:
 
 
 def encode(name: str, data: bytes, at_ms: int) -> bytes:
-    """One entry as it is stored."""
+    """One entry as it is stored. Of a node's name, which may hold anything, only what fits on one line is kept."""
+    name = " ".join(name.splitlines())
     return b"%013d" % at_ms + b"event: " + name.encode() + b"\r\ndata: " + data + b"\r\n"
 
 
@@ -116,24 +131,38 @@ class RunLog:
 
     def read(self, run_id: UUID, after: int, *, limit: int = 1_000) -> Page:
         """Up to *limit* entries after the place *after*; Unavailable when Redis does not answer."""
+        base, length, stored = self._look(run_id, after, limit, believed_base=0)
+        first = max(after, base) + 1
+        return Page(base, base + length, [decode(first + i, entry) for i, entry in enumerate(stored)])
+
+    def _look(
+        self, run_id: UUID, after: int, limit: int, *, believed_base: int
+    ) -> tuple[int, int, list[bytes]]:
+        """Base, length and entries of one moment. The base is almost always 0, so it is believed and then checked."""
+        start = max(after - believed_base, 0)
         try:
-            pipe = self._redis.pipeline(transaction=True)  # base and list belong together
+            pipe = self._redis.pipeline(transaction=True)
             pipe.hget(_head_key(run_id), "base")
             pipe.llen(log_key(run_id))
-            raw_base, length = pipe.execute()
-            base = int(raw_base or 0)
-            start = max(after - base, 0)
-            stored = self._redis.lrange(log_key(run_id), start, start + limit - 1) if start < length else []
+            pipe.lrange(log_key(run_id), start, start + limit - 1)
+            raw_base, length, stored = pipe.execute()
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
-        first = base + start + 1
-        return Page(
-            base, base + length, [decode(first + i, cast(bytes, entry)) for i, entry in enumerate(stored)]
-        )
+        base = int(raw_base or 0)
+        if base != believed_base:
+            return self._look(run_id, after, limit, believed_base=base)
+        return base, length, stored
 
     def end(self, run_id: UUID) -> int:
         """The place of the last entry; 0 when there is none."""
-        return self.read(run_id, 0, limit=1).end
+        try:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hget(_head_key(run_id), "base")
+            pipe.llen(log_key(run_id))
+            base, length = pipe.execute()
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
+        return int(base or 0) + int(length)
 
     def outcome(self, run_id: UUID) -> bytes | None:
         """JSON of what the run left, or None when it has not ended or is no longer kept."""
@@ -157,6 +186,10 @@ class RunLog:
         except RedisError:
             return
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+
 
 class LogWriter:
     """One attempt's pen: the only writer of its run's log.
@@ -174,13 +207,15 @@ class LogWriter:
         self._run_id = run_id
         self._attempt = attempt
         self._pending: deque[bytes] = deque()
-        self._recent: deque[tuple[float, int, bytes]] = (
-            deque()
-        )  # (sent at, place, frame): repairs a lost tail
+        self._pending_bytes = 0
+        self._recent: deque[tuple[float, int, bytes]] = deque()  # (at, place, frame), to repair a lost tail
+        self._recent_bytes = 0
         self._queued = self._stored = 0  # events of this attempt; unlike places they never jump
         self._stirred = asyncio.Event()
-        self._settled = asyncio.Condition()
-        self._failure: BaseException | None = None
+        self._moved = (
+            asyncio.Event()
+        )  # set, and replaced by a new one, when something was stored or has failed
+        self._failure: Exception | None = None
         self._append = client.register_script(_APPEND)
         self._task: asyncio.Task[None] | None = None
 
@@ -194,37 +229,43 @@ class LogWriter:
         if place == -1:
             raise Fenced("A newer attempt writes this log")
         if place < known_upto:
-            place = await self._rebase(known_upto + _PENDING_LIMIT)
+            place = await self._rebase(known_upto + _REBASE_MARGIN)
         self.place = place
         self._task = asyncio.create_task(self._send_all(), name=f"log {self._run_id}")
 
     async def say(self, name: str, data: bytes) -> int:
-        """Queue one event and return its place; waits only while very much is unsent."""
-        while len(self._pending) >= _PENDING_LIMIT and self._failure is None:
-            await self.flush()
+        """Queue one event; waits only while very much is unsent. Answers the place of the last one *stored*.
+
+        That is what a row may promise: what is only queued dies with this process, and its place is given again.
+        """
+        while len(self._pending) >= _UNSENT_FRAMES or self._pending_bytes >= _UNSENT_BYTES:
+            self._raise_failure()
+            await self._moved.wait()
         self._raise_failure()
-        self._pending.append(encode(name, data, time.time_ns() // 1_000_000))
+        frame = encode(name, data, time.time_ns() // 1_000_000)
+        self._pending.append(frame)
+        self._pending_bytes += len(frame)
         self._queued += 1
         self._stirred.set()
-        return self.place + len(self._pending)
+        return self.place
 
     async def flush(self) -> None:
         """Wait until everything said so far is stored; raises Fenced when it never will be."""
         wanted = self._queued
-        async with self._settled:
-            await self._settled.wait_for(lambda: self._stored >= wanted or self._failure is not None)
+        while self._stored < wanted and self._failure is None:
+            await self._moved.wait()
         self._raise_failure()
 
     async def close(self) -> None:
-        """Stop sending; what is not flushed is dropped."""
+        """Stop sending; what is not flushed is dropped, and whoever still speaks or flushes is refused."""
+        self.cut_off()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def cut_off(self) -> None:
         """This attempt is over: refuse whatever it still says."""
-        self._failure = self._failure or Fenced("This attempt is over")
-        self._stirred.set()
+        self._fail(Fenced("This attempt is over"))
 
     async def store_outcome(self, outcome: bytes) -> None:
         """Keep what wait, join and webhooks will answer."""
@@ -246,21 +287,14 @@ class LogWriter:
             while True:
                 await self._stirred.wait()
                 self._stirred.clear()
-                while self._pending and self._failure is None:
+                while self._pending:
+                    self._raise_failure()
                     await self._send_some()
-                if self._failure is not None:
-                    return
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - kept, and raised to whoever speaks or flushes next
-            self._failure = error
-        finally:
-            if self._failure is not None:
-                async with self._settled:
-                    self._settled.notify_all()
+        except Exception as error:  # noqa: BLE001 - kept, and raised to whoever speaks or flushes next
+            self._fail(error)
 
     async def _send_some(self) -> None:
-        frames = [self._pending[i] for i in range(min(len(self._pending), _FRAMES_PER_APPEND))]
+        frames = self._batch()
         answer, place = await self._patiently(
             lambda: self._append(keys=self._keys, args=[self._attempt, self.place, _LIVE_SECONDS, *frames])
         )
@@ -269,22 +303,44 @@ class LogWriter:
         if answer == 0:
             await self._repair(place, frames)
             return
-        await self._stored_upto(place, frames)
+        self._stored_upto(place, frames)
 
-    async def _stored_upto(self, place: int, frames: Sequence[bytes]) -> None:
+    def _batch(self) -> list[bytes]:
+        """The oldest unsent frames that make one append."""
+        frames: list[bytes] = []
+        size = 0
+        for frame in self._pending:
+            size += len(frame)
+            if frames and (size > _BYTES_PER_APPEND or len(frames) == _FRAMES_PER_APPEND):
+                break
+            frames.append(frame)
+        return frames
+
+    def _stored_upto(self, place: int, frames: Sequence[bytes]) -> None:
         self._remember(frames)
         for _ in frames:
-            self._pending.popleft()
-        async with self._settled:
-            self.place = place
-            self._stored += len(frames)
-            self._settled.notify_all()
+            self._pending_bytes -= len(self._pending.popleft())
+        self.place = place
+        self._stored += len(frames)
+        self._announce()
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing more can be stored; the first reason is the one that is told."""
+        self._failure = self._failure or error
+        self._announce()
+
+    def _announce(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _remember(self, frames: Sequence[bytes]) -> None:
         at = time.monotonic()
         self._recent.extend((at, self.place + i + 1, frame) for i, frame in enumerate(frames))
-        while self._recent and self._recent[0][0] < at - _REPAIR_WINDOW_SECONDS:
-            self._recent.popleft()
+        self._recent_bytes += sum(map(len, frames))
+        while self._recent and (
+            self._recent[0][0] < at - _REPAIR_WINDOW_SECONDS or self._recent_bytes > _REPAIR_BYTES
+        ):
+            self._recent_bytes -= len(self._recent.popleft()[2])
 
     async def _repair(self, real: int, frames: Sequence[bytes]) -> None:
         """The list is not where we believe.
@@ -293,7 +349,7 @@ class LogWriter:
         say it again from memory, or give up those places and let readers know by the base.
         """
         if real == self.place + len(frames):
-            await self._stored_upto(real, frames)
+            self._stored_upto(real, frames)
             return
         if real < self.place and self._recent and self._recent[0][1] <= real + 1:
             lost = [frame for _, place, frame in self._recent if place > real]
@@ -305,7 +361,8 @@ class LogWriter:
                     raise Fenced("A newer attempt writes this log")
             return
         self._recent.clear()
-        self.place = await self._rebase(max(real, self.place + len(self._pending)) + _PENDING_LIMIT)
+        self._recent_bytes = 0
+        self.place = await self._rebase(max(real, self.place) + _REBASE_MARGIN)
 
     async def _rebase(self, base: int) -> int:
         place = await self._patiently(
@@ -316,13 +373,17 @@ class LogWriter:
         return int(place)
 
     async def _patiently(self, act: Callable[[], Any]) -> Any:
-        """Do *act*, again and again while Redis is away; ends when this attempt is cut off."""
+        """Do *act*, again and again while Redis is away or full; ends when this attempt is cut off."""
+        told = False
         while True:
             try:
                 return await act()
-            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            except _AWAY as error:
                 self._raise_failure()
-                await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+                if not told:
+                    log.warning("Redis does not take a run's events; trying again", extra={"reason": error})
+                    told = True
+            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

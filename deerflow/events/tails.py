@@ -8,24 +8,50 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from uuid import UUID
 
 from deerflow.domain.events import Entry
+from deerflow.errors import Unavailable
 from deerflow.events.log import Page, RunLog, log_key
 from deerflow.events.wakeups import Wakeups, Watch
 
 _KEPT_BYTES = 1 << 20
 _PAGE = 1_000
+_PATIENCE_SECONDS = 10.0
 
 
 class _Tail:
+    """The newest entries of one run, without holes. ``base`` and ``end`` are those of the last look at Redis."""
+
     def __init__(self) -> None:
         self.followers = 0
         self.lock = threading.Lock()
-        self.entries: deque[Entry] = deque()
-        self.bytes = 0
-        self.end = -1  # place of the last entry seen; -1 before the first look
-        self.base = 0
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._base = self._end = 0
+
+    def after(self, cursor: int) -> Page | None:
+        """What follows *cursor*; None when the tail does not have it."""
+        if not self._entries or not self._entries[0].place <= cursor + 1 <= self._entries[-1].place:
+            return None
+        newest_first = takewhile(lambda entry: entry.place > cursor, reversed(self._entries))
+        return Page(self._base, self._end, list(newest_first)[::-1])
+
+    def keep(self, page: Page) -> None:
+        """Add what continues the tail, or is newer than it; a catch-up from far behind is its follower's alone."""
+        self._base, self._end = page.base, page.end
+        if not page.entries:
+            return
+        if self._entries and page.entries[0].place != self._entries[-1].place + 1:
+            if page.entries[-1].place <= self._entries[-1].place:
+                return
+            self._entries.clear()
+            self._bytes = 0
+        self._entries.extend(page.entries)
+        self._bytes += sum(len(entry.frame) for entry in page.entries)
+        while self._bytes > _KEPT_BYTES and len(self._entries) > 1:
+            self._bytes -= len(self._entries.popleft().frame)
 
 
 class Follower:
@@ -38,45 +64,32 @@ class Follower:
 
     def start(self, cursor: int | None) -> None:
         """Stand behind *cursor*; None, or a place that was never said, means behind the last entry."""
-        page = self._log.read(self._run_id, cursor if cursor is not None else 0, limit=1)
-        self.cursor = page.end if cursor is None else min(cursor, page.end)
+        if cursor != 0:
+            end = self._log.end(self._run_id)
+            cursor = end if cursor is None else min(cursor, end)
+        self.cursor = cursor
 
     def read(self) -> Page:
-        """What was said after the cursor, and move the cursor behind it; ``Page.base`` above the cursor is a gap."""
-        tail = self._tail
-        with tail.lock:  # the first of all woken followers fetches, the others find it done
-            known = tail.end
-            if known < 0 or self.cursor >= known or not self._kept(self.cursor):
-                page = self._log.read(self._run_id, self.cursor, limit=_PAGE)
-                self._keep(page)
-            else:
-                page = Page(tail.base, tail.end, [e for e in tail.entries if e.place > self.cursor])
-        if page.entries:
-            self.cursor = page.entries[-1].place
-        else:
-            self.cursor = max(self.cursor, page.base)
+        """What was said after the cursor, and move the cursor behind it; ``Page.base`` above the cursor is a gap.
+
+        Not always all of it: as long as the cursor is below ``Page.end`` there is more.
+        """
+        page = self._page()
+        self.cursor = page.entries[-1].place if page.entries else max(self.cursor, page.base)
         return page
 
-    def _kept(self, cursor: int) -> bool:
-        return bool(self._tail.entries) and self._tail.entries[0].place <= cursor + 1
-
-    def _keep(self, page: Page) -> None:
-        """Add what continues the tail; anything else (a catch-up from far behind) is this follower's alone."""
-        tail = self._tail
-        if not page.entries:
-            tail.end = max(tail.end, 0)
-            return
-        first = page.entries[0].place
-        if tail.entries and first != tail.entries[-1].place + 1:
-            if page.entries[-1].place <= tail.entries[-1].place:
-                return
-            tail.entries.clear()
-            tail.bytes = 0
-        tail.entries.extend(page.entries)
-        tail.bytes += sum(len(e.frame) for e in page.entries)
-        while tail.bytes > _KEPT_BYTES and len(tail.entries) > 1:
-            tail.bytes -= len(tail.entries.popleft().frame)
-        tail.end, tail.base = tail.entries[-1].place, page.base
+    def _page(self) -> Page:
+        # The first of all woken followers fetches, the others wait for it and find it done.
+        if not self._tail.lock.acquire(timeout=_PATIENCE_SECONDS):
+            raise Unavailable("The event log does not answer")
+        try:
+            page = self._tail.after(self.cursor)
+            if page is None:
+                page = self._log.read(self._run_id, self.cursor, limit=_PAGE)
+                self._tail.keep(page)
+            return page
+        finally:
+            self._tail.lock.release()
 
 
 class Tails:

@@ -3,6 +3,9 @@
 A message is a doorbell and carries no facts. What must hold: who watches a channel and *then* reads the truth
 misses nothing. So ``watch`` returns only when Redis has confirmed the subscription; after a lost connection all
 channels are subscribed again and everybody is woken, because something may have been missed meanwhile.
+
+The connection is used directly, not through redis-py's PubSub: that one connects again behind our back in
+whichever thread meets the loss, and two that meet it at once leave messages on a socket that nobody reads.
 """
 
 import logging
@@ -11,18 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
+from redis.connection import Connection
 from redis.exceptions import RedisError
 
 from deerflow.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-_KEEPALIVE = (
-    "df:keepalive"  # the connection always has one subscription, so that it exists before the first watcher
-)
 _CONFIRM_SECONDS = 5.0
 _RETRY_SECONDS = 0.2
-
 
 ROW = b"row"
 """Payload of a ring that means: look at the run's row too. Losing it costs a heartbeat, no more."""
@@ -38,8 +38,12 @@ class Watch:
     def clear(self) -> bool:
         """Forget the rings so far, before reading the truth; whether one of them meant the row."""
         self._rung.clear()
-        row_rung, self._row_rung = self._row_rung, False
-        return row_rung
+        if (
+            not self._row_rung
+        ):  # written only when it was set: a ring that comes between the two is not wiped out
+            return False
+        self._row_rung = False
+        return True
 
     def wait(self, seconds: float) -> bool:
         """Whether it was rung within that time."""
@@ -47,7 +51,8 @@ class Watch:
 
     def ring(self, payload: object = b"") -> None:
         """Wake this waiter alone, for example because its client has gone."""
-        self._row_rung |= payload == ROW
+        if payload == ROW:
+            self._row_rung = True
         self._rung.set()
 
 
@@ -63,9 +68,10 @@ class Wakeups:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._channels: dict[str, _Channel] = {}
+        # Guards the channels and what is sent: subscriptions leave in the order in which watchers come and go.
         self._lock = threading.Lock()
-        self._pubsub: redis.client.PubSub | None = None
-        self._closing = False
+        self._connection: Connection | None = None
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -82,11 +88,14 @@ class Wakeups:
 
     def close(self) -> None:
         """End the subscription; waiters are woken once more."""
-        self._closing = True
+        self._closing.set()
         with self._lock:
-            pubsub = self._pubsub
-        if pubsub is not None:
-            pubsub.close()
+            connection, thread = self._connection, self._thread
+        if connection is not None:
+            connection.disconnect()  # type: ignore[no-untyped-call]
+        if thread is not None:
+            thread.join()
+        self._redis.close()
 
     def _join(self, name: str, watch: Watch) -> _Channel:
         with self._lock:
@@ -94,7 +103,7 @@ class Wakeups:
             channel = self._channels.get(name)
             if channel is None:
                 channel = self._channels[name] = _Channel()
-                self._command("subscribe", name)
+                self._send("SUBSCRIBE", name)
             channel.watches.add(watch)
             return channel
 
@@ -104,69 +113,82 @@ class Wakeups:
             channel.watches.discard(watch)
             if not channel.watches:
                 del self._channels[name]
-                self._command("unsubscribe", name)
-
-    def _command(self, verb: str, name: str) -> None:
-        """Send (UN)SUBSCRIBE; while there is no connection the reconnect does it for all channels."""
-        if self._pubsub is None:
-            return
-        try:
-            getattr(self._pubsub, verb)(name)
-        except (RedisError, OSError):
-            log.debug("A subscription could not be changed", extra={"channel": name})
+                self._send("UNSUBSCRIBE", name)
 
     def _ensure_listening(self) -> None:
-        # Started by the first watcher, under the lock: redis-py's PubSub is not safe for a concurrent first use
-        # (two connections would be opened and the messages arrive on the one nobody reads).
+        if self._closing.is_set():
+            raise Unavailable("This process is stopping")
         if self._thread is None:
             self._thread = threading.Thread(target=self._listen, name="wakeups", daemon=True)
             self._thread.start()
 
+    def _send(self, *command: str) -> None:
+        """Send under the lock; while there is no connection nothing is lost: the next one subscribes everything."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call]
+        except RedisError:
+            self._connection = None  # it has closed itself, which the listener notices
+
     def _listen(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             try:
-                pubsub = self._connect()
-                for message in pubsub.listen():  # type: ignore[no-untyped-call]
-                    self._hear(message)
-            except Exception:  # whatever it is, who waits must not go deaf for it
-                if self._closing:
-                    break
-                log.warning("The wake-up connection was lost; connecting again", exc_info=True)
-            self._disconnect()
-            threading.Event().wait(_RETRY_SECONDS)
+                connection: Connection = self._redis.connection_pool.get_connection()
+                try:
+                    self._hear_all(connection)
+                finally:
+                    self._drop(connection)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who waits must not go deaf for it
+                if not self._closing.is_set():
+                    log.warning(
+                        "The wake-up connection was lost; connecting again", extra={"reason": repr(error)}
+                    )
+            self._closing.wait(_RETRY_SECONDS)
         self._ring_all()
 
-    def _connect(self) -> redis.client.PubSub:
-        pubsub: redis.client.PubSub = self._redis.pubsub()  # type: ignore[no-untyped-call]
-        pubsub.subscribe(_KEEPALIVE)
+    def _hear_all(self, connection: Connection) -> None:
+        """Subscribe everything and hear what comes. A silent connection is asked for a sign of life."""
         with self._lock:
-            self._pubsub = pubsub
+            self._connection = connection
             if self._channels:
-                pubsub.subscribe(*self._channels)
-        return pubsub
+                self._send("SUBSCRIBE", *self._channels)
+        asked = False
+        while not self._closing.is_set():
+            try:
+                message = connection.read_response(disconnect_on_error=False)
+            except redis.exceptions.TimeoutError:
+                if asked:
+                    raise
+                with self._lock:
+                    self._send("PING")
+                asked = True
+            else:
+                asked = False
+                self._hear(message)
 
-    def _disconnect(self) -> None:
+    def _drop(self, connection: Connection) -> None:
         with self._lock:
-            pubsub, self._pubsub = self._pubsub, None
+            self._connection = None
             for channel in self._channels.values():
                 channel.confirmed.clear()
-        if pubsub is not None:
-            pubsub.close()
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        self._redis.connection_pool.release(connection)
 
-    def _hear(self, message: dict[str, object]) -> None:
-        raw = message["channel"]
-        name = raw.decode() if isinstance(raw, bytes) else str(raw)
-        if message["type"] not in {"subscribe", "message"}:
+    def _hear(self, message: object) -> None:
+        """Ring for ``[b"message", channel, payload]``, and for a subscription: before it something may have been missed."""
+        if not isinstance(message, list) or message[0] not in {b"subscribe", b"message"}:
             return
+        kind, name, payload = message
         with self._lock:
-            channel = self._channels.get(name)
+            channel = self._channels.get(name.decode())
             if channel is None:
                 return
-            if message["type"] == "subscribe":
+            if kind == b"subscribe":
                 channel.confirmed.set()
             waiting = list(channel.watches)
         for watch in waiting:
-            watch.ring(message["data"])
+            watch.ring(ROW if kind == b"subscribe" else payload)
 
     def _ring_all(self) -> None:
         with self._lock:

@@ -75,7 +75,7 @@ async def _work(backend: WorkerBackend, leases: Leases, run_id: UUID, task_id: s
         return
     hold = leases.hold(run, stopper, claimed_at=claimed_at)
     with bound(run_id=run.run_id, thread_id=run.thread_id, attempt=run.attempt):
-        log.info("Run claimed")
+        log.info("Run claimed", extra={"worker": backend.worker})
         try:
             await _Attempt(backend, hold).run()
         finally:
@@ -163,10 +163,12 @@ class _Attempt:
 
     async def _conclude(self, playing: asyncio.Task[_Ending]) -> None:
         """Decide how the attempt ends, and write it down. What the row says counts, not who told us to stop."""
-        if playing.done() and not playing.cancelled() and not isinstance(playing.exception(), Drained):
-            await self._finish(
-                playing.result()
-            )  # it reached its end, perhaps just before it was told to stop
+        reached_its_end = (
+            playing.done() and not playing.cancelled() and not isinstance(playing.exception(), Drained)
+        )
+        if reached_its_end and await self._finish(
+            playing.result()
+        ):  # perhaps just before it was told to stop
             return
         now = await self._backend.sql(self._look)
         if now is None or now.attempt != self._run.attempt or self._hold.stopper.why is Stop.LOST:
@@ -176,18 +178,19 @@ class _Attempt:
         else:
             await self._hand_over()
 
-    async def _finish(self, ending: _Ending) -> None:
+    async def _finish(self, ending: _Ending) -> bool:
+        """Write the end of the run; False when the row refuses it."""
         await self._writer.flush()
         head = await self._head()
         await self._writer.store_outcome(_outcome(ending, head))
         if not await self._backend.sql(self._write_finish, ending, head):
-            log.warning("Finish refused: the run is not ours any more")
-            return
+            return False
         log.info("Run ended", extra={"status": ending.status})
         rules = self._backend.rules
         resumable = self._run.kwargs.get("resumable")
         await self._writer.expire(rules.keep_resumable_log_seconds if resumable else rules.keep_log_seconds)
         await self._backend.sql(ring_next, self._backend, self._run.thread_id)
+        return True
 
     async def _head(self) -> ThreadHead | None:
         """What the run leaves on its thread; a graph that cannot be read leaves the thread as it was."""

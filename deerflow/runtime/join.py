@@ -1,5 +1,6 @@
 """Follow a run from a cursor to its end; stream, wait and join all use this."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from deerflow.domain.events import Entry
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
-from deerflow.errors import NotFound
+from deerflow.errors import NotFound, Unavailable
+from deerflow.events.tails import Follower
 from deerflow.events.wakeups import Watch
 from deerflow.storage import runs, threads
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Following:
         self._run = run
         self._after = after
         self._watch: Watch | None = None
+        self._standing = False
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -49,14 +56,26 @@ class Following:
             self._watch.ring()
 
     def __iter__(self) -> Iterator[list[Entry] | Heartbeat | Gap]:
+        """Follow until the run is over; while the log or the database is away there are heartbeats, and no end."""
+        while True:
+            try:
+                yield from self._follow()
+            except Unavailable:
+                log.warning("A stream waits for a part that is away", extra={"run_id": self._run.run_id})
+                yield Heartbeat()
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def _follow(self) -> Iterator[list[Entry] | Heartbeat | Gap]:
         """Subscribe, then read: what is said while we subscribe is in the log, what comes later rings.
 
         After each ring the log is read; where it has nothing new, or the ring meant the row, the row is looked at.
-        A run that is over is read once more and left.
+        A run that is over is read once more and left. The cursor outlives this call, so it can be called again.
         """
         with self._backend.tails.follow(self._run.run_id) as follower:
             self._watch = follower.watch
-            follower.start(self._after)
+            self._stand(follower)
             next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
             look_at_row = True
             while not self._interrupted:
@@ -66,6 +85,7 @@ class Following:
                 if page.base > before and before > 0:
                     yield Gap(page.base)
                 if page.entries:
+                    self._after = follower.cursor
                     yield page.entries
                 if follower.cursor < page.end:
                     continue
@@ -79,6 +99,20 @@ class Following:
                     look_at_row = True  # behind every doorbell there is a clock
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+
+    def _stand(self, follower: Follower) -> None:
+        """Stand behind the cursor.
+
+        A place that the row knows, or that we have read ourselves, was said: where the log has lost it with its
+        tail the writer will say it again, and we must not hear it twice. Any other place behind the end was not.
+        """
+        if self._standing:
+            follower.cursor = self._after or 0
+            return
+        follower.start(self._after)
+        if self._after is not None and follower.cursor < self._after <= self._run.events_upto:
+            follower.cursor = self._after
+        self._after, self._standing = follower.cursor, True
 
     def heartbeats(self) -> Iterator[Heartbeat]:
         """The same without what is said: return when the run is over."""

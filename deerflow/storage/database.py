@@ -25,6 +25,28 @@ Tx = sa.Connection
 _LOCK_PATIENCE_SECONDS = 10.0
 _LOCK_PAUSE_SECONDS = 0.002
 
+# A server that vanished without a word is noticed within seconds: a lease lasts 15 s and its renewal must not
+# hang on a dead connection for the quarter of an hour that TCP would try.
+_POSTGRES_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
+
+_SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_SQLITE_OUTAGES = _SQLITE_BUSY | {
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+"""Primary result codes where the database is to blame; the others are faults of ours."""
+
 
 class Database:
     """The app database of one process. ``pool`` is how many connections it keeps at most."""
@@ -42,7 +64,7 @@ class Database:
             options["connect_args"] = {"timeout": 0, "check_same_thread": False}
             options["poolclass"] = sa.QueuePool
         else:
-            options["connect_args"] = {"connect_timeout": 5}
+            options["connect_args"] = _POSTGRES_PATIENCE
             options["pool_pre_ping"] = True
         self.engine = sa.create_engine(
             url, json_serializer=dump_json, json_deserializer=orjson.loads, **options
@@ -53,23 +75,23 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
-        """A write transaction: commits at the end of the block, rolls back on an exception."""
-        with self._connection(write=True) as tx, tx.begin():
+        """A write transaction: commits at the end of the block, rolls back on an exception.
+
+        Raises Unavailable, also in the middle of the block, when the database is away, busy or full.
+        """
+        with _outages_told(), self._connection(write=True) as tx, tx.begin():
             yield tx
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
-        """A read-only transaction; on SQLite it never waits for a writer."""
-        with self._connection(write=False) as tx, tx.begin():
+        """A read-only transaction; on SQLite it never waits for a writer. Raises Unavailable as ``begin`` does."""
+        with _outages_told(), self._connection(write=False) as tx, tx.begin():
             yield tx
 
     def ping(self) -> None:
         """Raise Unavailable when the database does not answer."""
-        try:
-            with self.read() as tx:
-                tx.execute(sa.text("SELECT 1"))
-        except DBAPIError as error:
-            raise Unavailable(f"The database does not answer: {error.orig}") from error
+        with self.read() as tx:
+            tx.execute(sa.text("SELECT 1"))
 
     def close(self) -> None:
         """Give all connections back."""
@@ -77,14 +99,35 @@ class Database:
 
     @contextmanager
     def _connection(self, *, write: bool) -> Iterator[sa.Connection]:
-        try:
-            connection = self.engine.connect()
-        except (OperationalError, sa.exc.TimeoutError) as error:
-            raise Unavailable("The database does not answer") from error
-        with connection:
+        with self.engine.connect() as connection:
             yield connection.execution_options(
                 deerflow_write=write, **({} if write or self.is_sqlite else {"postgresql_readonly": True})
             )
+
+
+@contextmanager
+def _outages_told() -> Iterator[None]:
+    """Raise Unavailable for what is the database's fault, and every other error as it is."""
+    try:
+        yield
+    except (sa.exc.TimeoutError, DBAPIError, sqlite3.Error) as error:
+        if not _is_outage(error):
+            raise
+        raise Unavailable("The database does not answer") from error
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database is away, busy or full, or all of our connections to it are taken."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return _primary_code(cause) in _SQLITE_OUTAGES
+    return isinstance(error, OperationalError | sa.exc.TimeoutError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def sqlite_path(url: str) -> Path:
@@ -95,7 +138,7 @@ def sqlite_path(url: str) -> Path:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     connection.create_function("now_us", 1, _now_us)
-    retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+    _retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"))
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -109,17 +152,23 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     raw.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
-    retry_locked(lambda: raw.execute("BEGIN IMMEDIATE" if write else "BEGIN"))
+    if write:
+        _retry_locked(lambda: raw.execute("BEGIN IMMEDIATE"))
+        return
+    raw.execute("BEGIN")
+    # The first look takes the snapshot. It can find the file locked, too: while another process recovers the WAL
+    # after a crash, or removes it as the last one to close it.
+    _retry_locked(lambda: raw.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
 
 
-def retry_locked(act: Callable[[], object]) -> None:
-    """Do *act*, trying again while another process holds SQLite's write lock; Unavailable after 10 s."""
+def _retry_locked(act: Callable[[], object]) -> None:
+    """Do *act*, trying again while another process holds SQLite's lock; Unavailable after 10 s."""
     deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
     while True:
         try:
             act()
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) and "busy" not in str(error):
+            if _primary_code(error) not in _SQLITE_BUSY:
                 raise
             if time.monotonic() > deadline:
                 raise Unavailable("The database is busy; try again") from error

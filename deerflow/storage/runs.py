@@ -2,6 +2,9 @@
 
 What a caller sees takes the caller; what a worker or the clock does to a run (claim, renew, finish, release,
 reap) takes the run alone, because the claim has already decided whose it is.
+
+Who changes a run and its thread takes the thread's lock first: nobody waits in a circle (a deletion goes from the
+thread to its runs), and the thread's status is decided by the runs that it has then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -182,11 +185,15 @@ def finish(
     thread_error: dict[str, Any] | None,
     events_upto: int,
 ) -> bool:
-    """End a run and write what it leaves on its thread; False when this attempt is over already.
+    """End a run and write what it leaves on its thread; False when this attempt is over, or a cancel came first.
 
-    *head*: the state after the run; None leaves the thread's values as they were.
+    *head*: the state after the run; None leaves the thread's values as they were. Whoever has written the mark of
+    a cancel was told that the run will stop, so from then on it ends as interrupted only (ADR 0009).
     """
-    ours = (runs.c.run_id == run.run_id, runs.c.status == RunStatus.RUNNING, runs.c.attempt == run.attempt)
+    _lock_thread(tx, run.thread_id)
+    ours = [runs.c.run_id == run.run_id, runs.c.status == RunStatus.RUNNING, runs.c.attempt == run.attempt]
+    if status is not RunStatus.INTERRUPTED:
+        ours.append(runs.c.cancel_action.is_(None))
     ended = (
         sa.update(runs)
         .where(*ours)
@@ -199,6 +206,10 @@ def finish(
         return False
     _settle_thread(tx, run.thread_id, head, failed=status is RunStatus.ERROR, error=thread_error)
     return True
+
+
+def _lock_thread(tx: Tx, thread_id: UUID) -> None:
+    tx.execute(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id).with_for_update())
 
 
 def _settle_thread(
@@ -229,20 +240,31 @@ def release(tx: Tx, run: Run, *, events_upto: int) -> bool:
     return tx.execute(sa.update(runs).where(*ours).values(back | {"events_upto": events_upto})).rowcount == 1
 
 
+def bury(tx: Tx, worker: str) -> int:
+    """End the leases of a worker that is known to be dead, so that nobody waits for them; how many there were."""
+    held = sa.update(runs).where(runs.c.worker == worker, runs.c.status == RunStatus.RUNNING)
+    return tx.execute(held.values(lease_until=now())).rowcount
+
+
 def reap(tx: Tx, *, crash_limit: int) -> list[Run]:
     """Take runs whose lease has lapsed from their workers; the runs as they are now, pending or ended as error.
 
-    A lapse without a new checkpoint since the claim is a crash; at *crash_limit* of them the run ends.
+    A lapse without a new checkpoint since the claim is a crash; at *crash_limit* of them the run ends, unless a
+    cancel waits for a worker to finish it. Rows that someone else is changing are left to the next sweep: a renewal
+    wins.
     """
+    lapsed = (runs.c.status == RunStatus.RUNNING, runs.c.lease_until < now())
+    locked = sa.select(runs.c.run_id).join(threads, threads.c.thread_id == runs.c.thread_id).where(*lapsed)
+    ids = list(tx.scalars(locked.with_for_update(skip_locked=True)))
     crashes = runs.c.crashes + sa.case((runs.c.progressed, 0), else_=1)
-    given_up = crashes >= crash_limit
+    given_up = sa.and_(crashes >= crash_limit, runs.c.cancel_action.is_(None))
     reason = {
         "error": "WorkerLost",
         "message": f"The worker was lost {crash_limit} times in a row before the run reached a new checkpoint.",
     }
     statement = (
         sa.update(runs)
-        .where(runs.c.status == RunStatus.RUNNING, runs.c.lease_until < now())
+        .where(runs.c.run_id.in_(ids), *lapsed)
         .values(
             status=sa.case((given_up, RunStatus.ERROR), else_=RunStatus.PENDING),
             error=sa.case((given_up, sa.literal(reason, runs.c.error.type)), else_=sa.null()),
@@ -267,6 +289,7 @@ def mark_cancel(tx: Tx, run: Run, action: CancelAction) -> Run | None:
 
     A pending run that never started ends here; every other one is ended by the worker that holds or claims it.
     """
+    _lock_thread(tx, run.thread_id)
     never_started = sa.and_(runs.c.status == RunStatus.PENDING, runs.c.attempt == 0)
     statement = (
         sa.update(runs)

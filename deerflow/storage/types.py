@@ -1,5 +1,6 @@
 """Column types and SQL expressions that read the same on SQLite and Postgres."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # not behind an odd backslash: that is text about an escape
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
-    """An aware UTC time to the microsecond: ``timestamptz`` on Postgres, microseconds since 1970 on SQLite."""
+    """An aware UTC time to the microsecond: ``timestamptz`` on Postgres, on SQLite microseconds since 1970."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -54,7 +56,8 @@ class now(FunctionElement[datetime]):  # noqa: N801 - reads as a function in que
 
 @compiles(now, "sqlite")
 def _now_sqlite(element: now, compiler: Any, **kw: Any) -> str:
-    return f"now_us({compiler.process(element.clauses, **kw)})"  # registered on every connection: see database.py
+    # now_us is registered on every connection: see database.py
+    return f"now_us({compiler.process(element.clauses, **kw)})"
 
 
 @compiles(now, "postgresql")
@@ -82,4 +85,7 @@ def _epoch_ms_postgres(_element: epoch_ms, _compiler: Any, **_kw: Any) -> str:
 
 def dump_json(value: Any) -> str:
     """JSON for a column. Postgres refuses NUL in text, so it becomes U+FFFD on both databases alike."""
-    return orjson.dumps(value).replace(rb"\u0000", rb"\ufffd").decode()
+    dumped = orjson.dumps(value)
+    if rb"\u0000" in dumped:
+        dumped = _NUL.sub(rb"\1\\ufffd", dumped)
+    return dumped.decode()

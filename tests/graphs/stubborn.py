@@ -1,6 +1,8 @@
-"""Nodes that are hard to stop: ``kind`` chooses a sleeping thread, or a coroutine that swallows its cancel."""
+"""Nodes that are hard to stop: ``kind`` chooses a sleeping thread, a coroutine that swallows its cancel, or worse."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 from typing import TypedDict
@@ -40,6 +42,11 @@ async def swallowing(state: State):
     return {"said": "after the cancel"}
 
 
+async def poison(state: State):
+    _trace(state, "poison")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def patient(state: State):
     _trace(state, "patient started")
     try:
@@ -51,7 +58,7 @@ async def patient(state: State):
 
 
 builder = StateGraph(State)
-for node in (in_thread, swallowing, patient):
+for node in (in_thread, swallowing, patient, poison):
     builder.add_node(node.__name__, node)
-builder.add_conditional_edges(START, lambda state: state["kind"], ["in_thread", "swallowing", "patient"])
+builder.add_conditional_edges(START, lambda state: state["kind"], ["in_thread", "swallowing", "patient", "poison"])
 graph = builder.compile()

@@ -16,7 +16,7 @@ class AssistantSearch(Shape):
     name: str | None = None
     metadata: dict[str, Any] | None = None
     limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, lt=2**31)
 
 
 def present_assistant(assistant: Assistant) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Reading request bodies and queries into shapes, with errors a person can act on."""
 
+import re
 from typing import Any, TypeVar
 
 import orjson
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from deerflow.errors import Invalid
 
 S = TypeVar("S", bound="Shape")
+
+_MOST_DEPTH = 100
+"""What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
 
 
 class Shape(BaseModel):
@@ -26,7 +30,9 @@ class Shape(BaseModel):
             raise Invalid("Invalid JSON in request body") from error
         if not isinstance(parsed, dict):
             raise Invalid("The request body must be a JSON object")
-        return cls.parse(parsed)
+        if _nests_deeper(parsed, _MOST_DEPTH):
+            raise Invalid(f"The request body nests deeper than {_MOST_DEPTH} levels")
+        return cls.parse(_without_nul(parsed) if rb"\u0000" in raw else parsed)
 
     @classmethod
     def parse(cls: type[S], values: dict[str, Any]) -> S:
@@ -38,6 +44,28 @@ class Shape(BaseModel):
             raise Invalid("\n".join(wrong)) from error
 
 
+def _nests_deeper(value: Any, most: int) -> bool:
+    """Whether objects and arrays lie within each other more than *most* times; level by level, not by recursion."""
+    level = [value]
+    for _ in range(most):
+        inner = (child for each in level for child in (each.values() if isinstance(each, dict) else each))
+        level = [child for child in inner if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _without_nul(value: Any) -> Any:
+    """The same with U+FFFD for every NUL, which Postgres refuses in text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
+    return value
+
+
 def flag(value: str | None) -> bool:
     """A yes/no of a query string."""
     return (value or "").lower() in {"1", "true", "yes"}
@@ -46,13 +74,12 @@ def flag(value: str | None) -> bool:
 def many(request: Request, *names: str) -> list[str]:
     """A list from a query string: repeated, or one JSON array, or separated by commas; under any of *names*."""
     found: list[str] = []
-    for value in (v for name in names for v in request.args.getlist(name)):
+    for name, value in ((name, value) for name in names for value in request.args.getlist(name)):
         if value.startswith("["):
             try:
-                listed = orjson.loads(value)
-            except orjson.JSONDecodeError:
-                listed = []
-            found += [str(entry) for entry in listed]
+                found += [str(entry) for entry in orjson.loads(value)]
+            except orjson.JSONDecodeError as error:
+                raise Invalid(f"Invalid {name} {value}: must be a JSON array") from error
         else:
             found += [entry for entry in value.split(",") if entry]
     return found
@@ -63,6 +90,7 @@ def number(request: Request, name: str, *, default: int, least: int, most: int) 
     text = request.args.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.lstrip("-").isdigit() and least <= int(text) <= most):
+    found = int(text) if re.fullmatch(r"-?\d{1,15}", text, re.ASCII) else None
+    if found is None or not least <= found <= most:
         raise Invalid(f"Invalid {name} {text}: must be a whole number from {least} to {most}")
-    return int(text)
+    return found

@@ -1,6 +1,6 @@
 """Shapes of runs."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field
@@ -32,12 +32,31 @@ _LATER: dict[str, tuple[Any, ...]] = {
 }
 
 
+class RunConfig(Shape):
+    """What a client may say in ``config``; the rest of LangGraph's own keys is the server's business."""
+
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+    configurable: dict[str, Any] | None = None
+    recursion_limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    max_concurrency: Annotated[int, Field(ge=1, strict=True)] | None = None
+    run_name: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was said, ``configurable`` always. Keys of LangGraph's own machinery are dropped from it."""
+        configurable = self.configurable or {}
+        if configurable.get("checkpoint_id") is not None:
+            raise Invalid("config.configurable.checkpoint_id is not supported by this release; leave it out")
+        kept = {name: value for name, value in configurable.items() if not name.startswith("__pregel")}
+        return {**self.model_dump(exclude_none=True), "configurable": kept}
+
+
 class RunCreate(Shape):
     """Body of every run creation."""
 
     assistant_id: str | None = None
     input: Any = None
-    config: dict[str, Any] | None = None
+    config: RunConfig | None = None
     context: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     stream_mode: _Mode | list[_Mode] | None = None
@@ -63,7 +82,7 @@ class RunCreate(Shape):
         self._refuse_what_comes_later()
         if self.assistant_id is None and mount.assistant_required:
             raise Invalid("assistant_id: Field required")
-        config = self._config()
+        config = (self.config or RunConfig()).given()
         if config["configurable"] and self.context:
             raise BadRequest("Cannot specify both configurable and context. Prefer setting context alone.")
         return RunSpec(
@@ -83,17 +102,8 @@ class RunCreate(Shape):
     def _refuse_what_comes_later(self) -> None:
         for name, nothing in _LATER.items():
             if (value := getattr(self, name)) not in nothing:
-                raise Invalid(f"{name}: {value!r} is not supported by this release; leave the field out")
-
-    def _config(self) -> dict[str, Any]:
-        given = self.config or {}
-        configurable = given.get("configurable") or {}
-        if not isinstance(configurable, dict):
-            raise Invalid("config.configurable: Input should be a valid dictionary")
-        limit = given.get("recursion_limit")
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise Invalid("config.recursion_limit: Input should be a whole number of at least 1")
-        return {**given, "configurable": configurable}
+                shown = f" '{value}'" if isinstance(value, str) else ""
+                raise Invalid(f"{name}{shown} is not supported by this release; leave the field out")
 
     def _modes(self) -> tuple[StreamMode, ...]:
         asked = self.stream_mode or ["values"]

@@ -3,10 +3,11 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import field_validator
 
 from deerflow.api.wire.body import Shape
 from deerflow.api.wire.times import iso
+from deerflow.domain.ids import parse_id
 from deerflow.domain.threads import Thread
 from deerflow.errors import Invalid
 
@@ -18,7 +19,16 @@ class ThreadCreate(Shape):
     metadata: dict[str, Any] | None = None
     if_exists: Literal["raise", "do_nothing"] | None = None
     ttl: Any = None
-    supersteps: list[Any] | None = Field(default=None)
+    supersteps: list[Any] | None = None
+
+    @field_validator("thread_id", mode="before")
+    @classmethod
+    def _canonical(cls, value: Any) -> UUID | None:
+        """The same spelling that the routes read; a UUID has others."""
+        found = parse_id(value) if isinstance(value, str) else None
+        if value is not None and found is None:
+            raise ValueError("Invalid thread ID: must be a UUID")
+        return found
 
     def refuse_what_comes_later(self) -> None:
         """Raise Invalid for what a later release will carry out."""

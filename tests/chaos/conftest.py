@@ -1,0 +1,62 @@
+"""Chaos tests have a server of their own, because they kill its processes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import GRAPHS, wait_for
+from tests.databases import Databases
+from tests.live import Live
+
+
+@pytest.fixture
+def thread(live: Live) -> str:
+    """A new thread of the shared server."""
+    return str(live.client().threads.create()["thread_id"])
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """A file outside, where nodes leave their lines."""
+    return tmp_path / "trace"
+
+
+@pytest.fixture
+def make_server(databases: Databases, tmp_path: Path) -> Iterator[Callable[..., Live]]:
+    """Makes servers for tests that stop or restart a whole one; all are stopped at the end."""
+    made: list[Live] = []
+
+    def make(setup: str, **environment: str) -> Live:
+        url = "" if setup == "sqlite" else databases.empty_postgres()
+        server = Live(tmp_path / f"server{len(made)}", GRAPHS, database_url=url, **environment)
+        server.folder.mkdir()
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.stop_if_running()
+
+
+def lines(trace: Path) -> list[str]:
+    """What nodes have written so far."""
+    return trace.read_text().splitlines() if trace.exists() else []
+
+
+def status(live: Live, run: dict[str, Any]) -> str:
+    """A run's status now."""
+    return str(live.client().runs.get(run["thread_id"], run["run_id"])["status"])
+
+
+def until(live: Live, run: dict[str, Any], wanted: str, *, seconds: float = 30.0) -> None:
+    """Wait for a run's status."""
+    wait_for(lambda: status(live, run) == wanted, seconds=seconds, what=f"status {wanted}")
+
+
+def until_stored(live: Live, thread: str, node: str) -> None:
+    """Wait until the step before *node* is stored: one that is being stored while its worker dies may run again."""
+    wait_for(
+        lambda: live.client().threads.get_state(thread)["next"] == [node], what=f"a checkpoint before {node}"
+    )

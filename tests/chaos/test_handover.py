@@ -1,0 +1,111 @@
+"""A worker that stops, freezes or keeps crashing."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.conftest import lines, status, until, until_stored
+from tests.conftest import wait_for
+from tests.live import Live
+from tests.sse import frames_of, read_frames
+
+
+@pytest.fixture
+def second(live: Live) -> Iterator[subprocess.Popen[bytes]]:
+    """A second worker beside the server's own; ready when it has taken its first look at the queue."""
+    started = len(live.log.read_text(errors="replace"))
+    process = live.extra_worker()
+    wait_for(lambda: "extra@" in live.log.read_text(errors="replace")[started:], what="the second worker")
+    yield process
+    process.terminate()
+    process.wait(30)
+
+
+def _start(live: Live, thread: str, trace: Path, pause: float) -> dict[str, Any]:
+    body = {"trace": str(trace), "pause": pause}
+    return dict(live.client().runs.create(thread, "steps", input=body, stream_mode=["updates", "custom"]))
+
+
+def _events(live: Live, run: dict[str, Any]) -> list[Any]:
+    path = f"/threads/{run['thread_id']}/runs/{run['run_id']}/stream"
+    with live.http().stream("GET", path, headers={"Last-Event-ID": "-1"}) as response:
+        return list(read_frames(response))
+
+
+def test_stopping_worker_hands_over_at_its_next_checkpoint(
+    live: Live, second: subprocess.Popen[bytes], thread: str, trace: Path
+) -> None:
+    """SIGTERM to the worker that holds the run: another one goes on, no node runs twice, no crash is charged."""
+    run = _start(live, thread, trace, pause=0.7)
+    wait_for(lambda: lines(trace), what="the first step")
+    for pid in (*live.pids("worker"), second.pid):
+        if _holds(live, run, pid, second.pid):
+            os.kill(pid, signal.SIGTERM)
+            break
+    until(live, run, "success")
+    frames = _events(live, run)
+    assert lines(trace) == ["one", "two", "three", "four"]
+    assert [frame.id for frame in frames] == list(range(1, len(frames) + 1))
+    assert [data["attempt"] for data in frames_of(frames, "metadata")] == [1, 2]
+
+
+def _holds(live: Live, run: dict[str, Any], pid: int, second: int) -> bool:
+    """Which of the two workers claimed the run, by what each says in the log."""
+    claimed = [
+        line for line in live.log.read_text().splitlines() if run["run_id"] in line and "Run claimed" in line
+    ]
+    own = "worker=worker-" in claimed[-1]
+    return own != (pid == second)
+
+
+def test_frozen_worker_stores_nothing_more(
+    live: Live, second: subprocess.Popen[bytes], thread: str, trace: Path
+) -> None:
+    """scenario 11, 59: frozen for longer than its lease, then woken: its successor's result stands alone."""
+    run = _start(live, thread, trace, pause=1.0)
+    until_stored(live, thread, "two")
+    frozen = next(p for p in (*live.pids("worker"), second.pid) if _holds(live, run, p, second.pid))
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        wait_for(
+            lambda: live.client().runs.get(thread, run["run_id"])["attempt"] == 2, what="the second attempt"
+        )
+        wait_for(lambda: len(lines(trace)) >= 3, what="steps of the second attempt")
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    until(live, run, "success")
+    frames = _events(live, run)
+    assert [frame.id for frame in frames] == list(range(1, len(frames) + 1))
+    assert [data["attempt"] for data in frames_of(frames, "metadata")] == [1, 2]
+    assert [next(iter(data)) for data in frames_of(frames, "updates")] == ["one", "two", "three", "four"]
+    history = live.client().threads.get_state(thread)
+    assert history["values"]["done"] == ["one", "two", "three", "four"]
+
+
+def test_run_that_kills_its_worker_ends_as_error(live: Live, thread: str, trace: Path) -> None:
+    """After three losses without a new checkpoint the run gives up and its thread is free."""
+    run = dict(live.client().runs.create(thread, "stubborn", input={"kind": "poison", "trace": str(trace)}))
+    until(live, run, "error", seconds=60)
+    assert lines(trace) == ["poison"] * 3
+    found = live.client().runs.get(thread, run["run_id"])
+    assert found["error"]["error"] == "WorkerLost"
+    assert live.client().threads.get(thread)["status"] == "error"
+    until(live, dict(live.client().runs.create(thread, "steps", input={})), "success", seconds=30)
+
+
+def test_enqueued_runs_keep_their_order_when_a_worker_dies(live: Live, thread: str, trace: Path) -> None:
+    """Ten runs of one thread, the worker killed in between: all run, in the order of their creation."""
+    runs = [_start(live, thread, trace.with_name(f"t{number}"), pause=0.05) for number in range(10)]
+    wait_for(lambda: status(live, runs[2]) != "pending", what="the third run")
+    live.kill("worker")
+    for run in runs:
+        until(live, run, "success", seconds=60)
+    found = live.client().runs.list(thread, limit=20)
+    assert [r["run_id"] for r in found] == [r["run_id"] for r in reversed(runs)]
+    ends = [r["updated_at"] for r in reversed(found)]
+    assert ends == sorted(ends)

@@ -1,0 +1,166 @@
+"""The start command, as a person uses it."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.chaos.conftest import lines, until, until_stored
+from tests.conftest import GRAPHS, SETUPS, wait_for
+from tests.live import ROOT, Live, free_port
+
+
+def _serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a start that is expected to end by itself."""
+    command = [sys.executable, "-m", "deerflow.cli", "serve", *options]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "REDIS_URL": "", "DATABASE_URL": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("settings_of", SETUPS)
+def test_everything_is_found_again(settings_of: str, make_server: Callable[..., Live], trace: Path) -> None:
+    """Stop and start: threads, runs, state and events are there, and a run that was under way goes on."""
+    live = make_server(settings_of)
+    live.start()
+    client = live.client()
+    done, going = (client.threads.create()["thread_id"] for _ in range(2))
+    finished = dict(client.runs.create(done, "steps", input={}))
+    until(live, finished, "success")
+    running = dict(client.runs.create(going, "steps", input={"trace": str(trace), "pause": 1.0}))
+    until_stored(live, going, "two")
+    assert live.stop() < 30
+    live.start()
+    until(live, running, "success")
+    assert lines(trace) == ["one", "two", "three", "four"]
+    assert live.client().runs.get(done, finished["run_id"])["status"] == "success"
+    assert live.client().threads.get_state(done)["values"]["done"] == ["one", "two", "three", "four"]
+    path = f"/threads/{going}/runs/{running['run_id']}/stream"
+    replay = live.http().get(path, headers={"Last-Event-ID": "-1"}).text
+    assert [int(line[4:]) for line in replay.splitlines() if line.startswith("id: ")] == list(
+        range(1, replay.count("id: ") + 1)
+    )
+
+
+def test_stop_ends_all_that_was_started(make_server: Callable[..., Live], trace: Path) -> None:
+    """Ctrl-C with a run in the middle of a long node: within 30 s nothing of it runs any more."""
+    live = make_server("sqlite")
+    live.start()
+    thread = live.client().threads.create()["thread_id"]
+    live.client().runs.create(
+        thread, "stubborn", input={"kind": "in_thread", "seconds": 40, "trace": str(trace)}
+    )
+    wait_for(lambda: lines(trace), what="the node's start")
+    pids = [pid for kind in ("worker", "state", "clock", "web", "valkey") for pid in live.pids(kind)]
+    assert len(pids) >= 6, "five kinds, and gunicorn is two"
+    assert live.stop() < 30
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_killed_supervisor_leaves_no_orphans(make_server: Callable[..., Live]) -> None:
+    """kill -9 of serve itself: what it had started ends too, and the next start works."""
+    live = make_server("sqlite")
+    live.start()
+    pids = [pid for kind in ("worker", "state", "clock", "web", "valkey") for pid in live.pids(kind)]
+    live.kill_supervisor()
+    wait_for(lambda: not [pid for pid in pids if _runs(pid)], what="the end of all", seconds=30)
+    live.start()
+    assert live.client().assistants.search()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_second_server_on_the_same_data_is_refused(make_server: Callable[..., Live]) -> None:
+    """It says so in one sentence, and the first one does not notice."""
+    live = make_server("sqlite")
+    live.start()
+    second = _serve("--data", str(live.folder / "data"), "--port", str(free_port()), "--config", str(GRAPHS))
+    assert second.returncode == 1
+    assert "Another server uses the data folder" in second.stderr
+    assert live.http().get("/ok").is_success
+
+
+def test_data_folder_is_private(make_server: Callable[..., Live]) -> None:
+    """Nobody but its owner can look into the data folder or reach the embedded Valkey."""
+    live = make_server("sqlite")
+    live.start()
+    data = live.folder / "data"
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data / "valkey.sock").stat().st_mode) == 0o700
+    listening = [
+        c.laddr.port for pid in live.pids("valkey") for c in psutil.Process(pid).net_connections("inet")
+    ]
+    assert listening == []
+
+
+def test_long_data_path(tmp_path: Path) -> None:
+    """A path that is too long for a socket's name works all the same."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    live = Live(folder, GRAPHS)
+    live.start()
+    try:
+        assert live.client().assistants.search()
+    finally:
+        live.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "sentence"),
+    [
+        (["--config", "/nowhere/langgraph.json"], {}, "/nowhere/langgraph.json: No such file or directory"),
+        (["--host", "0.0.0.0"], {}, "Without authentication the server listens on this machine only"),
+        (["--port", "1"], {"DEERFLOW_LEASE_SECONDS": "soon"}, "lease_seconds"),
+        ([], {"DATABASE_URL": "mysql://x"}, "must start with postgresql://"),
+        ([], {"REDIS_URL": "http://x"}, "must start with redis://"),
+    ],
+)
+def test_wrong_settings_stop_the_start(
+    options: list[str], environment: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    """One sentence that names what is wrong, exit code 1, no stack."""
+    ended = _serve("--data", str(tmp_path / "data"), *options, **environment)
+    assert ended.returncode == 1
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_taken_port_is_named(live: Live, tmp_path: Path) -> None:
+    """Somebody listens there already."""
+    ended = _serve("--data", str(tmp_path / "data"), "--port", str(live.port), "--config", str(GRAPHS))
+    assert ended.returncode == 1
+    assert f"Cannot listen on 127.0.0.1:{live.port}" in ended.stderr
+
+
+def test_broken_graph_stops_the_start(tmp_path: Path) -> None:
+    """The first import fails: serve ends, and what it says names the module."""
+    (tmp_path / "langgraph.json").write_text('{"graphs": {"a": "./broken.py:graph"}}')
+    (tmp_path / "broken.py").write_text("import a_module_that_is_not_there\n")
+    config = str(tmp_path / "langgraph.json")
+    ended = _serve("--data", str(tmp_path / "data"), "--port", str(free_port()), "--config", config)
+    assert ended.returncode == 1
+    assert "a_module_that_is_not_there" in ended.stderr
+    assert "process did not start" in ended.stderr
+
+
+def test_help_helps() -> None:
+    """Every option with its default."""
+    shown = _serve("--help").stdout
+    for word in ("--port", "8123", "--host", "127.0.0.1", "--config", "--data", ".deerflow"):
+        assert word in shown

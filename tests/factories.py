@@ -1,0 +1,122 @@
+"""Builders: the standing cast, and the rows that tests begin with."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.backend import Backend
+from deerflow.domain.ids import new_id
+from deerflow.domain.principal import LOCAL, PERMISSIONS, Principal
+from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.threads import Thread
+from deerflow.domain.words import RunStatus
+from deerflow.errors import NotFound
+from deerflow.runtime.submit import submit
+from deerflow.storage import models, runs, threads
+
+T = TypeVar("T")
+
+OWNER = Principal("owner", PERMISSIONS)
+"""Whose things they are."""
+TEAM_MATE = Principal("team-mate", PERMISSIONS)
+"""Knows the ids, but does not own the things."""
+STRANGER = Principal("stranger", frozenset())
+"""Owns nothing and may do nothing."""
+LOCAL_USER = Principal(LOCAL, PERMISSIONS)
+"""Who every caller is in auth mode ``none``; owns what a live server makes."""
+
+
+def make_spec(assistant: str | None = "steps", **fields: Any) -> RunSpec:
+    """What a client asks for when it asks for nothing special."""
+    return RunSpec(assistant=assistant, **fields)
+
+
+def make_thread(
+    backend: Backend, principal: Principal = OWNER, *, thread_id: UUID | None = None, **metadata: Any
+) -> Thread:
+    """A stored thread."""
+    with backend.db.begin() as tx:
+        return threads.create(tx, principal, thread_id or new_id(), metadata)
+
+
+def make_run(
+    backend: Backend,
+    principal: Principal = OWNER,
+    *,
+    thread_id: UUID | None = None,
+    assistant: str | None = "steps",
+    **fields: Any,
+) -> Run:
+    """A pending run, submitted as a client's is; on a thread of its own unless one is named."""
+    if thread_id is None:
+        thread_id = make_thread(backend, principal).thread_id
+    return submit(backend, principal, make_spec(assistant, **fields), thread_id=thread_id)
+
+
+def claim_run(
+    backend: Backend, run: Run, *, worker: str = "worker-1", lease_seconds: float = 60.0
+) -> Run | None:
+    """Claim a run as a worker does; None when it is refused."""
+    with backend.db.begin() as tx:
+        return runs.claim(
+            tx,
+            run.run_id,
+            worker=worker,
+            task_id=f"{run.run_id}.{run.rings}",
+            lease=timedelta(seconds=lease_seconds),
+            crash_limit=backend.rules.crash_limit,
+        )
+
+
+def make_running(
+    backend: Backend, principal: Principal = OWNER, *, worker: str = "worker-1", **of_run: Any
+) -> Run:
+    """A run in a worker's hands."""
+    running = claim_run(backend, make_run(backend, principal, **of_run), worker=worker)
+    assert running is not None
+    return running
+
+
+def finish_run(backend: Backend, run: Run, **ending: Any) -> bool:
+    """Finish a run as its worker does, with success and nothing left unless *ending* says otherwise."""
+    usual = {"status": RunStatus.SUCCESS, "error": None, "head": None, "thread_error": None, "events_upto": 0}
+    with backend.db.begin() as tx:
+        return runs.finish(tx, run, **(usual | ending))
+
+
+def row_of(backend: Backend, run: Run) -> Run:
+    """The run as its row tells it now."""
+    with backend.db.read() as tx:
+        now = runs.peek(tx, run.run_id)
+    if now is None:
+        raise NotFound("Run not found")
+    return now
+
+
+def thread_of(backend: Backend, run: Run, principal: Principal = OWNER) -> Thread:
+    """The run's thread as its row tells it now."""
+    with backend.db.read() as tx:
+        return threads.get(tx, principal, run.thread_id)
+
+
+def set_columns(backend: Backend, run: Run, **values: Any) -> None:
+    """Make a run's row what only time or a crash would make of it."""
+    with backend.db.begin() as tx:
+        tx.execute(sa.update(models.runs).where(models.runs.c.run_id == run.run_id).values(values))
+
+
+def at_once(*acts: Callable[[], T]) -> list[T]:
+    """Do all of *acts* in threads that start together; what they returned, in their order."""
+    barrier = Barrier(len(acts))
+
+    def act(one: Callable[[], T]) -> T:
+        barrier.wait(10)
+        return one()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(act, acts))

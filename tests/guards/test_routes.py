@@ -1,0 +1,148 @@
+"""Every route declares who may call it, no two routes compete, and the web process stays free of graphs."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from deerflow import identity
+from deerflow.api.mounts import MOUNTS
+from deerflow.authz import PUBLIC
+from deerflow.domain.principal import PERMISSIONS, Principal
+from deerflow.settings import ROOT, Settings
+from tests.conftest import GRAPHS
+from tests.guards.routes import calls
+
+FOR_ANYBODY = {"/", "/ok", "/info"}
+"""The routes that need no permission, without their mount's prefix."""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The app, connected to nothing."""
+    app = create_app(Settings(data=tmp_path_factory.mktemp("nothing"), config=GRAPHS))
+    yield app
+    app.extensions["deerflow"].close()
+
+
+def unmounted(path: str) -> str:
+    """The path without its mount's prefix."""
+    return path.removeprefix("/api") if path.startswith("/api/") else path
+
+
+def test_every_route_declares_its_permission(app: Flask) -> None:
+    """A route says which permission it needs; the few for anybody are known by name."""
+    for rule in app.url_map.iter_rules():
+        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
+        expected = {PUBLIC} if unmounted(rule.rule) in FOR_ANYBODY else PERMISSIONS
+        assert permission in expected, f"{rule.rule} declares {permission!r}"
+
+
+def test_every_permission_is_used(app: Flask) -> None:
+    """A permission that no route asks for protects nothing."""
+    used = {getattr(view, "permission", None) for view in app.view_functions.values()}
+    assert used >= PERMISSIONS
+
+
+def test_every_permission_is_enforced(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller without any permission gets 403 from each route, before anything else is looked at."""
+    monkeypatch.setattr(identity, "_LOCAL", Principal("nobody", frozenset()))
+    client = app.test_client()
+    for method, path, rule in calls(app):
+        answer = client.open(path, method=method)
+        assert answer.status_code == (200 if unmounted(rule.rule) in FOR_ANYBODY else 403), (method, path)
+
+
+def test_mounts_have_the_same_routes(app: Flask) -> None:
+    """A mount is a table of defaults: what exists under one exists under the other."""
+    routes: dict[str, set[tuple[str, str]]] = {mount.name: set() for mount in MOUNTS}
+    for rule in app.url_map.iter_rules():
+        routes[rule.endpoint.partition(".")[0]] |= {
+            (method, unmounted(rule.rule)) for method in rule.methods or set()
+        }
+    assert routes["platform"] == routes["gateway"]
+    assert len(routes["platform"]) > 15
+
+
+def test_no_two_routes_compete(app: Flask) -> None:
+    """No path can match two rules of one method, so that it never depends on their order which view answers."""
+    for one, other in itertools.combinations(app.url_map.iter_rules(), 2):
+        if shared := (one.methods or set()) & (other.methods or set()) - {"OPTIONS"}:
+            assert not competing(one.rule, other.rule), f"{one.rule} and {other.rule}: {shared}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("/a/<id:x>", "/a/<id(run):y>", True),
+        ("/a/<id:x>", "/a/b", False),
+        ("/a/<x>", "/a/b", True),
+        ("/a/<x>", "/a/b/c", False),
+        ("/<path:x>", "/a/b/c", True),
+        ("/a/", "/a", False),
+    ],
+)
+def test_competing(one: str, other: str, expected: bool) -> None:  # noqa: FBT001
+    """The guard above sees what it has to see."""
+    assert competing(one, other) is expected
+
+
+def competing(one: str, other: str) -> bool:
+    """Whether some path matches both rules. An id is a UUID, which no fixed segment of ours is."""
+    ours, theirs = one.split("/"), other.split("/")
+    for a, b in itertools.zip_longest(ours, theirs):
+        if any(segment is not None and segment.startswith("<path") for segment in (a, b)):
+            return True
+        if a is None or b is None:
+            return False
+        kinds = {"id" if s.startswith("<id") else "any" if s.startswith("<") else "fixed" for s in (a, b)}
+        if kinds == {"id", "fixed"} or (kinds == {"fixed"} and a != b):
+            return False
+    return True
+
+
+SCRIPT = """
+import sys
+import wsgi
+from tests.guards.routes import calls
+
+client = wsgi.application.test_client()
+for method, path, _ in calls(wsgi.application):
+    body = {"assistant_id": "chat", "if_not_exists": "create"}
+    answer = client.open(path, method=method, json=body)
+    answer.close()
+    print(answer.status_code, method, path)
+heavy = {"langgraph", "langchain", "langchain_core", "langsmith", "alembic", "deerflow.graphs", "tasks"}
+print("LOADED", *sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_web_process_imports_no_graphs(settings: Settings, tmp_path: Path) -> None:
+    """Serving every route loads neither LangGraph nor Alembic, so a broken graph cannot take the API down."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "DEERFLOW_DATA": str(tmp_path),
+        "DEERFLOW_CONFIG": str(GRAPHS),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    *called, loaded = ended.stdout.splitlines()
+    assert len(called) > 30
+    assert not [call for call in called if call.startswith("5")]
+    assert loaded == "LOADED"
