@@ -65,7 +65,7 @@ def get_thread_state(thread_id: UUID) -> Response:
     if thread.graph_id is None:
         return json(EMPTY_STATE)
     nested = flag(request.args.get("subgraphs"))
-    return json(thread_state(backend(), thread_id, thread.graph_id, subgraphs=nested))
+    return json(thread_state(backend(), thread, thread.graph_id, subgraphs=nested))
 
 
 def _existing(thread_id: UUID) -> Thread:

@@ -113,7 +113,17 @@ class _Serve:
             _say(f"ready http://{_address(settings)}")
 
     def _start_worker(self, name: str, *options: str) -> str:
-        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks", "worker", "--without-gossip", "--without-mingle"]
+        celery = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--quiet",
+            "-A",
+            "tasks",
+            "worker",
+            "--without-gossip",
+            "--without-mingle",
+        ]
         argv = [*celery, "--loglevel", self._settings.log_level, "-n", f"{name}@%h", *options]
         return self._supervisor.start(name, argv, DEERFLOW_GRAPHS_MUST_IMPORT="1")
 

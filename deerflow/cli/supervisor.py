@@ -111,7 +111,9 @@ class Supervisor:
         child.pause = 0.0 if lived >= _CALM_SECONDS else min(max(child.pause * 2, 0.5), _MOST_PAUSE_SECONDS)
         child.process, child.due_at = None, now + child.pause
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        self._say(f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else ""))
+        self._say(
+            f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else "")
+        )
         self._mourn(child.worker)
 
 

@@ -108,7 +108,9 @@ class AsyncTask(Task):  # type: ignore[misc]
     """A Celery task whose `run` may be `async def`; a plain function runs on a user thread."""
 
     abstract = True
-    Request = f"{__name__}:AsyncRequest"
+    Request = (
+        AsyncRequest  # the class, not its name: the name might be a project's by the time it is looked up
+    )
 
     @property
     def request(self) -> Any:

@@ -32,7 +32,10 @@ INFLIGHT = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What a client asked for, every default decided. ``assistant`` is an id, a graph's name, or None for the mount's default."""
+    """What a client asked for, every default decided.
+
+    ``assistant`` is an id, a graph's name, or None for the mount's default.
+    """
 
     assistant: str | None
     input: Any = None

@@ -9,7 +9,7 @@ _TIMEOUT_SECONDS = 5.0
 
 
 def connect(url: str, *, pool: int = 32) -> redis.Redis:
-    """A client for threads or greenlets; at most *pool* connections (redis-py's default raises when they are used up)."""
+    """A client for threads or greenlets; at most *pool* connections (redis-py's default pool raises at its limit)."""
     connections = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=pool,

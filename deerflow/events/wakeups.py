@@ -176,7 +176,7 @@ class Wakeups:
         self._redis.connection_pool.release(connection)
 
     def _hear(self, message: object) -> None:
-        """Ring for ``[b"message", channel, payload]``, and for a subscription: before it something may have been missed."""
+        """Ring for ``[b"message", channel, payload]``, and for ``subscribe``: what came before it may have been missed."""
         if not isinstance(message, list) or message[0] not in {b"subscribe", b"message"}:
             return
         kind, name, payload = message

@@ -1,19 +1,40 @@
-"""Graphs: langgraph.json -> the graphs it names, imported once when a worker starts."""
+"""Graphs: langgraph.json -> the graphs it names, imported once when a worker starts.
+
+What a project may name: a compiled graph, a StateGraph, or a factory: a function, sync or async, or an async context
+manager, that takes a config, a runtime, both or nothing and gives one of these. A factory is called anew for every
+run and every look at a thread, with the real config.
+"""
 
 import importlib
+import importlib.metadata
 import importlib.util
+import inspect
 import logging
+import re
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+from langgraph_sdk.runtime import AccessContext, _ExecutionRuntime, _ReadRuntime
 
 from deerflow.errors import ConfigError
 from deerflow.project import GraphSource, Project
 
 log = logging.getLogger(__name__)
+
+Graph = Pregel[Any, Any, Any, Any]
+Access = AccessContext
+"""Why a graph is opened, in the SDK's words; factories may look at it."""
+
+_OURS = ("app", "wsgi", "celeryconfig", "tasks", "deerflow", "migrations", "tests")
+"""Top-level names of this server, which agent repositories like to use as well."""
 
 
 class GraphBroken(RuntimeError):
@@ -23,68 +44,110 @@ class GraphBroken(RuntimeError):
 class Graphs:
     """The graphs of one project. One that fails to import is kept as such, so that the others can be served."""
 
-    def __init__(self, graphs: dict[str, Pregel[Any, Any, Any, Any]], broken: dict[str, str]) -> None:
-        self._graphs = graphs
+    def __init__(self, found: dict[str, Any], broken: dict[str, str]) -> None:
+        self._found = found
         self.broken = broken
 
     @classmethod
     def load(cls, project: Project) -> "Graphs":
         """Import every graph of the project."""
-        _extend_path(project)
-        graphs: dict[str, Pregel[Any, Any, Any, Any]] = {}
+        _give_way(_extend_path(project))
+        _warn_about_missing(project)
+        found: dict[str, Any] = {}
         broken: dict[str, str] = {}
         for source in project.graphs.values():
             try:
-                graphs[source.graph_id] = _load(project, source)
+                found[source.graph_id] = _load(project, source)
             except Exception as error:  # user code may raise anything at all while it is imported
-                broken[source.graph_id] = (
-                    f"Graph '{source.graph_id}' ({source.target}): {type(error).__name__}: {error}"
-                )
+                reason = f"{type(error).__name__}: {error}"
+                broken[source.graph_id] = f"Graph '{source.graph_id}' ({source.target}): {reason}"
                 log.exception("A graph could not be imported", extra={"graph_id": source.graph_id})
-        return cls(graphs, broken)
+        return cls(found, broken)
 
-    def get(self, graph_id: str) -> Pregel[Any, Any, Any, Any]:
-        """The compiled graph; GraphBroken when it is not there or could not be imported."""
+    @asynccontextmanager
+    async def open(
+        self,
+        graph_id: str,
+        config: RunnableConfig,
+        store: BaseStore,
+        *,
+        access: AccessContext = "threads.read",
+        context: Any = None,
+    ) -> AsyncIterator[Graph]:
+        """A graph for one use; GraphBroken when it is not there or could not be imported.
+
+        *access* and *context* are for factories: what the graph is wanted for, and the run's context.
+        """
         if graph_id in self.broken:
             raise GraphBroken(self.broken[graph_id])
-        try:
-            return self._graphs[graph_id]
-        except KeyError:
-            raise GraphBroken(f"Graph '{graph_id}' is not in langgraph.json any more") from None
+        if graph_id not in self._found:
+            raise GraphBroken(f"Graph '{graph_id}' is not in langgraph.json any more")
+        found = self._found[graph_id]
+        if isinstance(found, Pregel):
+            yield found
+            return
+        async with _made(found, config, _runtime(access, context, store)) as graph:
+            yield _compiled(graph, graph_id)
 
 
-def _extend_path(project: Project) -> None:
-    """Make the project's own modules importable: its folder and its local dependencies."""
-    folders = [project.folder, *(project.folder / d for d in project.dependencies if d.startswith("."))]
+def _extend_path(project: Project) -> list[Path]:
+    """Make the project's own modules importable, before all others: its folder and its local dependencies."""
+    local = [project.folder / entry for entry in project.dependencies if entry.startswith((".", "/"))]
+    folders = [folder.resolve() for folder in (project.folder, *local)]
     for folder in reversed(folders):
-        path = str(folder.resolve())
-        if path not in sys.path:
-            sys.path.insert(0, path)
+        if str(folder) not in sys.path[: len(folders)]:
+            sys.path.insert(0, str(folder))
+    return folders
 
 
-def _load(project: Project, source: GraphSource) -> Pregel[Any, Any, Any, Any]:
+def _give_way(folders: list[Path]) -> None:
+    """Let the project's modules have names that are ours too.
+
+    Ours are imported by now, and what they need of each other they hold; so they can leave ``sys.modules``, and who
+    imports such a name from now on finds the project's. (So worker code of ours must not import inside functions.)
+    """
+    for name in _OURS:
+        if any((folder / name).is_dir() or (folder / f"{name}.py").exists() for folder in folders):
+            log.info(
+                "The project has a module named like one of the server's; the project's is used",
+                extra={"module": name},
+            )
+            for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
+                del sys.modules[loaded]
+
+
+def _warn_about_missing(project: Project) -> None:
+    """Say which packages of ``dependencies`` are not installed; their import would say it less clearly."""
+    for entry in project.dependencies:
+        package = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", entry)
+        if package is None:
+            continue
+        try:
+            importlib.metadata.version(package.group())
+        except importlib.metadata.PackageNotFoundError:
+            log.warning(
+                "A package of langgraph.json's dependencies is not installed", extra={"package": entry}
+            )
+
+
+def _load(project: Project, source: GraphSource) -> Any:
     where, _, attribute = source.target.rpartition(":")
-    module = (
-        _load_file(project, source.graph_id, where)
-        if where.endswith(".py")
-        else importlib.import_module(where)
-    )
+    by_path = where.endswith(".py") or "/" in where
+    module = _load_file(project, source.graph_id, where) if by_path else importlib.import_module(where)
     try:
         found = getattr(module, attribute)
     except AttributeError:
         raise ConfigError(f"{where} has no attribute {attribute!r}") from None
-    if isinstance(found, StateGraph):
-        found = found.compile()
-    if not isinstance(found, Pregel):
-        raise ConfigError(
-            f"{source.target} is a {type(found).__name__}, not a graph (factories come with a later release)"
-        )
-    return found
+    return (
+        found
+        if callable(found) and not isinstance(found, Pregel | StateGraph)
+        else _compiled(found, source.target)
+    )
 
 
 def _load_file(project: Project, graph_id: str, where: str) -> ModuleType:
     path = (project.folder / where).resolve()
-    name = f"deerflow_graph_{graph_id}_{path.stem}".replace("-", "_")
+    name = re.sub(r"\W", "_", f"graph_{graph_id}_{path.stem}")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():
         raise ConfigError(f"{path} does not exist")
@@ -96,3 +159,51 @@ def _load_file(project: Project, graph_id: str, where: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _compiled(found: Any, where: str) -> Graph:
+    if isinstance(found, StateGraph):
+        return found.compile()
+    if isinstance(found, Pregel):
+        return found
+    raise ConfigError(f"{where} is a {type(found).__name__}, not a graph")
+
+
+@asynccontextmanager
+async def _made(factory: Callable[..., Any], config: RunnableConfig, runtime: Any) -> AsyncIterator[Any]:
+    """Call a factory and give what it gives, for as long as it keeps it open."""
+    given = factory(**_arguments(factory, config, runtime))
+    if inspect.isawaitable(given):
+        given = await given
+    if isinstance(given, AbstractAsyncContextManager) and not isinstance(given, Pregel):
+        async with given as graph:
+            yield graph
+    elif isinstance(given, AbstractContextManager) and not isinstance(given, Pregel):
+        with given as graph:
+            yield graph
+    else:
+        yield given
+
+
+def _arguments(factory: Callable[..., Any], config: RunnableConfig, runtime: Any) -> dict[str, Any]:
+    """What a factory wants, by the names and annotations of its parameters; a single unmarked one is the config."""
+    wanted: dict[str, Any] = {}
+    for name, parameter in inspect.signature(factory).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if name == "runtime" or "Runtime" in str(parameter.annotation):
+            wanted[name] = runtime
+        elif (
+            parameter.default is parameter.empty
+            or name == "config"
+            or "RunnableConfig" in str(parameter.annotation)
+        ):
+            wanted[name] = config
+    return wanted
+
+
+def _runtime(access: AccessContext, context: Any, store: BaseStore) -> Any:
+    """What the SDK calls a ServerRuntime: why the factory is called, and with what."""
+    if access == "threads.create_run":
+        return _ExecutionRuntime(access_context=access, store=store, context=context)
+    return _ReadRuntime(access_context=access, store=store)

@@ -22,11 +22,15 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import BaseStore
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from deerflow.errors import Fenced
+from deerflow.graphs.stores import OwnedStore
 
 _SCHEMA = "langgraph"
 _FENCED = "fenced: this attempt is over"
@@ -101,6 +105,9 @@ class Savers(Protocol):
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
         """The saver of one attempt, and from now on the only one that may write to the thread; Fenced when a newer has come."""
 
+    def store(self, owner: str) -> BaseStore:
+        """One owner's view of the long-term store."""
+
     async def let_go(self, thread_id: UUID, token: int) -> None:
         """The attempt with that token is over in this process."""
 
@@ -124,17 +131,19 @@ async def open_savers(url: str, *, pool: int = 4) -> AsyncIterator[Savers]:
 async def set_up(url: str) -> None:
     """Create or migrate the store's tables; run once per release, not by every process."""
     if url.startswith("sqlite:///"):
-        async with aiosqlite.connect(
-            url.removeprefix("sqlite:///"), timeout=_SQLITE_BUSY_SECONDS
-        ) as connection:
+        path = url.removeprefix("sqlite:///")
+        async with aiosqlite.connect(path, timeout=_SQLITE_BUSY_SECONDS) as connection:
             await AsyncSqliteSaver(connection).setup()
             await connection.execute(_FENCES.format(token="INTEGER"))
             await connection.commit()
+        async with aiosqlite.connect(path, timeout=_SQLITE_BUSY_SECONDS, isolation_level=None) as connection:
+            await AsyncSqliteStore(connection).setup()
         return
     async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as postgres:
         await postgres.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
         await postgres.execute(f"SET search_path TO {_SCHEMA}")
         await AsyncPostgresSaver(postgres).setup()
+        await AsyncPostgresStore(postgres).setup()
         await postgres.execute(_FENCES.format(token="BIGINT"))
 
 
@@ -158,13 +167,17 @@ _S = TypeVar("_S", bound=AsyncSqliteSaver)
 class _Sqlite:
     """One connection for the whole process, so one lock too: its statements share one transaction."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, store: BaseStore) -> None:
         self._connection = connection
+        self._store = store
         self._lock = asyncio.Lock()
         self._reader = self._share(AsyncSqliteSaver(connection))
 
     def reader(self) -> BaseCheckpointSaver[Any]:
         return self._reader
+
+    def store(self, owner: str) -> BaseStore:
+        return OwnedStore(self._store, owner)
 
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
         key = str(thread_id)
@@ -226,7 +239,18 @@ async def _open_sqlite(path: str) -> AsyncIterator[_Sqlite]:
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
         await connection.executescript(_HELD)
-        yield _Sqlite(connection)
+        async with _sqlite_store(path) as store:
+            yield _Sqlite(connection, store)
+
+
+@asynccontextmanager
+async def _sqlite_store(path: str) -> AsyncIterator[AsyncSqliteStore]:
+    """The store in a connection of its own: it begins and ends its transactions itself."""
+    async with aiosqlite.connect(path, timeout=_SQLITE_BUSY_SECONDS, isolation_level=None) as connection:
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        store = AsyncSqliteStore(connection)
+        store.is_setup = True
+        yield store
 
 
 # --- Postgres -------------------------------------------------------------------------------------------------
@@ -258,10 +282,14 @@ class _PostgresSaver(_Gated, AsyncPostgresSaver):
 class _Postgres:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
         self._pool = pool
+        self._store = AsyncPostgresStore(pool)
         self._reader = AsyncPostgresSaver(pool)
 
     def reader(self) -> BaseCheckpointSaver[Any]:
         return self._reader
+
+    def store(self, owner: str) -> BaseStore:
+        return OwnedStore(self._store, owner)
 
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
         key = str(thread_id)

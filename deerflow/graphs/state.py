@@ -5,14 +5,14 @@ from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.pregel import Pregel
 from langgraph.types import PregelTask, StateSnapshot
 
 from deerflow.graphs import jsonable
+from deerflow.graphs.registry import Graph
 
 
 async def get_state(
-    graph: Pregel[Any, Any, Any, Any], saver: BaseCheckpointSaver[Any], thread_id: UUID, *, subgraphs: bool
+    graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID, *, subgraphs: bool
 ) -> dict[str, Any]:
     """The thread's state now, as plain JSON types. *subgraphs*: unfinished subgraph tasks carry theirs."""
     config: RunnableConfig = {"configurable": {"thread_id": str(thread_id)}}

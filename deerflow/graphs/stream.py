@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
-from langgraph.pregel import Pregel
 from langgraph.runtime import RunControl
+from langgraph.store.base import BaseStore
 
 from deerflow.domain.events import Event
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import StreamMode
 from deerflow.graphs import jsonable
+from deerflow.graphs.registry import Graph
 
 _NATIVE = {StreamMode.MESSAGES_TUPLE: "messages"}
 """Stream modes that LangGraph calls otherwise; the event's name is LangGraph's."""
@@ -29,8 +31,8 @@ Drained = GraphDrained
 class Performance:
     """One attempt of one run. ``events`` is consumed once; ``caught_up`` is what its saver waits for."""
 
-    def __init__(self, graph: Pregel[Any, Any, Any, Any], run: Run, saver: BaseCheckpointSaver[Any]) -> None:
-        self._graph = graph.copy(update={"checkpointer": saver})
+    def __init__(self, graph: Graph, run: Run, saver: BaseCheckpointSaver[Any], store: BaseStore) -> None:
+        self._graph = graph.copy(update={"checkpointer": saver, "store": store})
         self._saver = saver
         self._run = run
         self._control = RunControl()
@@ -45,7 +47,7 @@ class Performance:
         modes: list[Any] = [_NATIVE.get(mode, mode.value) for mode in asked]
         parts: AsyncIterator[Any] = self._graph.astream(
             None if await self._resumes() else kwargs["input"],
-            self._config(),
+            run_config(self._run),
             context=kwargs.get("context") or None,
             stream_mode=modes,
             subgraphs=subgraphs,
@@ -77,10 +79,6 @@ class Performance:
         """Ask the graph to stop at its next checkpoint; ``events`` then raises Drained."""
         self._control.request_drain()
 
-    async def head(self) -> ThreadHead | None:
-        """The thread's state now; None when nothing was ever stored."""
-        return await read_head(self._graph, self._config())
-
     async def _resumes(self) -> bool:
         """Whether an earlier attempt of this run left a checkpoint to go on from."""
         if self._run.attempt == 1:
@@ -90,27 +88,28 @@ class Performance:
         )
         return head is not None and head.metadata.get("run_id") == str(self._run.run_id)
 
-    def _config(self) -> RunnableConfig:
-        """The run's own config; ids that the server decides win over the client's."""
-        run = self._run
-        asked = dict(run.kwargs.get("config") or {})
-        ids = {
-            "run_id": str(run.run_id),
-            "thread_id": str(run.thread_id),
-            "graph_id": run.graph_id,
-            "assistant_id": str(run.assistant_id),
-            "user_id": run.owner,
-        }
-        asked["configurable"] = {**asked.get("configurable", {}), **ids, "checkpoint_ns": ""}
-        asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
-        if run.attempt == 1:
-            asked["run_id"] = run.run_id
-        return asked  # type: ignore[return-value]
+
+def run_config(run: Run) -> RunnableConfig:
+    """The config that a run was created with; ids that the server decides win over the client's."""
+    asked = dict(run.kwargs.get("config") or {})
+    ids = {
+        "run_id": str(run.run_id),
+        "thread_id": str(run.thread_id),
+        "graph_id": run.graph_id,
+        "assistant_id": str(run.assistant_id),
+        "user_id": run.owner,
+    }
+    asked["configurable"] = {**asked.get("configurable", {}), **ids, "checkpoint_ns": ""}
+    asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
+    if run.attempt == 1:
+        asked["run_id"] = run.run_id
+    return asked  # type: ignore[return-value]
 
 
-async def read_head(graph: Pregel[Any, Any, Any, Any], config: RunnableConfig) -> ThreadHead | None:
+async def read_head(graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID) -> ThreadHead | None:
     """What a thread's newest checkpoint says, as plain JSON types; None when there is no checkpoint."""
-    snapshot = await graph.aget_state({"configurable": {"thread_id": config["configurable"]["thread_id"]}})
+    config: RunnableConfig = {"configurable": {"thread_id": str(thread_id)}}
+    snapshot = await graph.copy(update={"checkpointer": saver}).aget_state(config)
     if snapshot.metadata is None:
         return None
     interrupts = {

@@ -31,10 +31,10 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
 
 
 async def _state(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
-    graph = backend.graphs.get(question["graph_id"])
-    return await get_state(
-        graph, backend.savers.reader(), UUID(question["thread_id"]), subgraphs=question["subgraphs"]
-    )
+    thread_id, store = UUID(question["thread_id"]), backend.savers.store(question["owner"])
+    config: Any = {"configurable": {"thread_id": str(thread_id), "user_id": question["owner"]}}
+    async with backend.graphs.open(question["graph_id"], config, store) as graph:
+        return await get_state(graph, backend.savers.reader(), thread_id, subgraphs=question["subgraphs"])
 
 
 _KINDS = {"state": _state}

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
+from deerflow.domain.threads import Thread
 from deerflow.errors import NotFound, Unavailable
 
 _PATIENCE_SECONDS = 10.0
@@ -37,8 +38,14 @@ def _opened(answer: dict[str, Any]) -> Any:
     raise NotFound(problem) if answer.get("kind") == "not_found" else Unavailable(problem, retry_after=5)
 
 
-def thread_state(backend: Backend, thread_id: UUID, graph_id: str, *, subgraphs: bool) -> dict[str, Any]:
-    """The state of a thread, in the SDKs' shape."""
-    answer = ask(backend, "state", thread_id=str(thread_id), graph_id=graph_id, subgraphs=subgraphs)
+def thread_state(backend: Backend, thread: Thread, graph_id: str, *, subgraphs: bool) -> dict[str, Any]:
+    """The state of a thread as a graph reads it, in the SDKs' shape."""
+    facts = {
+        "thread_id": str(thread.thread_id),
+        "owner": thread.owner,
+        "graph_id": graph_id,
+        "subgraphs": subgraphs,
+    }
+    answer = ask(backend, "state", **facts)
     assert isinstance(answer, dict)
     return answer

@@ -12,7 +12,7 @@ ring); a lost lease touches nothing, because another worker may have the run by 
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,8 +24,9 @@ from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
 from deerflow.events.log import LogWriter
 from deerflow.graphs import jsonable
+from deerflow.graphs.registry import Access, Graph
 from deerflow.graphs.savers import Gate
-from deerflow.graphs.stream import Drained, Performance
+from deerflow.graphs.stream import Drained, Performance, read_head, run_config
 from deerflow.logs import bound
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
 from deerflow.runtime.ring import ring_again, ring_next
@@ -44,12 +45,7 @@ class _Ending:
     status: RunStatus
     error: dict[str, str] | None = None
     thread_error: dict[str, str] | None = None
-
-
-_CANCELLED = _Ending(
-    RunStatus.INTERRUPTED,
-    thread_error={"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."},
-)
+    head: ThreadHead | None = None
 
 
 async def execute(backend: WorkerBackend, leases: Leases, run_id: UUID, *, task_id: str) -> None:
@@ -103,6 +99,7 @@ class _Attempt:
         self._run = hold.run
         self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt)
         self._gate = Gate(self._before_store)
+        self._store = backend.savers.store(hold.run.owner)
         self._performance: Performance | None = None
         self._over = False
 
@@ -121,25 +118,58 @@ class _Attempt:
                 log.warning("Attempt is over; nothing of it is stored")
 
     async def _play(self) -> _Ending:
-        """Run the graph into the log."""
+        """Run the graph into the log, and read what it leaves."""
         run = self._run
         await self._writer.open(known_upto=run.events_upto)
         saver = await self._backend.savers.for_run(run.thread_id, run.fence, self._gate)
         await self._say("metadata", {"run_id": str(run.run_id), "attempt": run.attempt})
+        if run.cancel_action is not None:  # handed over, or its worker lost, while it was being cancelled
+            return await self._cancelled()
         try:
-            self._performance = Performance(self._backend.graphs.get(run.graph_id), run, saver)
-            if run.cancel_action is not None:  # handed over, or its worker lost, while it was being cancelled
-                return _CANCELLED
-            async for event in self._performance.events():
+            async with self._graph("threads.create_run") as graph:
+                failure = await self._stream(Performance(graph, run, saver, self._store))
+                head = await read_head(graph, self._backend.savers.reader(), run.thread_id)
+        except (Drained, Fenced):
+            raise
+        except Exception as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
+            failure, head = await self._failed(error), None
+        return _Ending(RunStatus.ERROR if failure else RunStatus.SUCCESS, failure, failure, head)
+
+    async def _stream(self, performance: Performance) -> dict[str, str] | None:
+        """Say all that the graph says; how it failed, or None."""
+        self._performance = performance
+        try:
+            async for event in performance.events():
                 await self._say(event.name, event.data)
         except (Drained, Fenced):
             raise
-        except Exception as error:  # a graph may raise anything; that is the run's end, not ours
-            log.info("Graph failed", exc_info=True)
-            told = jsonable.describe_error(error)
-            await self._say("error", told)
-            return _Ending(RunStatus.ERROR, told, told)
-        return _Ending(RunStatus.SUCCESS)
+        except Exception as error:  # noqa: BLE001 - a graph may raise anything; that is the run's end, not ours
+            return await self._failed(error)
+        return None
+
+    async def _failed(self, error: Exception) -> dict[str, str]:
+        log.info("Graph failed", exc_info=error)
+        told = jsonable.describe_error(error)
+        await self._say("error", told)
+        return told
+
+    async def _cancelled(self) -> _Ending:
+        """The ending of a cancelled run. A graph that cannot be read leaves its thread's values as they were."""
+        told = {"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."}
+        try:
+            async with self._graph("threads.read") as graph:
+                head = await read_head(graph, self._backend.savers.reader(), self._run.thread_id)
+        except Exception:
+            log.warning("State of a cancelled run could not be read", exc_info=True)
+            head = None
+        return _Ending(RunStatus.INTERRUPTED, None, told, head)
+
+    def _graph(self, access: Access) -> AbstractAsyncContextManager[Graph]:
+        run = self._run
+        context = run.kwargs.get("context")
+        return self._backend.graphs.open(
+            run.graph_id, run_config(run), self._store, access=access, context=context
+        )
 
     async def _until_stopped(self, playing: asyncio.Task[_Ending]) -> None:
         """Wait for the graph's end, or for a reason to stop and then for it to unwind."""
@@ -174,16 +204,15 @@ class _Attempt:
         if now is None or now.attempt != self._run.attempt or self._hold.stopper.why is Stop.LOST:
             log.info("Attempt given up: the run is not ours any more")
         elif now.cancel_action is not None:
-            await self._finish(_CANCELLED)
+            await self._finish(await self._cancelled())
         else:
             await self._hand_over()
 
     async def _finish(self, ending: _Ending) -> bool:
         """Write the end of the run; False when the row refuses it."""
         await self._writer.flush()
-        head = await self._head()
-        await self._writer.store_outcome(_outcome(ending, head))
-        if not await self._backend.sql(self._write_finish, ending, head):
+        await self._writer.store_outcome(_outcome(ending))
+        if not await self._backend.sql(self._write_finish, ending):
             return False
         log.info("Run ended", extra={"status": ending.status})
         rules = self._backend.rules
@@ -191,12 +220,6 @@ class _Attempt:
         await self._writer.expire(rules.keep_resumable_log_seconds if resumable else rules.keep_log_seconds)
         await self._backend.sql(ring_next, self._backend, self._run.thread_id)
         return True
-
-    async def _head(self) -> ThreadHead | None:
-        """What the run leaves on its thread; a graph that cannot be read leaves the thread as it was."""
-        if self._performance is None:
-            return None
-        return await self._performance.head()
 
     async def _hand_over(self) -> None:
         """Give the run back, with all that it said, for another worker to resume."""
@@ -223,14 +246,14 @@ class _Attempt:
         with self._backend.db.read() as tx:
             return runs.peek(tx, self._run.run_id)
 
-    def _write_finish(self, ending: _Ending, head: ThreadHead | None) -> bool:
+    def _write_finish(self, ending: _Ending) -> bool:
         with self._backend.db.begin() as tx:
             return runs.finish(
                 tx,
                 self._run,
                 status=ending.status,
                 error=ending.error,
-                head=head,
+                head=ending.head,
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
             )
@@ -250,8 +273,9 @@ def _meaning(reason: asyncio.CancelledError) -> Stop:
     return Stop.CANCEL if reason.args and reason.args[0] == "revoked" else Stop.SHUTDOWN
 
 
-def _outcome(ending: _Ending, head: ThreadHead | None) -> bytes:
+def _outcome(ending: _Ending) -> bytes:
     """What wait, join and webhooks answer."""
+    head = ending.head
     if ending.status is RunStatus.ERROR:
         return jsonable.dumps({"__error__": ending.error})
     if head is None:

@@ -57,14 +57,17 @@ def search(  # noqa: D417
 ) -> list[Assistant]:
     """A page of assistants, newest first. *name* matches anywhere, whatever its case; *metadata* must be contained."""
     query = _visible(principal).order_by(assistants.c.created_at.desc(), assistants.c.assistant_id)
-    if graph_id is not None:
-        query = query.where(assistants.c.graph_id == graph_id)
-    if name is not None:
-        query = query.where(assistants.c.name.icontains(name, autoescape=True))
-    if not metadata:
+    if graph_id is None and name is None and not metadata:
         return [_record(row) for row in tx.execute(query.limit(limit).offset(offset))]
-    # Containment has no form that SQLite and Postgres share; assistants are few, so it is decided here.
-    matching = [a for a in map(_record, tx.execute(query)) if metadata.items() <= a.metadata.items()]
+    # Neither containment nor folding of case has a form that SQLite and Postgres share; assistants are few, so it
+    # is decided here, where no text that a client may ask for is an error.
+    matching = [
+        found
+        for found in map(_record, tx.execute(query))
+        if (graph_id is None or found.graph_id == graph_id)
+        and (name is None or name.casefold() in found.name.casefold())
+        and (metadata or {}).items() <= found.metadata.items()
+    ]
     return matching[offset : offset + limit]
 
 

@@ -109,7 +109,7 @@ class Wire:
 
     def follow(self, run_id: str, last_id: str | None = "-1", query: str = "") -> list[Frame]:
         """Read a run's stream from after *last_id* (None: no header) to its end."""
-        headers = {} if last_id is None else {"Last-Event-ID": last_id}
+        headers = {} if last_id is None else {"Last-Event-ID": last_id.encode("latin-1")}
         with self.open("GET", run_id, f"/stream{query}", headers=headers) as answer:
             assert answer.status_code == 200
             return list(read_frames(answer))

@@ -39,9 +39,8 @@ def test_next_run_starts_when_one_is_stopped(wire: Wire) -> None:
 @by_mount
 def test_stop_and_wait(wire: Wire, mount: Mount) -> None:
     """A cancel that waits is answered when the run has stopped, in the words of the mount."""
-    run_id = wire.create(
-        "chat", input={"messages": []}, config={"configurable": {"words": 600, "pause": 0.1}}
-    )
+    config = {"configurable": {"words": 600, "pause": 0.1}}
+    run_id = wire.create("chat", input={"messages": []}, config=config, stream_mode="messages-tuple")
     wire.until(run_id, "running")
     answer = wire.http.post(f"{mount.prefix}{wire.path(run_id)}/cancel?wait=true")
     expected = {"platform": (200, b"{}"), "gateway": (204, b"")}

@@ -1,15 +1,13 @@
 """Reading request bodies and queries into shapes, with errors a person can act on."""
 
 import re
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import orjson
 from flask import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deerflow.errors import Invalid
-
-S = TypeVar("S", bound="Shape")
 
 _MOST_DEPTH = 100
 """What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
@@ -21,7 +19,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @classmethod
-    def read(cls: type[S], request: Request) -> S:
+    def read(cls, request: Request) -> Self:
         """The body of a request; Invalid names what is wrong with it."""
         raw = request.get_data()
         try:
@@ -35,7 +33,7 @@ class Shape(BaseModel):
         return cls.parse(_without_nul(parsed) if rb"\u0000" in raw else parsed)
 
     @classmethod
-    def parse(cls: type[S], values: dict[str, Any]) -> S:
+    def parse(cls, values: dict[str, Any]) -> Self:
         """The same from values that are parsed already."""
         try:
             return cls.model_validate(values)
@@ -45,7 +43,7 @@ class Shape(BaseModel):
 
 
 def _nests_deeper(value: Any, most: int) -> bool:
-    """Whether objects and arrays lie within each other more than *most* times; level by level, not by recursion."""
+    """Whether objects and arrays lie within each other more than *most* times; found without recursion."""
     level = [value]
     for _ in range(most):
         inner = (child for each in level for child in (each.values() if isinstance(each, dict) else each))
@@ -71,10 +69,10 @@ def flag(value: str | None) -> bool:
     return (value or "").lower() in {"1", "true", "yes"}
 
 
-def many(request: Request, *names: str) -> list[str]:
-    """A list from a query string: repeated, or one JSON array, or separated by commas; under any of *names*."""
+def many(request: Request, name: str) -> list[str]:
+    """A list from a query string: repeated, or one JSON array, or separated by commas."""
     found: list[str] = []
-    for name, value in ((name, value) for name in names for value in request.args.getlist(name)):
+    for value in request.args.getlist(name):
         if value.startswith("["):
             try:
                 found += [str(entry) for entry in orjson.loads(value)]

@@ -144,7 +144,7 @@ def present_run(run: Run) -> dict[str, Any]:
     }
 
 
-def present_outcome(outcome: bytes, run: Run, mount: Mount) -> bytes:
+def present_outcome(outcome: bytes, mount: Mount) -> bytes:
     """The answer of wait and join: channel values, ``__interrupt__`` or ``__error__``."""
     if not mount.failure_has_status or not outcome.startswith(b'{"__error__"'):
         return outcome

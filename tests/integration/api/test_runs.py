@@ -1,6 +1,7 @@
 """Existing runs over HTTP: get, list, cancel, join."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,7 +14,7 @@ from deerflow.backend import Backend
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
 from deerflow.storage import runs
-from tests.conftest import SilentBell
+from tests.conftest import SilentBell, wait_for
 from tests.factories import LOCAL_USER, OWNER, make_run, make_running, row_of
 from tests.integration.api.conftest import by_mount, detail
 
@@ -155,6 +156,17 @@ def test_cancel_of_ended(
             "No matching runs to cancel" if mount is PLATFORM else "Run .* has already ended", told
         )
     assert row_of(backend, running).status is status
+
+
+@by_mount
+def test_cancel_that_loses(web: FlaskClient, backend: Backend, running: Run, mount: Mount) -> None:
+    """scenario 12: a waiting cancel whose run reaches its own end first does not report it as stopped."""
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(web.post, f"{path_of(running, mount)}/cancel?wait=1")
+        wait_for(lambda: row_of(backend, running).cancel_action, what="the cancel's mark")
+        end(backend, running, RunStatus.SUCCESS)
+        backend.log.wake(running.run_id)
+        detail(answer.result(20), {"platform": 404, "gateway": 409}[mount.name])
 
 
 @by_mount

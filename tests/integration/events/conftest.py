@@ -71,7 +71,7 @@ def redis(valkey):
 
 
 @pytest.fixture
-def log(valkey, redis):
+def log(redis, valkey):  # noqa: ARG001 - emptied first
     """A reader of logs, as the web process has it."""
     reader = RunLog(connect(valkey))
     yield reader

@@ -1,4 +1,4 @@
-"""LogWriter when Redis loses, doubles, refuses or is away: all arrives once and in order, or readers learn of the gap."""
+"""LogWriter when Redis loses, doubles, refuses or is away: all arrives once, or readers learn of the gap."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -21,7 +21,7 @@ def own_log(own_valkey):
 
 
 class LossyWay:
-    """A way to Redis that loses answers to appends, ``losing`` of them: the command is done, the connection ends."""
+    """A way to Redis that loses the answers to ``losing`` appends: the command is done, the connection ends."""
 
     def __init__(self, upstream):
         self.losing = 0
@@ -63,7 +63,7 @@ class LossyWay:
 
 
 @on_a_loop
-async def test_an_append_whose_answer_was_lost_is_not_doubled(valkey, redis, log, run_id, tmp_path):
+async def test_an_append_whose_answer_was_lost_is_not_doubled(valkey, log, run_id, tmp_path):
     way = LossyWay(valkey.removeprefix("unix://"))
     async with way.open(tmp_path / "lossy.sock") as url, writing(url, run_id) as pen:
         await say_all(pen, [0])
@@ -129,7 +129,7 @@ async def test_a_tail_lost_beyond_memory_leaves_a_gap_above_all_that_was_said(
 
 
 @on_a_loop
-async def test_memory_for_repairs_is_bounded_by_bytes(valkey, redis, log, run_id):
+async def test_memory_for_repairs_is_bounded_by_bytes(valkey, run_id):
     async with writing(valkey, run_id) as pen:
         for _ in range(20):
             await pen.say("values", b'"' + b"x" * 500_000 + b'"')
@@ -151,7 +151,7 @@ async def test_the_next_attempt_gives_no_place_again_that_the_row_knows_of(valke
 
 
 @on_a_loop
-async def test_a_log_as_long_as_the_row_knows_or_longer_is_gone_on_with(valkey, redis, log, run_id):
+async def test_a_log_as_long_as_the_row_knows_or_longer_is_gone_on_with(valkey, log, run_id):
     async with writing(valkey, run_id, attempt=1) as pen:
         await say_all(pen, range(5))
     for attempt, known_upto in ((2, 5), (3, 2)):
@@ -224,7 +224,7 @@ async def test_a_full_redis_is_waited_for(own_valkey, own_log, run_id):
 
 async def _refused(client):
     """Wait until Redis has refused at least one append."""
-    while client.info("errorstats").get("errorstat_OOM") is None:
+    while client.info("errorstats").get("errorstat_OOM") is None:  # noqa: ASYNC110 - no event of ours
         await asyncio.sleep(0.01)
 
 

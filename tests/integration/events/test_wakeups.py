@@ -6,7 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from deerflow.errors import Unavailable
-from deerflow.events import connections, wakeups as wakeups_module
+from deerflow.events import connections
+from deerflow.events import wakeups as wakeups_module
 from deerflow.events.connections import connect, connect_listener
 from deerflow.events.wakeups import ROW, Wakeups
 from tests.conftest import wait_for
@@ -17,7 +18,7 @@ PATIENCE = 10.0
 
 
 @pytest.fixture
-def wakeups(valkey, redis):
+def wakeups(redis, valkey):  # noqa: ARG001 - emptied first
     """The subscriptions of one process."""
     opened = Wakeups(connect_listener(valkey))
     yield opened
@@ -79,7 +80,7 @@ def test_a_ring_for_the_row_is_told_apart_and_told_once(wakeups, redis):
         assert not watch.clear()
 
 
-def test_a_ring_that_comes_while_the_last_ones_are_forgotten_is_kept(wakeups, redis):
+def test_a_ring_that_comes_while_the_last_ones_are_forgotten_is_kept(wakeups):
     """Whatever the order, either the clear tells of the row or the next one does."""
     with wakeups.watch("a") as watch:
         watch.clear()
@@ -183,7 +184,8 @@ def impatient(monkeypatch):
     monkeypatch.setattr(wakeups_module, "_CONFIRM_SECONDS", 0.3)
 
 
-def test_a_connection_that_went_dumb_is_given_up_and_made_again(impatient, own_valkey):
+@pytest.mark.usefixtures("impatient")
+def test_a_connection_that_went_dumb_is_given_up_and_made_again(own_valkey):
     """A server that vanished without a word closes nothing; only its silence tells."""
     own, client = Wakeups(connect_listener(own_valkey.url)), connect(own_valkey.url)
     with own.watch("a") as watch:
@@ -198,7 +200,8 @@ def test_a_connection_that_went_dumb_is_given_up_and_made_again(impatient, own_v
     own.close()
 
 
-def test_a_quiet_connection_is_kept(impatient, own_valkey):
+@pytest.mark.usefixtures("impatient")
+def test_a_quiet_connection_is_kept(own_valkey):
     own, client = Wakeups(connect_listener(own_valkey.url)), connect(own_valkey.url)
     with own.watch("a") as watch:
         before = client.client_list(_type="pubsub")[0]["id"]

@@ -18,7 +18,7 @@ def keys(run_id):
 
 
 @on_a_loop
-async def test_an_events_id_is_its_place_counted_from_one(valkey, redis, log, run_id):
+async def test_an_events_id_is_its_place_counted_from_one(valkey, log, run_id):
     """scenario 38"""
     async with writing(valkey, run_id) as pen:
         await say_all(pen, range(5))
@@ -29,7 +29,7 @@ async def test_an_events_id_is_its_place_counted_from_one(valkey, redis, log, ru
 
 
 @on_a_loop
-async def test_the_next_attempt_counts_on(valkey, redis, log, run_id):
+async def test_the_next_attempt_counts_on(valkey, log, run_id):
     for attempt in (1, 2, 5):
         async with writing(valkey, run_id, attempt=attempt) as pen:
             await say_all(pen, [attempt, attempt])
@@ -39,7 +39,7 @@ async def test_the_next_attempt_counts_on(valkey, redis, log, run_id):
 
 
 @on_a_loop
-async def test_an_older_attempt_is_refused_once_a_newer_one_has_opened(valkey, redis, log, run_id):
+async def test_an_older_attempt_is_refused_once_a_newer_one_has_opened(valkey, log, run_id):
     """scenario 11"""
     async with writing(valkey, run_id, attempt=1) as old:
         await say_all(old, [1])
@@ -54,7 +54,7 @@ async def test_an_older_attempt_is_refused_once_a_newer_one_has_opened(valkey, r
 
 
 @on_a_loop
-async def test_an_older_attempt_can_neither_open_nor_rebase(valkey, redis, log, run_id):
+async def test_an_older_attempt_can_neither_open_nor_rebase(valkey, log, run_id):
     async with writing(valkey, run_id, attempt=2) as new:
         await say_all(new, [2])
         for known_upto in (0, 50):
@@ -82,14 +82,14 @@ async def test_ten_thousand_events_arrive_in_order_in_far_fewer_appends(valkey, 
 
 
 @on_a_loop
-async def test_the_first_event_is_not_kept_back_for_company(valkey, redis, log, run_id):
+async def test_the_first_event_is_not_kept_back_for_company(valkey, log, run_id):
     async with writing(valkey, run_id) as pen:
         await say_all(pen, [1])
         assert words_of(log.read(run_id, 0).entries) == [1]
 
 
 @on_a_loop
-async def test_large_events_are_not_sent_in_one_piece(valkey, redis, log, run_id, monkeypatch):
+async def test_large_events_are_not_sent_in_one_piece(valkey, log, run_id, monkeypatch):
     """A batch is bounded by bytes, too: Redis serves nobody else meanwhile and refuses what is too long."""
     batches = []
     batch = LogWriter._batch
@@ -105,7 +105,7 @@ async def test_large_events_are_not_sent_in_one_piece(valkey, redis, log, run_id
 
 
 @on_a_loop
-async def test_who_speaks_faster_than_redis_takes_it_has_to_wait(valkey, redis, log, run_id):
+async def test_who_speaks_faster_than_redis_takes_it_has_to_wait(valkey, log, run_id):
     """Memory is bounded by bytes: an unsent event waits in the worker only up to a limit."""
     large = b'"' + b"x" * 1_000_000 + b'"'
     most = 0
@@ -119,7 +119,7 @@ async def test_who_speaks_faster_than_redis_takes_it_has_to_wait(valkey, redis, 
 
 
 @on_a_loop
-async def test_a_flush_waits_until_all_said_before_is_stored(valkey, redis, log, run_id):
+async def test_a_flush_waits_until_all_said_before_is_stored(valkey, log, run_id):
     """scenario 56"""
     async with writing(valkey, run_id) as pen:
         for word in range(2_000):
@@ -130,7 +130,7 @@ async def test_a_flush_waits_until_all_said_before_is_stored(valkey, redis, log,
 
 
 @on_a_loop
-async def test_what_is_promised_to_the_row_is_stored_already(valkey, redis, log, run_id):
+async def test_what_is_promised_to_the_row_is_stored_already(valkey, log, run_id):
     """Otherwise a worker that dies with unsent events makes its successor believe that Redis lost them."""
     async with writing(valkey, run_id) as pen:
         for word in range(3_000):
@@ -167,7 +167,7 @@ async def test_a_closed_writer_leaves_nobody_waiting(own_valkey, run_id):
 
 
 @on_a_loop
-async def test_a_name_stays_on_one_line(valkey, redis, log, run_id):
+async def test_a_name_stays_on_one_line(valkey, log, run_id):
     """A node may be named anything; a line feed in it must not begin a field of the frame."""
     async with writing(valkey, run_id) as pen:
         await pen.say("updates|a\r\ndata: b\nc:1", b"{}")
@@ -202,7 +202,7 @@ async def test_every_append_rings_after_it_is_stored(valkey, redis, log, run_id)
     listener.close()
 
 
-def test_a_run_that_said_nothing_has_an_empty_log_and_no_outcome(redis, log, run_id):
+def test_a_run_that_said_nothing_has_an_empty_log_and_no_outcome(log, run_id):
     page = log.read(run_id, 0)
     assert (page.base, page.end, page.entries, log.end(run_id)) == (0, 0, [], 0)
     assert log.outcome(run_id) is None
@@ -218,7 +218,7 @@ async def test_a_forgotten_run_leaves_no_key(valkey, redis, log, run_id):
 
 
 @pytest.mark.parametrize("after", [0, 1, 6, 7, 8, 100])
-def test_a_read_gives_what_follows_the_cursor_up_to_its_limit(valkey, redis, log, run_id, after):
+def test_a_read_gives_what_follows_the_cursor_up_to_its_limit(valkey, log, run_id, after):
     @on_a_loop
     async def speak():
         async with writing(valkey, run_id) as pen:

@@ -59,7 +59,7 @@ def write_lock_held(database, *, seconds):
 
 
 def test_an_exception_takes_back_what_the_block_has_written(backend):
-    with pytest.raises(ZeroDivisionError), backend.db.begin() as tx:
+    with pytest.raises(ZeroDivisionError), backend.db.begin() as tx:  # noqa: PT012
         tx.execute(sa.text("UPDATE assistants SET name = 'changed'"))
         raise ZeroDivisionError
     with backend.db.read() as tx:
@@ -140,7 +140,7 @@ def test_a_database_file_that_is_none_is_unavailable(tmp_path):
 
 
 def test_a_full_disk_is_unavailable(sqlite):
-    with pytest.raises(Unavailable), sqlite.begin() as tx:
+    with pytest.raises(Unavailable), sqlite.begin() as tx:  # noqa: PT012
         tx.execute(sa.text("PRAGMA max_page_count = 1"))
         for _ in range(10_000):
             tx.execute(sa.text("UPDATE assistants SET name = name || hex(randomblob(10000))"))
@@ -163,7 +163,7 @@ def test_a_server_that_is_not_there_is_unavailable():
 def test_a_connection_cut_in_the_middle_is_unavailable_and_the_next_one_works(postgres):
     """scenario 61"""
     killer = Database(postgres.url, pool=1)
-    with pytest.raises(Unavailable), postgres.begin() as tx:
+    with pytest.raises(Unavailable), postgres.begin() as tx:  # noqa: PT012
         pid = tx.scalar(sa.text("SELECT pg_backend_pid()"))
         with killer.begin() as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

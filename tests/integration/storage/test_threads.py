@@ -80,6 +80,33 @@ def test_assistants_are_seen_by_their_owner_and_the_systems_by_all(backend):
     assert seen == {SYSTEM}
 
 
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        ({"name": "ste"}, {"nested", "steps"}),
+        ({"name": "STEPS"}, {"steps"}),
+        ({"name": "\u00e4%r"}, set()),
+        ({"name": "\u00e4_ger"}, set()),
+        ({"name": "\0"}, set()),
+        ({"name": "\ud800"}, set()),
+        ({"name": "\u00c4RGER"}, {"\u00e4rger"}),
+        ({"graph_id": "\0"}, set()),
+        ({"graph_id": "chat", "metadata": {"created_by": "system"}}, {"chat"}),
+        ({"metadata": {"created_by": {"nested": [1]}}}, set()),
+    ],
+    ids=ascii,
+)
+def test_assistants_are_found_alike_on_both_databases_whatever_is_asked(backend, wish, found):
+    with backend.db.begin() as tx:
+        table = models.assistants
+        row = dict(tx.execute(sa.select(table).limit(1)).one()._mapping)
+        tx.execute(
+            sa.insert(table).values(row | {"assistant_id": uuid4(), "name": "\u00e4rger", "graph_id": "x"})
+        )
+        named = {each.name for each in assistants.search(tx, OWNER, **wish, limit=100, offset=0)}
+    assert named == found
+
+
 def test_a_runs_page_is_newest_first_and_can_be_cut_and_filtered(backend):
     first = make_running(backend)
     second, third = (make_run(backend, thread_id=first.thread_id) for _ in range(2))
@@ -139,7 +166,7 @@ def test_of_creations_of_one_id_at_once_one_wins(backend):
 
 
 def while_the_thread_is_held(backend, run, act, *, meanwhile):
-    """Do *meanwhile* in a transaction that holds the run's thread, as *act* in another thread waits for it."""
+    """Do *meanwhile* in a transaction that holds the run's thread, while *act* waits for it elsewhere."""
     with ThreadPoolExecutor(1) as pool:
         with backend.db.begin() as tx:
             threads.lock(tx, OWNER, run.thread_id)

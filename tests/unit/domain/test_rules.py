@@ -19,8 +19,8 @@ def a_run(status: RunStatus, cancel_action: CancelAction | None = None) -> Run:
         run_id=any_id, thread_id=any_id, owner="owner", assistant_id=any_id, graph_id="agent", ordinal=1,
         status=status, metadata={}, kwargs={}, multitask_strategy=MultitaskStrategy.ENQUEUE, run_at=at,
         attempt=0, crashes=0, rings=0, rung_at=None, task_id=None, worker=None, lease_until=None,
-        events_upto=0, fence=0, cancel_action=cancel_action, error=None, created_at=at, updated_at=at, started_at=None,
-        ended_at=None,
+        events_upto=0, fence=0, cancel_action=cancel_action, error=None, created_at=at, updated_at=at,
+        started_at=None, ended_at=None,
     )  # fmt: skip
 
 
