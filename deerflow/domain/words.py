@@ -28,8 +28,13 @@ class StreamMode(StrEnum):
 
     VALUES = "values"
     UPDATES = "updates"
+    MESSAGES = "messages"
     MESSAGES_TUPLE = "messages-tuple"
     CUSTOM = "custom"
+    DEBUG = "debug"
+    TASKS = "tasks"
+    CHECKPOINTS = "checkpoints"
+    EVENTS = "events"
 
 
 class MultitaskStrategy(StrEnum):

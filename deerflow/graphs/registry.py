@@ -84,10 +84,10 @@ class Graphs:
             raise GraphBroken(f"Graph '{graph_id}' is not in langgraph.json any more")
         found = self._found[graph_id]
         if isinstance(found, Pregel):
-            yield found
+            yield _named(found, graph_id)
             return
         async with _made(found, config, _runtime(access, context, store)) as graph:
-            yield _compiled(graph, graph_id)
+            yield _named(_compiled(graph, graph_id), graph_id)
 
 
 def _extend_path(project: Project) -> list[Path]:
@@ -110,7 +110,7 @@ def _give_way(folders: list[Path]) -> None:
         if any((folder / name).is_dir() or (folder / f"{name}.py").exists() for folder in folders):
             log.info(
                 "The project has a module named like one of the server's; the project's is used",
-                extra={"module": name},
+                extra={"shadowed": name},
             )
             for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
                 del sys.modules[loaded]
@@ -167,6 +167,11 @@ def _compiled(found: Any, where: str) -> Graph:
     if isinstance(found, Pregel):
         return found
     raise ConfigError(f"{where} is a {type(found).__name__}, not a graph")
+
+
+def _named(graph: Graph, graph_id: str) -> Graph:
+    """A graph that has no name of its own is called by its id, in events and traces."""
+    return graph.copy(update={"name": graph_id}) if graph.name == "LangGraph" else graph
 
 
 @asynccontextmanager

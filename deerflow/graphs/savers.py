@@ -250,7 +250,17 @@ async def _sqlite_store(path: str) -> AsyncIterator[AsyncSqliteStore]:
         await connection.execute("PRAGMA synchronous = NORMAL")
         store = AsyncSqliteStore(connection)
         store.is_setup = True
-        yield store
+        try:
+            yield store
+        finally:
+            await _end_batching(store)
+
+
+async def _end_batching(store: AsyncSqliteStore | AsyncPostgresStore) -> None:
+    """End the store's own task, which would otherwise be destroyed with the loop while it waits."""
+    if store._task is not None:  # noqa: SLF001 - the library offers no close
+        store._task.cancel()  # noqa: SLF001
+        await asyncio.gather(store._task, return_exceptions=True)  # noqa: SLF001
 
 
 # --- Postgres -------------------------------------------------------------------------------------------------
@@ -282,14 +292,14 @@ class _PostgresSaver(_Gated, AsyncPostgresSaver):
 class _Postgres:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
         self._pool = pool
-        self._store = AsyncPostgresStore(pool)
+        self.official_store = AsyncPostgresStore(pool)
         self._reader = AsyncPostgresSaver(pool)
 
     def reader(self) -> BaseCheckpointSaver[Any]:
         return self._reader
 
     def store(self, owner: str) -> BaseStore:
-        return OwnedStore(self._store, owner)
+        return OwnedStore(self.official_store, owner)
 
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
         key = str(thread_id)
@@ -331,4 +341,8 @@ async def _open_postgres(url: str, size: int) -> AsyncIterator[_Postgres]:
     )
     async with pool:
         await pool.wait()
-        yield _Postgres(pool)
+        savers = _Postgres(pool)
+        try:
+            yield savers
+        finally:
+            await _end_batching(savers.official_store)

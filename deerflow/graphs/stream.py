@@ -12,14 +12,13 @@ from langgraph.runtime import RunControl
 from langgraph.store.base import BaseStore
 
 from deerflow.domain.events import Event
+from deerflow.domain.ids import new_id
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import StreamMode
 from deerflow.graphs import jsonable
+from deerflow.graphs.modes import Modes
 from deerflow.graphs.registry import Graph
-
-_NATIVE = {StreamMode.MESSAGES_TUPLE: "messages"}
-"""Stream modes that LangGraph calls otherwise; the event's name is LangGraph's."""
 
 _QUIET_TURNS = 12
 """Turns of the loop without a new event after which LangGraph has none under way: its queue needs about five."""
@@ -41,26 +40,61 @@ class Performance:
 
     async def events(self) -> AsyncIterator[Event]:
         """Run the graph; raises what the graph raises, and Drained."""
-        kwargs = self._run.kwargs
-        asked = [StreamMode(mode) for mode in kwargs["stream_mode"]]
-        subgraphs = bool(kwargs["subgraphs"])
-        modes: list[Any] = [_NATIVE.get(mode, mode.value) for mode in asked]
-        parts: AsyncIterator[Any] = self._graph.astream(
-            None if await self._resumes() else kwargs["input"],
-            run_config(self._run),
-            context=kwargs.get("context") or None,
-            stream_mode=modes,
-            subgraphs=subgraphs,
-            durability="async",
-            control=self._control,
+        modes = Modes([StreamMode(mode) for mode in self._run.kwargs["stream_mode"]])
+        graph_input = None if await self._resumes() else self._run.kwargs["input"]
+        parts = (
+            self._with_callbacks(graph_input, modes)
+            if modes.wants_callbacks
+            else self._parts(graph_input, modes)
         )
         self._listening = True
+        try:
+            async for events in parts:
+                self._listening = False
+                self._heard += 1
+                for event in events:
+                    yield event
+                self._listening = True
+        finally:
+            self._listening = True  # whoever waits for us to catch up waits no longer
+
+    async def _parts(self, graph_input: Any, modes: Modes) -> AsyncIterator[list[Event]]:
+        """LangGraph's own stream."""
+        subgraphs = bool(self._run.kwargs["subgraphs"])
+        parts: AsyncIterator[Any] = self._graph.astream(
+            graph_input, run_config(self._run), **self._options(modes)
+        )
         async for part in parts:
-            self._listening = False
-            self._heard += 1
             namespace, mode, payload = part if subgraphs else ((), *part)
-            yield Event("|".join((mode, *namespace)), payload)
-            self._listening = True
+            yield modes.events(mode, namespace, payload)
+
+    async def _with_callbacks(self, graph_input: Any, modes: Modes) -> AsyncIterator[list[Event]]:
+        """LangChain's events; LangGraph's stream comes among them as the chunks of the graph's own run."""
+        subgraphs = bool(self._run.kwargs["subgraphs"])
+        config = run_config(self._run)
+        config.setdefault("run_id", new_id())
+        root = str(config["run_id"])
+        events: AsyncIterator[Any] = self._graph.astream_events(
+            graph_input, config, version="v2", **self._options(modes)
+        )
+        async for event in events:
+            if event["event"] == "on_chain_stream" and event["run_id"] == root:
+                namespace, mode, payload = (
+                    event["data"]["chunk"] if subgraphs else ((), *event["data"]["chunk"])
+                )
+                yield modes.events(mode, namespace, payload)
+            else:
+                yield modes.callback(event)
+
+    def _options(self, modes: Modes) -> dict[str, Any]:
+        kwargs = self._run.kwargs
+        return {
+            "context": kwargs.get("context") or None,
+            "stream_mode": modes.native,
+            "subgraphs": bool(kwargs["subgraphs"]),
+            "durability": "async",
+            "control": self._control,
+        }
 
     async def caught_up(self) -> None:
         """Wait until every event that the graph has put out so far was handed to the consumer of ``events``.
@@ -99,7 +133,7 @@ def run_config(run: Run) -> RunnableConfig:
         "assistant_id": str(run.assistant_id),
         "user_id": run.owner,
     }
-    asked["configurable"] = {**asked.get("configurable", {}), **ids, "checkpoint_ns": ""}
+    asked["configurable"] = {**asked.get("configurable", {}), **ids}
     asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
     if run.attempt == 1:
         asked["run_id"] = run.run_id

@@ -12,10 +12,6 @@ from deerflow.domain.runs import Run, RunSpec
 from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
 from deerflow.errors import BadRequest, Invalid
 
-_Mode = Literal[
-    "values", "messages", "messages-tuple", "updates", "events", "debug", "custom", "tasks", "checkpoints"
-]
-
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
     "command": (None, {}),
@@ -59,7 +55,7 @@ class RunCreate(Shape):
     config: RunConfig | None = None
     context: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    stream_mode: _Mode | list[_Mode] | None = None
+    stream_mode: StreamMode | list[StreamMode] | None = None
     stream_subgraphs: bool | None = False
     stream_resumable: bool | None = False
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] | None = None
@@ -106,14 +102,8 @@ class RunCreate(Shape):
                 raise Invalid(f"{name}{shown} is not supported by this release; leave the field out")
 
     def _modes(self) -> tuple[StreamMode, ...]:
-        asked = self.stream_mode or ["values"]
-        asked = [asked] if isinstance(asked, str) else asked
-        known = {mode.value for mode in StreamMode}
-        if later := [mode for mode in asked if mode not in known]:
-            raise Invalid(
-                f"stream_mode: {', '.join(later)} is not supported by this release; use {', '.join(sorted(known))}"
-            )
-        return tuple(StreamMode(mode) for mode in dict.fromkeys(asked))
+        asked = self.stream_mode or [StreamMode.VALUES]
+        return tuple(dict.fromkeys([asked] if isinstance(asked, StreamMode) else asked))
 
     def _strategy(self, mount: Mount) -> MultitaskStrategy:
         asked = self.multitask_strategy or mount.multitask_strategy

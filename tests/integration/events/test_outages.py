@@ -21,7 +21,7 @@ def own_log(own_valkey):
 
 
 class LossyWay:
-    """A way to Redis that loses the answers to ``losing`` appends: the command is done, the connection ends."""
+    """A way to Redis that loses the answers to ``losing`` appends: done is the command, gone the connection."""
 
     def __init__(self, upstream):
         self.losing = 0

@@ -1,0 +1,1 @@
+"""The lead agent: an agent in the manner of DeerFlow, on LangGraph."""

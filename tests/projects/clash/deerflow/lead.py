@@ -1,0 +1,3 @@
+from agent import builder
+
+graph = builder.compile()

@@ -1,0 +1,1 @@
+WORD = "the project's settings"
