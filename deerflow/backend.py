@@ -17,6 +17,7 @@ from deerflow.errors import ConfigError
 from deerflow.events.answers import Answers
 from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
+from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
 from deerflow.events.wakeups import Wakeups
 from deerflow.settings import Settings, apply_project_env
@@ -54,6 +55,7 @@ class Backend:
     tails: Tails
     wakeups: Wakeups
     answers: Answers
+    presence: Presence
     bell: Bell
     rules: Rules
     project: project.Project
@@ -80,6 +82,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         tails=Tails(log, wakeups),
         wakeups=wakeups,
         answers=Answers(client),
+        presence=Presence(client),
         bell=Bell(sender(settings.broker)),
         rules=_rules(settings),
         project=project.load(settings.project_file),

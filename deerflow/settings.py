@@ -20,6 +20,10 @@ from deerflow.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where app.py, tasks/ and migrations/ are."""
 
+DATABASE_NAMES = ("DATABASE_URL", "DATABASE_URI", "POSTGRES_URI")
+REDIS_NAMES = ("REDIS_URL", "REDIS_URI")
+"""Names that platforms and the LangGraph Platform's own images use; the first that is set counts."""
+
 _SOCKET_PATH_LIMIT = (
     100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
 )
@@ -44,9 +48,11 @@ class Settings(BaseSettings):
     """Address that ``serve`` listens on."""
     port: Annotated[int, Field(ge=1, le=65535, validation_alias=_named("DEERFLOW_PORT", "PORT"))] = 8123
     """Port that ``serve`` listens on; 8123 is where the SDKs look when given no URL."""
-    database_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_DATABASE_URL", "DATABASE_URL"))] = ""
+    database_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_DATABASE_URL", *DATABASE_NAMES))] = (
+        ""
+    )
     """``postgresql://…``; empty: SQLite files in the data folder."""
-    redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", "REDIS_URL"))] = ""
+    redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", *REDIS_NAMES))] = ""
     """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
     auth: Literal["none"] = "none"
     """Who may call. ``none``: every caller on this machine is the principal ``local``."""
@@ -201,7 +207,7 @@ def apply_project_env(env: dict[str, str] | str, folder: Path) -> None:
         if not path.exists():
             raise ConfigError(f"{path}, the env file that langgraph.json names, does not exist")
         env = {name: value or "" for name, value in dotenv_values(path).items()}
-    ours = {"DATABASE_URL", "REDIS_URL", "PORT"}
+    ours = {*DATABASE_NAMES, *REDIS_NAMES, "PORT"}
     for name, value in env.items():
         if name not in ours and not name.startswith("DEERFLOW_"):
             os.environ.setdefault(name, str(value))

@@ -13,7 +13,6 @@ from celery.platforms import SecurityWarning
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
 from deerflow.dispatch.bell import CLOCK
-from deerflow.events.presence import announce
 from deerflow.runtime.boot import boot
 from deerflow.runtime.lease import Leases
 from deerflow.settings import Settings
@@ -51,10 +50,9 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     queues = set(pool.app.amqp.queues.consume_from)
     async with open_worker(Settings.from_env(), user_code=queues != {CLOCK}) as backend:
         await backend.sql(boot, backend)
-        leases = Leases(backend)
+        leases = Leases(backend, tuple(sorted(queues)))
         leases.start()
         drain = asyncio.create_task(_drain_when_told(pool, leases))
-        await announce(backend.redis, backend.worker)
         try:
             yield Worker(backend, leases)
         finally:

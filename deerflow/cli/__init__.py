@@ -21,14 +21,23 @@ def sentences(act: Callable[P, R]) -> Callable[P, R]:
         try:
             return act(*args, **kwargs)
         except DeerflowError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(with_cause(error)) from error
 
     return shown
 
 
+def with_cause(error: BaseException) -> str:
+    """An error's sentence with what lies below it, which a person at a terminal needs and an API caller does not."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    reason = str(root).strip().splitlines()[0] if str(root).strip() else type(root).__name__
+    return str(error) if root is error or reason in str(error) else f"{error}: {reason}"
+
+
 def register(app: Flask) -> None:
     """Add our commands to an app."""
-    from deerflow.cli import db, serve
+    from deerflow.cli import db, doctor, serve
 
-    app.cli.add_command(db.group)
-    app.cli.add_command(serve.command)
+    for command in (db.group, doctor.command, serve.command):
+        app.cli.add_command(command)

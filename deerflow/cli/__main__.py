@@ -2,7 +2,7 @@
 
 import click
 
-from deerflow.cli import db, serve
+from deerflow.cli import db, doctor, serve
 
 
 @click.group()
@@ -10,8 +10,8 @@ def main() -> None:
     """DeerFlow on Celery: run LangGraph agents yourself."""
 
 
-main.add_command(db.group)
-main.add_command(serve.command)
+for _command in (db.group, doctor.command, serve.command):
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main(prog_name="deerflow")

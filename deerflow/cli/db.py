@@ -7,6 +7,7 @@ import click
 
 from deerflow.backend import open_backend
 from deerflow.cli import sentences
+from deerflow.errors import ConfigError
 from deerflow.runtime.boot import boot
 from deerflow.settings import ROOT, Settings
 from deerflow.storage.database import sqlite_path
@@ -29,17 +30,26 @@ def upgrade_command() -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate the app database, set up the checkpoint store, and give every graph its assistant."""
+    """Migrate the app database, set up the checkpoint store, and give every graph its assistant.
+
+    Raises Unavailable with the reason, and ConfigError when a newer release has written the data.
+    """
     # Both take long to import, and no other command of this module's importers needs them.
     from alembic import command
+    from alembic.util import CommandError
 
     from deerflow.graphs.savers import set_up
 
     for url in (settings.database, settings.checkpoints):
         if url.startswith("sqlite:///"):
             sqlite_path(url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command.upgrade(alembic_config(settings.database), "head")
-    asyncio.run(set_up(settings.checkpoints))
+    try:
+        command.upgrade(alembic_config(settings.database), "head")
+        asyncio.run(set_up(settings.checkpoints))
+    except CommandError as error:
+        raise ConfigError(
+            f"The database was written by a newer release ({error}). Update this checkout, or use other data."
+        ) from error
     backend = open_backend(settings, sql_pool=1)
     try:
         boot(backend)

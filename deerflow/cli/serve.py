@@ -9,35 +9,44 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import click
 from redis.exceptions import RedisError
 
 from deerflow import project
-from deerflow.backend import open_backend
-from deerflow.cli import sentences
+from deerflow.backend import Backend, open_backend
+from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
 from deerflow.cli.supervisor import Supervisor
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
-from deerflow.events.presence import is_ready
 from deerflow.identity import is_loopback
 from deerflow.runtime.reap import bury
 from deerflow.settings import ROOT, Settings, child_environment
 
-_READY_SECONDS = 60.0
+_EMBEDDED_READY_SECONDS = 60.0
+_EXTERNAL_READY_SECONDS = 15.0
 _STOP_SECONDS = 28.0
-"""Longer than a worker's drain of 20 s with its clean-up, shorter than 30 s."""
+"""Longer than a worker's drain of 18 s with its clean-up, shorter than the 30 s after which platforms kill."""
 _VALKEY = "valkey"
+_EXAMPLE = """
+    from langgraph_sdk import get_sync_client
+    client = get_sync_client(url="{url}")
+    thread = client.threads.create()
+    question = {{"messages": [{{"role": "user", "content": "hello"}}]}}
+    for part in client.runs.stream(thread["thread_id"], "{graph}", input=question, stream_mode="messages-tuple"):
+        print(part.data)
+"""
 
 
 @click.command("serve")
@@ -49,93 +58,135 @@ _VALKEY = "valkey"
     help="The langgraph.json to serve; default: the one in this folder, else a small example.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder for all data; default .deerflow.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Processes that execute runs.",
+)
+@click.option(
+    "--reload", is_flag=True, help="Start worker and state again when a file of the project changes."
+)
 @sentences
-def command(port: int | None, host: str | None, config: Path | None, data: Path | None) -> None:
+def command(
+    port: int | None, host: str | None, config: Path | None, data: Path | None, workers: int, *, reload: bool
+) -> None:
     """Run the whole server: web, worker, state and clock.
 
     Redis and SQL are embedded unless REDIS_URL and DATABASE_URL are set. Ctrl-C stops everything.
+
+    \b
+    Examples:
+      ./serve.sh
+      ./serve.sh --config ../my-agent/langgraph.json --reload
+      DATABASE_URL=postgresql://... REDIS_URL=redis://... ./serve.sh --workers 4
     """
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
-    project.load(settings.project_file)
+    found = project.load(settings.project_file)
     _refuse_strangers(settings)
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
-        _Serve(settings, lock).run()
+        _Serve(settings, found, lock, workers=workers, reload=reload).run()
 
 
 class _Serve:
     """One start, from the first process to the last."""
 
-    def __init__(self, settings: Settings, lock: int) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, found: project.Project, lock: int, *, workers: int, reload: bool
+    ) -> None:
+        self._settings, self._project, self._reload = settings, found, reload
+        self._workers = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(1, workers + 1)]
         self._supervisor = Supervisor(
             ROOT, child_environment(settings), lock, say=_say, mourn=self._free_runs_of
         )
-        self._stopping = False
+        self._backend: Backend | None = None
+        self._stopping = threading.Event()
+        self._changed = threading.Event()
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._told_to_stop)
         try:
             self._start()
-            while not self._stopping:
+            while not self._stopping.wait(0.1):
                 self._supervisor.look_after()
-                time.sleep(0.1)
+                if self._changed.is_set():
+                    self._changed.clear()
+                    _say("the project has changed: worker and state start again")
+                    self._supervisor.restart([*self._workers, "state"])
         finally:
             _say("stopping")
             self._supervisor.stop(_STOP_SECONDS, last=_VALKEY)
+            if self._backend is not None:
+                self._backend.close()
             _say("stopped")
 
     def _told_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
+        self._stopping.set()
 
     def _start(self) -> None:
         settings = self._settings
         if settings.embedded_redis:
-            folder = settings.data / "valkey"
-            folder.mkdir(mode=0o700, exist_ok=True)
-            settings.redis_socket.parent.mkdir(mode=0o700, exist_ok=True)
-            settings.redis_socket.unlink(missing_ok=True)  # the lock is ours, so nobody listens there
-            self._supervisor.start(_VALKEY, embedded.command(folder, settings.redis_socket))
+            self._start_valkey()
         self._wait_for_redis()
         _say("preparing the database")
         upgrade(settings)
-        workers = {
-            "worker": self._start_worker("worker", "-Q", "runs"),
-            "state": self._start_worker("state", "-Q", "state"),
-            "clock": self._start_worker("clock", "-Q", "clock", "--beat"),
-        }
+        self._backend = open_backend(settings, sql_pool=1)
+        names = {name: self._start_worker(name, "-Q", "runs") for name in self._workers}
+        names["state"] = self._start_worker("state", "-Q", "state")
+        names["clock"] = self._start_worker("clock", "-Q", "clock", "--beat")
         self._supervisor.start("web", _web(settings))
         self._wait_for_web()
-        self._wait_for_workers(workers)
-        if not self._stopping:
-            _say(f"serving the graphs of {settings.project_file}, data in {settings.data}")
-            _say(f"ready http://{_address(settings)}")
+        self._wait_for_workers(self._backend, names)
+        if not self._stopping.is_set():
+            if self._reload:
+                threading.Thread(target=self._watch_project, name="reload", daemon=True).start()
+            self._introduce()
+
+    def _start_valkey(self) -> None:
+        folder, socket_path = self._settings.data / "valkey", self._settings.redis_socket
+        folder.mkdir(mode=0o700, exist_ok=True)
+        socket_path.parent.mkdir(mode=0o700, exist_ok=True)
+        socket_path.unlink(missing_ok=True)  # the lock is ours, so nobody listens there
+        self._supervisor.start(_VALKEY, embedded.command(folder, socket_path))
 
     def _start_worker(self, name: str, *options: str) -> str:
-        celery = [
-            sys.executable,
-            "-m",
-            "celery",
-            "--quiet",
-            "-A",
-            "tasks",
-            "worker",
-            "--without-gossip",
-            "--without-mingle",
-        ]
-        argv = [*celery, "--loglevel", self._settings.log_level, "-n", f"{name}@%h", *options]
+        celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tasks", "worker"]
+        quiet = ["--without-gossip", "--without-mingle", "--loglevel", self._settings.log_level]
+        argv = [*celery, *quiet, "-n", f"{name}@%h", *options]
         return self._supervisor.start(name, argv, DEERFLOW_GRAPHS_MUST_IMPORT="1")
+
+    def _introduce(self) -> None:
+        """Say what is there and how to talk to it."""
+        settings, url = self._settings, f"http://{_address(self._settings)}"
+        _say(f"graphs    {', '.join(self._project.graphs)} of {settings.project_file}")
+        _say(
+            f"data      {settings.data}"
+            + ("" if settings.embedded_redis else f", Redis at {_place(settings.redis)}")
+        )
+        if not settings.database.startswith("sqlite"):
+            _say(f"database  Postgres at {_place(settings.database)}")
+        _say(f"clients   {url} for LangGraph's SDKs, {url}/api with the gateway's defaults")
+        click.echo(_EXAMPLE.format(url=url, graph=next(iter(self._project.graphs))))
+        _say(f"ready {url}")
 
     def _free_runs_of(self, worker: str) -> None:
         """A process has died: should it have been a worker, its runs need not wait for their leases."""
-        backend = open_backend(self._settings, sql_pool=1)
+        if self._backend is None:
+            return
         try:
-            bury(backend, worker)
+            bury(self._backend, worker)
         except DeerflowError as error:
-            _say(f"runs of {worker} go on when their leases lapse: {error}")
-        finally:
-            backend.close()
+            _say(f"runs of {worker} go on when their leases lapse: {with_cause(error)}")
+
+    def _watch_project(self) -> None:
+        """Notice changes of the project's files; caches, environments and hidden folders do not count."""
+        from watchfiles import watch  # only --reload needs it
+
+        for _changes in watch(self._project.folder, stop_event=self._stopping, ignore_permission_denied=True):
+            self._changed.set()
 
     def _wait_for_redis(self) -> None:
         client = connect(self._settings.redis)
@@ -146,34 +197,48 @@ class _Serve:
             except (RedisError, OSError):
                 return False
 
-        where = (
-            "The embedded Valkey" if self._settings.embedded_redis else f"Redis at {self._settings.redis_url}"
-        )
-        self._wait(answers, f"{where} does not answer", died=_VALKEY)
+        if self._settings.embedded_redis:
+            log = self._settings.data / "valkey" / "valkey.log"
+            self._wait(answers, f"The embedded Valkey does not answer; {log} may say why", died=_VALKEY)
+        else:
+            where = _place(self._settings.redis)
+            self._wait(
+                answers,
+                f"Redis at {where} does not answer; is REDIS_URL right?",
+                seconds=_EXTERNAL_READY_SECONDS,
+            )
         client.close()
 
     def _wait_for_web(self) -> None:
-        url = f"http://{_address(self._settings)}"
+        url = f"http://{_address(self._settings)}/ok"
 
         def answers() -> bool:
             try:
-                with urllib.request.urlopen(f"{url}/ok", timeout=1) as answer:  # noqa: S310 - our own address
+                with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own address
                     return bool(answer.status == 200)  # noqa: PLR2004
             except (urllib.error.URLError, OSError):
                 return False
 
-        self._wait(answers, "The web process does not answer; what it said stands above", died="web")
+        self._wait(answers, "The web process did not start; what it said stands above", died="web")
 
-    def _wait_for_workers(self, workers: dict[str, str]) -> None:
-        client = connect(self._settings.redis)
-        for name, worker in workers.items():
-            failure = f"The {name} process did not start; what it said stands above"
-            self._wait(partial(is_ready, client, worker), failure, died=name)
-        client.close()
+    def _wait_for_workers(self, backend: Backend, names: dict[str, str]) -> None:
+        for name, worker in names.items():
+            self._wait(
+                lambda worker=worker: any(seen.name == worker for seen in backend.presence.alive()),  # type: ignore[misc]
+                f"The {name} process did not start; what it said stands above",
+                died=name,
+            )
 
-    def _wait(self, answers: Callable[[], bool], failure: str, *, died: str) -> None:
-        deadline = time.monotonic() + _READY_SECONDS
-        while not self._stopping and not answers():
+    def _wait(
+        self,
+        answers: Callable[[], bool],
+        failure: str,
+        *,
+        died: str = "",
+        seconds: float = _EMBEDDED_READY_SECONDS,
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stopping.is_set() and not answers():
             if time.monotonic() > deadline or self._supervisor.has_died(died):
                 raise DeerflowError(failure)
             time.sleep(0.05)
@@ -196,10 +261,17 @@ def _address(settings: Settings) -> str:
     return f"{host}:{settings.port}"
 
 
+def _place(url: str) -> str:
+    """Where a server is, without the password of its URL."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
+
+
 def _refuse_strangers(settings: Settings) -> None:
     if settings.auth == "none" and not is_loopback(settings.host):
         raise ConfigError(
-            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
+            "Without authentication the server listens on this machine only, "
+            f"not on {settings.host}: leave out --host."
         )
 
 
@@ -210,23 +282,26 @@ def _refuse_taken_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise ConfigError(
-                f"Cannot listen on {_address(settings)}: {error.strerror}. Choose another with --port."
-            ) from error
+            told = f"Cannot listen on {_address(settings)}: {error.strerror}. Choose another with --port."
+            raise ConfigError(told) from error
 
 
 @contextmanager
 def _locked(data: Path) -> Iterator[int]:
     """Hold the data folder; our children inherit the descriptor, so that an orphan still counts as its user."""
-    data.mkdir(parents=True, mode=0o700, exist_ok=True)
-    descriptor = os.open(data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        data.mkdir(parents=True, mode=0o700, exist_ok=True)
+        descriptor = os.open(data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {data} cannot be used: {error.strerror}. Choose another with --data."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(
-                f"Another server uses the data folder {data}. Stop it, or choose another with --data."
-            ) from error
+            told = f"Another server uses the data folder {data}. Stop it, or choose another with --data."
+            raise ConfigError(told) from error
         yield descriptor
     finally:
         os.close(descriptor)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +28,7 @@ class Child:
     name: str
     argv: list[str]
     worker: str = ""
+    restarting: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause: float = 0.0
@@ -71,6 +72,13 @@ class Supervisor:
             elif (code := child.process.poll()) is not None:
                 self._bury(child, code, now)
 
+    def restart(self, names: Collection[str]) -> None:
+        """Ask these processes to end; they start again as soon as they have."""
+        for child in self._children:
+            if child.name in names and child.process is not None and child.process.poll() is None:
+                child.restarting = True
+                child.process.terminate()
+
     def has_died(self, name: str) -> bool:
         """Whether this process is not running now."""
         return any(
@@ -107,6 +115,9 @@ class Supervisor:
         child.started_at = time.monotonic()
 
     def _bury(self, child: Child, code: int, now: float) -> None:
+        if child.restarting:
+            child.restarting, child.process, child.due_at, child.pause = False, None, now, 0.0
+            return
         lived = now - child.started_at
         child.pause = 0.0 if lived >= _CALM_SECONDS else min(max(child.pause * 2, 0.5), _MOST_PAUSE_SECONDS)
         child.process, child.due_at = None, now + child.pause

@@ -51,16 +51,16 @@ class Bell:
         self._send(SWEEP, [], queue=CLOCK, expires=60)
 
     def waiting(self, queue: str) -> int:
-        """How many messages wait in a queue."""
-        with self._app.connection_for_read() as connection:
-            return int(connection.default_channel._size(queue))  # noqa: SLF001 - kombu's only way to ask Redis
+        """How many messages wait in a queue; Unavailable when the broker does not answer."""
+        try:
+            with self._app.connection_for_read() as connection:
+                return int(connection.default_channel._size(queue))  # noqa: SLF001 - kombu's only way to ask Redis
+        except (OperationalError, OSError) as error:
+            raise Unavailable("The message broker does not answer") from error
 
     def ping(self) -> None:
         """Raise Unavailable when the broker does not answer."""
-        try:
-            self.waiting(RUNS)
-        except (OperationalError, OSError) as error:
-            raise Unavailable("The message broker does not answer") from error
+        self.waiting(RUNS)
 
     def close(self) -> None:
         """Give the broker connections back."""

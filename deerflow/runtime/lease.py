@@ -81,8 +81,9 @@ class Hold:
 class Leases:
     """All leases of one worker."""
 
-    def __init__(self, backend: WorkerBackend) -> None:
+    def __init__(self, backend: WorkerBackend, queues: tuple[str, ...]) -> None:
         self._backend = backend
+        self._queues = queues
         self._lease = backend.rules.lease.total_seconds()
         self._beat = backend.rules.lease_beat.total_seconds()
         self._held: dict[UUID, Hold] = {}
@@ -91,12 +92,14 @@ class Leases:
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def start(self) -> None:
-        """Start renewing."""
+        """Start renewing, and tell that this worker is there."""
+        self._backend.presence.renew(self._backend.worker, self._queues)
         self._thread.start()
 
     def close(self) -> None:
         """Stop renewing; what is still held lapses."""
         self._closing.set()
+        self._backend.presence.leave(self._backend.worker)
         self._thread.join(timeout=self._beat)
 
     def hold(self, run: Run, stopper: Stopper, *, claimed_at: float) -> Hold:
@@ -127,6 +130,13 @@ class Leases:
                 log.warning("Leases could not be renewed; trying again", exc_info=True)
                 pause = min(_RETRY_SECONDS, self._beat)
             self._stop_lapsed()
+            self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._backend.presence.renew(self._backend.worker, self._queues)
+        except Exception:  # without Redis nobody can ask either, and the leases matter more
+            log.debug("Presence could not be told", exc_info=True)
 
     def _renew(self) -> None:
         held = self._snapshot()

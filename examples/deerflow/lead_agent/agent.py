@@ -1,24 +1,24 @@
-"""The lead agent as a graph.
+r"""The lead agent as a graph.
 
 ::
 
     model --> approve --> tools --> model ... --> title --> end
-          \\-------------/
+          \-------------/
 
-``model`` answers or calls tools. Calls that a human has to allow go through ``approve``; every call is a task of its own
-in ``tools``, so one that is done stays done when another fails or a worker dies. Subagents go out in waves of at most
-``max_concurrent_subagents``. ``title`` names the thread once.
+``model`` answers or calls tools. Calls that a human has to allow go through ``approve``; every call is a task
+of its own in ``tools``, so one that is done stays done when another fails or a worker dies. Subagents go out in
+waves of at most ``max_concurrent_subagents``. ``title`` names the thread once.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage, ToolCall
+from langchain_core.messages import AnyMessage, SystemMessage, ToolCall
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
-from langgraph.constants import TAG_NOSTREAM
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
@@ -49,3 +49,93 @@ class State(MessagesState, total=False):
 
     title: str
     todos: Annotated[list[Todo], _newest]
+
+
+@dataclass(frozen=True)
+class LeadAgent:
+    """The agent's parts and its nodes; it keeps nothing of a run."""
+
+    config: Config
+    models: Models
+
+    @cached_property
+    def schema(self) -> type[Context]:
+        """The context that runs may give."""
+        return context_schema(self.models)
+
+    @cached_property
+    def tools(self) -> list[BaseTool]:
+        """All tools, of which a run is offered those that it switched on."""
+        search = search_tool(Index.of_folder(self.config.notes))
+        files = file_tools(self.config.workspace)
+        reading = [calculator, search, *(tool for tool in files if tool.name in ("list_files", "read_file"))]
+        subagent = build_subagent(self.models, self.schema, reading)
+        return [calculator, search, *files, write_todos, task_tool(subagent)]
+
+    def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """The nodes, joined."""
+        return (
+            StateGraph(State, context_schema=self.schema)
+            .add_node("model", self.model)
+            .add_node("approve", approve)
+            .add_node("tools", ToolNode(self.tools))
+            .add_node("title", self.title)
+            .add_edge(START, "model")
+            .add_conditional_edges("model", self.after_model, ["approve", "tools", "title", END])
+            .add_conditional_edges("approve", self.after_approval, ["tools", "model"])
+            .add_edge("tools", "model")
+            .add_edge("title", END)
+            .compile(name="lead_agent")
+        )
+
+    async def model(
+        self, state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> dict[str, list[AnyMessage]]:
+        """Let the run's model answer; not while calls are open, whose next wave goes out first."""
+        if open_calls(state["messages"]):
+            return {"messages": []}
+        context = read_context(self.schema, runtime.context, config)
+        chosen = self.models.build(context).bind_tools(self._offered(context))
+        told = [SystemMessage(prompts.lead(context)), *mended(state["messages"])]
+        return {"messages": [await chosen.ainvoke(told)]}
+
+    def after_model(
+        self, state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> str | list[Send]:
+        """Where an answer leads."""
+        calls = open_calls(state["messages"])
+        if not calls:
+            return END if state.get("title") else "title"
+        if any(map(needs_approval, calls)):
+            return "approve"
+        return self._wave(calls, config, runtime)
+
+    def after_approval(
+        self, state: State, config: RunnableConfig, runtime: Runtime[Context]
+    ) -> str | list[Send]:
+        """Do what was allowed; when nothing was, the model hears of it."""
+        return self._wave(open_calls(state["messages"]), config, runtime) or "model"
+
+    async def title(self, state: State, config: RunnableConfig, runtime: Runtime[Context]) -> dict[str, str]:
+        """Name the thread."""
+        model = self.models.build(read_context(self.schema, runtime.context, config), thinking=False)
+        return {"title": await write_title(model, state["messages"])}
+
+    def _offered(self, context: Context) -> list[BaseTool]:
+        off = {write_todos.name} if not context.is_plan_mode else set()
+        off |= {TASK} if not context.subagent_enabled else set()
+        return [tool for tool in self.tools if tool.name not in off]
+
+    def _wave(self, calls: list[ToolCall], config: RunnableConfig, runtime: Runtime[Context]) -> list[Send]:
+        """The calls that run now: all but the subagents above the limit."""
+        limit = read_context(self.schema, runtime.context, config).max_concurrent_subagents
+        subagents = [call for call in calls if call["name"] == TASK][:limit]
+        return [Send("tools", [call]) for call in calls if call["name"] != TASK or call in subagents]
+
+
+def build_graph(config: Config, environ: Mapping[str, str]) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The lead agent of a configuration; the keys of providers come from *environ*."""
+    return LeadAgent(config, Models(config, environ)).graph()
+
+
+graph = build_graph(load_config(os.environ), os.environ)  # noqa: TID251 - a project reads its own environment

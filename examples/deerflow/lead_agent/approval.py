@@ -50,7 +50,7 @@ class _Answer(BaseModel):
 
 
 def approve(state: dict[str, Any]) -> dict[str, list[AnyMessage]]:
-    """Ask about the calls that need it; returns the answer they came from as decided, and results for the refused."""
+    """Ask about the calls that need it; returns their message as decided, and results of those refused."""
     messages: list[AnyMessage] = state["messages"]
     asked = [call for call in open_calls(messages) if needs_approval(call)]
     if not asked:
@@ -91,7 +91,8 @@ def _request(calls: list[ToolCall], wrong: str) -> dict[str, Any]:
     names = dict.fromkeys(call["name"] for call in calls)
     return {
         "action_requests": [
-            {"name": call["name"], "args": call["args"], "description": f"{wrong}{_describe(call)}"} for call in calls
+            {"name": call["name"], "args": call["args"], "description": f"{wrong}{_describe(call)}"}
+            for call in calls
         ],
         "review_configs": [{"action_name": name, "allowed_decisions": _ALLOWED} for name in names],
     }

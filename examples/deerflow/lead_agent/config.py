@@ -1,6 +1,5 @@
 """What ``config.yaml`` says, and how values come from the environment."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ _WHOLE = re.compile(r"\$([A-Za-z_]\w*)")
 _INSIDE = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 
 
-class MissingVariable(ValueError):
+class MissingVariableError(ValueError):
     """The configuration names a variable that the environment does not have."""
 
 
@@ -73,7 +72,7 @@ class Config(_Strict):
         return self
 
 
-def load_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:  # noqa: TID251 - a user's project reads its own environment
+def load_config(environ: Mapping[str, str], path: Path | None = None) -> Config:
     """Read the file; ValueError names it and says what is wrong in it.
 
     The values of ``models`` stay as they are written: a variable that is missing there costs only its entry.
@@ -94,8 +93,8 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     return config.model_copy(update={"workspace": limits, "notes": path.parent / config.notes})
 
 
-def from_environment(value: Any, environ: Mapping[str, str] = os.environ) -> Any:  # noqa: TID251 - see above
-    """*value* with its variables replaced, through dicts and lists; MissingVariable names the first that is not set."""
+def from_environment(value: Any, environ: Mapping[str, str]) -> Any:
+    """*value* with the variables in it replaced; MissingVariableError names one that is not set."""
     if isinstance(value, dict):
         return {key: from_environment(inner, environ) for key, inner in value.items()}
     if isinstance(value, list):
@@ -110,5 +109,5 @@ def from_environment(value: Any, environ: Mapping[str, str] = os.environ) -> Any
 def _variable(environ: Mapping[str, str], name: str, default: str | None) -> str:
     found = environ.get(name) or default
     if found is None:
-        raise MissingVariable(f"{name} is not set")
+        raise MissingVariableError(f"{name} is not set")
     return found

@@ -11,7 +11,10 @@ from typing import Any
 Call = tuple[str, dict[str, Any]]
 """A tool's name and its arguments."""
 
-_VERBS = r"calculate|compute|search|find|(?:write|edit|read|show|delete|remove) (?:the )?file|list (?:the |my |all )?files|research|delegate|plan"
+_VERBS = (
+    r"calculate|compute|search|find|research|delegate|plan"
+    r"|(?:write|edit|read|show|delete|remove) (?:the )?file|list (?:the |my |all )?files"
+)
 _CUT = re.compile(rf"\s*(?:[;\n]|,?\s+(?:and\s+)?then\s)\s*(?=(?:please\s+)?(?:{_VERBS})\b)", re.IGNORECASE)
 _COMMAS = re.compile(r"\s*(?:,\s*and\s|,|;|\n|\sand\s)\s*", re.IGNORECASE)
 _PLAN = re.compile(r"^(?:please\s+)?plan\b:?\s*(?P<goal>.+)", re.IGNORECASE | re.DOTALL)
@@ -19,17 +22,32 @@ _TEAM = re.compile(r"^(?:please\s+)?(?:research|delegate)\b:?\s*(?P<topics>.+)",
 _TITLE = re.compile(r"^Write a title\b.*?^User: (?P<question>.*?)\n\nAssistant: ", re.DOTALL | re.MULTILINE)
 
 
-def _rule(pattern: str, tool: str, arguments: Callable[[re.Match[str]], dict[str, Any]]) -> tuple[re.Pattern[str], Any]:
-    return re.compile(rf"^(?:please\s+)?{pattern}", re.IGNORECASE | re.DOTALL), lambda found: (tool, arguments(found))
+def _rule(
+    pattern: str, tool: str, arguments: Callable[[re.Match[str]], dict[str, Any]]
+) -> tuple[re.Pattern[str], Any]:
+    return re.compile(rf"^(?:please\s+)?{pattern}", re.IGNORECASE | re.DOTALL), lambda found: (
+        tool,
+        arguments(found),
+    )
 
 
 _FILE = r"(?:the )?file (?P<path>[^\s:]+)"
 _RULES = [
-    _rule(r"(?:calculate|compute)\s+(?P<e>[^?\n]+)", "calculator", lambda m: {"expression": m["e"].strip(" .")}),
+    _rule(
+        r"(?:calculate|compute)\s+(?P<e>[^?\n]+)", "calculator", lambda m: {"expression": m["e"].strip(" .")}
+    ),
     _rule(r"what is\s+(?P<e>[\d(.-][^?\n]*)\??$", "calculator", lambda m: {"expression": m["e"].strip(" .")}),
-    _rule(r"(?:search|find)(?: (?:the )?notes)?(?: for| on| about)?\s+(?P<q>.+)", "search_notes", lambda m: {"query": m["q"].strip(" .?")}),
-    _rule(r"(?:what|how|why) (?:is|are|does|do)\s+(?P<q>[^\n]+)\?$", "search_notes", lambda m: {"query": m["q"]}),
-    _rule(rf"write {_FILE}:?\s*(?P<text>.*)", "write_file", lambda m: {"path": m["path"], "content": m["text"]}),
+    _rule(
+        r"(?:search|find)(?: (?:the )?notes)?(?: for| on| about)?\s+(?P<q>.+)",
+        "search_notes",
+        lambda m: {"query": m["q"].strip(" .?")},
+    ),
+    _rule(
+        r"(?:what|how|why) (?:is|are|does|do)\s+(?P<q>[^\n]+)\?$", "search_notes", lambda m: {"query": m["q"]}
+    ),
+    _rule(
+        rf"write {_FILE}:?\s*(?P<text>.*)", "write_file", lambda m: {"path": m["path"], "content": m["text"]}
+    ),
     _rule(
         rf"edit {_FILE}:?\s*(?P<old>.+?)\s*(?:=>|->)\s*(?P<new>.+)",
         "edit_file",
@@ -59,7 +77,9 @@ def plan(message: str, offered: Collection[str]) -> Plan:
     if not inner.steps:
         inner = _requests(f"search for {wanted['goal']}", offered)
     if "write_todos" not in offered:
-        return Plan(inner.steps, [*inner.notes, "Plan mode is off (is_plan_mode), so I keep no list of todos."])
+        return Plan(
+            inner.steps, [*inner.notes, "Plan mode is off (is_plan_mode), so I keep no list of todos."]
+        )
     return Plan(_with_todos(inner.steps), inner.notes)
 
 
@@ -74,7 +94,9 @@ def _requests(message: str, offered: Collection[str]) -> Plan:
     notes: list[str] = []
     for request in _CUT.split(message):
         if team := _TEAM.match(request.strip()):
-            calls = [_delegated(topic, offered) for topic in _COMMAS.split(team["topics"].strip(" .?")) if topic]
+            calls = [
+                _delegated(topic, offered) for topic in _COMMAS.split(team["topics"].strip(" .?")) if topic
+            ]
             steps.append(calls)
             if "task" not in offered:
                 notes.append("Subagents are off (subagent_enabled), so I looked myself.")
@@ -102,8 +124,13 @@ def _with_todos(steps: list[list[Call]]) -> list[list[Call]]:
     lines = ["; ".join(f"{name}: {_short(arguments)}" for name, arguments in step) for step in steps]
 
     def todos(current: int) -> Call:
-        states = ["completed" if i < current else "in_progress" if i == current else "pending" for i in range(len(lines))]
-        return "write_todos", {"todos": [{"content": c, "status": s} for c, s in zip(lines, states, strict=True)]}
+        states = [
+            "completed" if i < current else "in_progress" if i == current else "pending"
+            for i in range(len(lines))
+        ]
+        return "write_todos", {
+            "todos": [{"content": c, "status": s} for c, s in zip(lines, states, strict=True)]
+        }
 
     return [[todos(i), *step] for i, step in enumerate(steps)] + [[todos(len(steps))]]
 

@@ -20,7 +20,7 @@ def open_calls(messages: Sequence[AnyMessage]) -> list[ToolCall]:
 def mended(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """The conversation as providers accept it: every tool call has its result right behind it.
 
-    A run that was cancelled between a call and its result leaves one without; the next run says so in its place.
+    A run that was cancelled between a call and its result leaves one without; here it gets one that says so.
     """
     results = {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
     whole: list[AnyMessage] = []
@@ -28,8 +28,8 @@ def mended(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         if isinstance(message, ToolMessage):
             continue
         whole.append(message)
-        for call in message.tool_calls if isinstance(message, AIMessage) else []:
-            whole.append(results.get(call["id"] or "") or _unanswered(call))
+        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        whole.extend(results.get(call["id"] or "") or _unanswered(call) for call in calls)
     return whole
 
 

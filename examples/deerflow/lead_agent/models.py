@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
-from lead_agent.config import Config, MissingVariable, ModelEntry, from_environment
+from lead_agent.config import Config, MissingVariableError, ModelEntry, from_environment
 
 if TYPE_CHECKING:
     from lead_agent.context import Context
@@ -47,7 +47,11 @@ class Models:
         """The same *name*, if it is that of a usable model; else ValueError says which there are."""
         if name in self._usable:
             return name
-        reason = f" is configured but cannot be used: {self.skipped[name]}" if name in self.skipped else " is not configured"
+        reason = (
+            f" is configured but cannot be used: {self.skipped[name]}"
+            if name in self.skipped
+            else " is not configured"
+        )
         raise ValueError(f"the model {name!r}{reason}; there is {', '.join(self.names)}")
 
     def build(self, context: "Context", *, thinking: bool | None = None) -> BaseChatModel:
@@ -62,11 +66,11 @@ class Models:
         return chosen(**arguments)
 
     def _add(self, entry: ModelEntry, environ: Mapping[str, str]) -> None:
-        """Take an entry, or log why not. No key that is set is expected; a key without its package is a mistake."""
+        """Take an entry, or log why not. A key that is not set may be meant so; one without its package is not."""
         try:
             filled = ModelEntry.model_validate(from_environment(entry.model_dump(), environ))
             self._usable[entry.name] = (_import(entry.use), filled)
-        except MissingVariable as error:
+        except MissingVariableError as error:
             self.skipped[entry.name] = str(error)
             log.info("The model %s is skipped: %s", entry.name, error)
         except ImportError as error:
@@ -86,7 +90,7 @@ def _import(use: str) -> type[BaseChatModel]:
     except AttributeError:
         raise ImportError(f"{where} has no {name}") from None
     if not (isinstance(found, type) and issubclass(found, BaseChatModel)):
-        raise ImportError(f"{use} is not a LangChain chat model")
+        raise ImportError(f"{use} is not a LangChain chat model")  # noqa: TRY004 - skipped as one that is not there
     return found
 
 

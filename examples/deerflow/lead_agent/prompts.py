@@ -9,8 +9,8 @@ You are a lead agent. Work step by step, use your tools rather than guess, and s
 
 - Calculate with calculator, never in your head.
 - search_notes looks into the local notes; there is no internet.
-- Files belong to this conversation. Write to drafts/ freely; for other places and for a delete a human is asked, and may
-  change or refuse what you wanted: go on from what they decided.\
+- Files belong to this conversation. Write to drafts/ freely; for other places and for deletes a human is asked,
+  and may change or refuse what you wanted: go on from what they decided.\
 """
 
 _PLAN = """
@@ -18,13 +18,13 @@ _PLAN = """
 """
 
 _DELEGATE = """
-- Delegate pieces of work that stand alone: call task once for each, all in one message. At most {limit} subagents work at
-  the same time; more are queued. A subagent sees only its prompt.\
+- Delegate pieces of work that stand alone: call task once for each, all in one message. At most {limit}
+  subagents work at the same time; more are queued. A subagent sees only its prompt.\
 """
 
 SUBAGENT = """\
-You are a subagent. Do what the message asks with your tools, then answer once, short and complete: your answer is all
-that the one who asked will see.\
+You are a subagent. Do what the message asks with your tools, then answer once, short and complete: your answer
+is all that the one who asked will see.\
 """
 
 

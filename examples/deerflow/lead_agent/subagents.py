@@ -20,7 +20,7 @@ from lead_agent.prompts import SUBAGENT
 def build_subagent(
     models: Models, schema: type[Context], tools: Sequence[BaseTool]
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """A graph on messages. It thinks with the model of the run that calls it, and keeps its steps beside that run's."""
+    """A graph on messages; it has the model and the context of the run that calls it."""
 
     async def model(
         state: MessagesState, config: RunnableConfig, runtime: Runtime[Context]

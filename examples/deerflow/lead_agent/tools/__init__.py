@@ -1,1 +1,1 @@
-"""What the lead agent can do. A tool that cannot do what was asked raises ToolException; its text is for the model."""
+"""What the lead agent can do. A tool that cannot do it raises ToolException, whose text is for the model."""

@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 300
 _MOST_BITS = 4_096  # of a whole number: some 1,200 digits
 _MOST_PLACES = 15  # that round() rounds to: round(5, -10**9) would compute 10**(10**9)
 _ALPHABET = re.compile(r"[\w\s.,()+\-*/%]+", re.ASCII)
-_SIGNS = str.maketrans({"^": "**", "×": "*", "÷": "/", "−": "-"})
+_SIGNS = str.maketrans({"^": "**", "\N{MULTIPLICATION SIGN}": "*", "÷": "/", "\N{MINUS SIGN}": "-"})
 
 Number = int | float
 
@@ -55,13 +55,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 async def calculator(expression: str) -> str:
     """Calculate an arithmetic expression, such as 2 * (3 + 4) or sqrt(2) / 3.
 
-    Knows + - * / // % ** and the functions abs, min, max, round, sqrt, log, log10, exp, sin, cos, tan, floor, ceil.
+    Knows + - * / // % **, pi, e, abs, min, max, round, sqrt, log, log10, exp, sin, cos, tan, floor, ceil.
     """
     return f"{expression.strip()} = {calculate(expression)}"
 
 
 def calculate(expression: str) -> Number:
-    """The value of *expression*; ToolException says what is wrong with it. Takes a few milliseconds at most."""
+    """The value of *expression*; ToolException says what is wrong. Takes a few milliseconds at most."""
     if len(expression) > _MOST_CHARACTERS:
         raise ToolException(f"An expression has at most {_MOST_CHARACTERS} characters")
     text = expression.translate(_SIGNS).strip()

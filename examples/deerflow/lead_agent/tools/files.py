@@ -14,7 +14,7 @@ _DRAFTS = "drafts"
 
 
 def needs_approval(call: ToolCall) -> bool:
-    """Whether a human decides: a delete, and a write outside ``drafts/``. A call that will be refused needs no one."""
+    """Whether a human decides: a delete, and a write outside ``drafts/``. What must fail needs no one."""
     if call["name"] not in ("write_file", "edit_file", "delete_file"):
         return False
     try:
@@ -34,7 +34,9 @@ def file_tools(limits: WorkspaceLimits) -> list[BaseTool]:
     async def list_files(runtime: ToolRuntime[Any, Any]) -> str:
         """List the files of this conversation."""
         sizes = await asyncio.to_thread(workspace(runtime).sizes)
-        return "\n".join(f"{path} ({size:,} bytes)" for path, size in sizes.items()) or "There are no files yet."
+        return (
+            "\n".join(f"{path} ({size:,} bytes)" for path, size in sizes.items()) or "There are no files yet."
+        )
 
     @tool
     async def read_file(path: str, runtime: ToolRuntime[Any, Any]) -> str:
@@ -49,7 +51,7 @@ def file_tools(limits: WorkspaceLimits) -> list[BaseTool]:
 
     @tool
     async def edit_file(path: str, old: str, new: str, runtime: ToolRuntime[Any, Any]) -> str:
-        """Replace the one place in a file that reads *old* by *new*. Outside drafts/ a human approves first."""
+        """Replace the one place in a file that reads `old`. Outside drafts/ a human approves first."""
         return await asyncio.to_thread(_edit, workspace(runtime), path, old, new)
 
     @tool

@@ -12,7 +12,29 @@ from langchain_core.tools import BaseTool, tool
 _K1, _B = 1.5, 0.75  # BM25's customary weights
 _MOST_QUERY_CHARACTERS = 400
 _WORD = re.compile(r"\w+")
-_NOISE = frozenset("a an and are as at be by do does for from how in is it of on or that the this to was what when why with".split())
+_PLURAL = re.compile(r"(?<=\w\w[^s\W])s$")
+_NOISE = frozenset(
+    {
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "by",
+        "do",
+        "does",
+        "for",
+        "from",
+        "how",
+        "in",
+        "is",
+        "it",
+        "of",
+    }
+    | {"on", "or", "that", "the", "this", "to", "was", "what", "when", "why", "with"}
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,6 @@ def search_tool(index: Index) -> BaseTool:
 
 
 def _words(text: str) -> list[str]:
-    """Words in lower case without the commonest; a plural's s is dropped, so that threads finds thread."""
+    """Words in lower case without the commonest, each in the singular as far as an s goes."""
     words = (word for word in _WORD.findall(text.lower()) if word not in _NOISE)
-    return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words]  # noqa: PLR2004
+    return [_PLURAL.sub("", word) for word in words]

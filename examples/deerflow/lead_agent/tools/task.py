@@ -1,12 +1,12 @@
 """Delegation: a piece of work that a subagent does with a conversation of its own."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import BaseTool, ToolException, tool
 from langgraph.errors import GraphRecursionError
-from langgraph.pregel import Pregel
 from langgraph.prebuilt import ToolRuntime
+from langgraph.pregel import Pregel
 
 TASK = "task"
 _MOST_STEPS = 30
@@ -16,14 +16,14 @@ def task_tool(subagent: Pregel[Any, Any, Any, Any]) -> BaseTool:
     """The tool that hands work to *subagent*, a graph on messages."""
 
     @tool(TASK)
-    async def task(description: str, prompt: str, runtime: ToolRuntime[Any, Any]) -> str:
+    async def task(
+        description: Annotated[str, "The work in three to five words."],
+        prompt: Annotated[str, "All that the subagent has to know."],
+        runtime: ToolRuntime[Any, Any],
+    ) -> str:
         """Delegate a piece of work to a subagent, which sees nothing but the prompt and answers once.
 
         Call it several times in one message to have the pieces done at the same time.
-
-        Args:
-            description: The work in three to five words.
-            prompt: All that the subagent has to know.
         """
         tell = runtime.stream_writer
         named = {"task_id": runtime.tool_call_id, "description": description}

@@ -24,6 +24,8 @@ async def write_todos(
     """Write the whole plan anew: every step and where it stands. Have one step in progress at a time."""
     done = sum(todo["status"] == "completed" for todo in todos)
     said = ToolMessage(
-        f"The plan has {len(todos)} steps, {done} completed.", tool_call_id=runtime.tool_call_id, name="write_todos"
+        f"The plan has {len(todos)} steps, {done} completed.",
+        tool_call_id=runtime.tool_call_id,
+        name="write_todos",
     )
     return Command(update={"todos": todos, "messages": [said]})

@@ -49,7 +49,7 @@ class Workspace:
     def sizes(self) -> dict[str, int]:
         """Every file's path and size in bytes."""
         found = {}
-        with suppress(FileNotFoundError), self._folder(("",)) as top:
+        with _told("the workspace"), suppress(FileNotFoundError), self._folder(("",)) as top:
             for folder, _, names, fd in os.fwalk(".", dir_fd=top):
                 for name in sorted(names):
                     info = os.stat(name, dir_fd=fd, follow_symlinks=False)
