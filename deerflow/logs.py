@@ -11,7 +11,14 @@ from contextvars import ContextVar
 _context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})  # noqa: B039 - never mutated, only replaced
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-_CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy", "celery.worker.consumer", "alembic", "httpx")
+_CHATTY = (
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+    "celery.worker.consumer",
+    "alembic",
+    "httpx",
+)
 
 
 class _Formatter(logging.Formatter):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, after_this_request, request
 
-from deerflow.api import sse
+from deerflow.api import polling, sse
 from deerflow.api.context import backend, json
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
@@ -31,7 +31,8 @@ def blueprint() -> Blueprint:
     bp.post("/stream")(stream_new_run)
     bp.post("/wait")(wait_for_new_run)
     bp.get("")(list_runs)
-    bp.get("/<id(run):run_id>")(get_run)
+    bp.get("/<id(run):run_id>")(polling.get_run)
+    bp.get("/<id(run):run_id>/events")(polling.list_events)
     bp.post("/<id(run):run_id>/cancel")(cancel_run)
     bp.get("/<id(run):run_id>/join")(join_run)
     bp.route("/<id(run):run_id>/stream", methods=["GET", "POST"])(stream_run)
@@ -77,12 +78,6 @@ def list_runs(thread_id: UUID) -> Response:
             return json([])
         found = runs.page(tx, principal(), thread_id, status=status, limit=limit, offset=offset)
     return json(_selected([present_run(run) for run in found]))
-
-
-@requires("runs:read")
-def get_run(thread_id: UUID, run_id: UUID) -> Response:
-    """One run."""
-    return json(present_run(_get(thread_id, run_id)))
 
 
 @requires("runs:cancel")

@@ -1,12 +1,12 @@
-"""Records what a server streams for each stream mode and graph, as ``recorded.json`` holds it of the reference server.
+"""Records what a server streams for each stream mode and graph; ``recorded.json`` holds the reference server's.
 
-Run by hand, while the reference server serves ``tests/graphs/recorded.py`` under the ids of ``langgraph.json``:
+Run by hand, while the server serves ``tests/graphs/recorded.py`` under the ids of our langgraph.json:
 ``python -m tests.conformance.record http://127.0.0.1:2024 > tests/conformance/recorded.json``
 
-The file holds, by the name of a case, its frames, one a line. What differs between two
-recordings is masked: ids become ``<1>``, ``<2>``... in the order of their first appearance within the case (so the
-same id stays the same), the run's and the thread's own ``<run>`` and ``<thread>``, times ``<time>``. Object keys
-that say how a server is installed are left out (INSTALLATION).
+The file holds, by the name of a case, its frames, one a line. What differs between two recordings is
+masked: ids become ``<1>``, ``<2>``... in the order of their first appearance within the case (so the same
+id stays the same), the run's and the thread's own ``<run>`` and ``<thread>``, times ``<time>``. Object keys
+that say how a server is installed are left out (INSTALLATION), the values of others masked (MASKED).
 """
 
 import json
@@ -49,11 +49,12 @@ INSTALLATION = {
     "langgraph_request_id",
     "__request_start_time_ms__",
     "__after_seconds__",
-    "lc_versions",
-    "created_by",
     "user_id",
 }
 """Keys of configs and metadata that say where and for whom a run runs, not what it does."""
+
+MASKED = {"lc_versions"}
+"""Keys whose values change with every release of a library."""
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+\+00:00")
@@ -87,7 +88,7 @@ def record(http: httpx.Client, body: dict[str, Any]) -> Frames:
 def mask(recorded: Any, known: dict[str, str]) -> Any:
     """The same JSON without what differs from one recording to the next. *known*: the names of ids."""
     names = dict(known)
-    text = json.dumps(_without_installation(recorded), sort_keys=True)
+    text = json.dumps(_neutral(recorded), sort_keys=True)
     text = _ID.sub(lambda found: names.setdefault(found[0], f"<{len(names) - len(known) + 1}>"), text)
     return json.loads(_TIME.sub("<time>", text))
 
@@ -99,18 +100,20 @@ def _frames(text: str) -> Iterator[dict[str, Any]]:
             yield {"event": fields["event"], "data": json.loads(fields["data"])}
 
 
-def _without_installation(value: Any) -> Any:
+def _neutral(value: Any) -> Any:
+    """The same JSON on every installation."""
     if isinstance(value, dict):
-        return {k: _without_installation(v) for k, v in value.items() if k not in INSTALLATION}
-    return [_without_installation(item) for item in value] if isinstance(value, list) else value
+        kept = {k: v for k, v in value.items() if k not in INSTALLATION}
+        return {k: "<masked>" if k in MASKED else _neutral(v) for k, v in kept.items()}
+    return [_neutral(item) for item in value] if isinstance(value, list) else value
 
 
 def main(url: str) -> None:
     """Print the recording of the server at *url*."""
     with httpx.Client(base_url=url, timeout=60) as http:
         recorded = {name: record(http, body) for name, body in cases().items()}
-    frames = {name: ",\n".join(json.dumps(frame) for frame in case) for name, case in recorded.items()}
-    sys.stdout.write("{\n%s\n}\n" % ",\n".join(f'"{name}": [\n{text}\n]' for name, text in frames.items()))
+    lines = {name: ",\n".join(map(json.dumps, frames)) for name, frames in recorded.items()}
+    sys.stdout.write("{\n" + ",\n".join(f'"{name}": [\n{text}\n]' for name, text in lines.items()) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Our streams are, frame by frame, the ones that were recorded from the reference server."""
+"""Our streams are, frame by frame, the ones that were recorded from the reference server (``record.py``)."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,25 @@ from tests.conformance.record import Frames, cases, record
 
 RECORDED: dict[str, Frames] = json.loads(Path(__file__).with_name("recorded.json").read_text())
 
+DIFFERENT = {
+    "values interrupt_before": "interrupt_before is answered 422 as yet",
+    "updates interrupt_before": "interrupt_before is answered 422 as yet",
+    "all interrupt_before": "interrupt_before is answered 422 as yet",
+}
+"""Cases in which ours differ, and why. One that has become equal fails until it is taken out of here."""
 
-@pytest.mark.parametrize("case", cases())
+
+def _expected(case: str) -> object:
+    reason = DIFFERENT.get(case)
+    return pytest.param(case, marks=pytest.mark.xfail(reason=reason, strict=True) if reason else ())
+
+
+@pytest.mark.parametrize("case", map(_expected, RECORDED))
 def test_same_as_recorded(http: httpx.Client, case: str) -> None:
-    """Each stream mode and combination on a plain, nested, interrupted and failing graph."""
+    """A plain, nested, interrupted or failing graph says the same in each stream mode, in the same order."""
     assert record(http, cases()[case]) == RECORDED[case]
 
 
 def test_every_case_is_recorded() -> None:
-    """The recording holds the cases that the recorder makes, no more."""
+    """The recording holds the cases that the recorder makes, and no more."""
     assert list(RECORDED) == list(cases())

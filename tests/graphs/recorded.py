@@ -3,7 +3,6 @@
 import operator
 from typing import Annotated, TypedDict
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -23,7 +22,7 @@ class Reciter(BaseChatModel):
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         return ChatResult(generations=[ChatGeneration(message=AIMessage("one two three"))])
 
-    async def _astream(self, messages, stop=None, run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs):
+    async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
         for text in ("one ", "two ", "three"):
             chunk = ChatGenerationChunk(message=AIMessageChunk(text))
             if run_manager:
@@ -50,10 +49,6 @@ async def note(state: State):
 
 async def ask(state: State):
     return {"log": [interrupt({"question": "ok?"})]}
-
-
-async def ask_too(state: State):
-    return {"log": [interrupt("and this?")]}
 
 
 async def fail(state: State):

@@ -1,5 +1,6 @@
 """Shapes of runs."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -8,9 +9,11 @@ from pydantic import Field
 from deerflow.api.mounts import Mount
 from deerflow.api.wire.body import Shape
 from deerflow.api.wire.times import iso
+from deerflow.domain.events import Entry
 from deerflow.domain.runs import Run, RunSpec
 from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
 from deerflow.errors import BadRequest, Invalid
+from deerflow.runtime.poll import EventPage
 
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
@@ -142,3 +145,26 @@ def present_outcome(outcome: bytes, mount: Mount) -> bytes:
     return orjson.dumps(
         {"status": "error", "error": error.get("message") if error else None, "__error__": error}
     )
+
+
+def present_event_page(page: EventPage) -> dict[str, Any]:
+    """A page of events; ``data`` is the event's own JSON, ``at`` when it was said."""
+    shown: dict[str, Any] = {
+        "events": [
+            {
+                "id": str(entry.place),
+                "event": entry.name,
+                "data": orjson.Fragment(entry.data),
+                "at": _at(entry),
+            }
+            for entry in page.entries
+        ],
+        "next": page.next,
+        "done": page.done,
+        "status": page.run.status.value,
+    }
+    return shown | ({"gap_upto": page.gap_upto} if page.gap_upto is not None else {})
+
+
+def _at(entry: Entry) -> str:
+    return iso(datetime.fromtimestamp(entry.at_ms / 1000, tz=UTC))

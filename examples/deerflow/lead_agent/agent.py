@@ -6,8 +6,8 @@ r"""The lead agent as a graph.
           \-------------/
 
 ``model`` answers or calls tools. Calls that a human has to allow go through ``approve``; every call is a task
-of its own in ``tools``, so one that is done stays done when another fails or a worker dies. Subagents go out in
-waves of at most ``max_concurrent_subagents``. ``title`` names the thread once.
+of its own in ``tools``, so one that is done stays done when another fails or a worker dies. Subagents go out
+in waves of at most ``max_concurrent_subagents``. ``title`` names the thread once.
 """
 
 import os
@@ -33,6 +33,7 @@ from lead_agent.history import mended, open_calls
 from lead_agent.models import Models
 from lead_agent.subagents import build_subagent
 from lead_agent.title import write_title
+from lead_agent.tools import explain
 from lead_agent.tools.calculator import calculator
 from lead_agent.tools.files import file_tools, needs_approval
 from lead_agent.tools.search import Index, search_tool
@@ -78,7 +79,7 @@ class LeadAgent:
             StateGraph(State, context_schema=self.schema)
             .add_node("model", self.model)
             .add_node("approve", approve)
-            .add_node("tools", ToolNode(self.tools))
+            .add_node("tools", ToolNode(self.tools, handle_tool_errors=explain))
             .add_node("title", self.title)
             .add_edge(START, "model")
             .add_conditional_edges("model", self.after_model, ["approve", "tools", "title", END])
@@ -99,7 +100,7 @@ class LeadAgent:
         told = [SystemMessage(prompts.lead(context)), *mended(state["messages"])]
         return {"messages": [await chosen.ainvoke(told)]}
 
-    def after_model(
+    async def after_model(
         self, state: State, config: RunnableConfig, runtime: Runtime[Context]
     ) -> str | list[Send]:
         """Where an answer leads."""
@@ -110,7 +111,7 @@ class LeadAgent:
             return "approve"
         return self._wave(calls, config, runtime)
 
-    def after_approval(
+    async def after_approval(
         self, state: State, config: RunnableConfig, runtime: Runtime[Context]
     ) -> str | list[Send]:
         """Do what was allowed; when nothing was, the model hears of it."""

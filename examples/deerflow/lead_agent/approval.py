@@ -49,7 +49,7 @@ class _Answer(BaseModel):
     decisions: list[Annotated[_Approve | _Edit | _Reject, Field(discriminator="type")]]
 
 
-def approve(state: dict[str, Any]) -> dict[str, list[AnyMessage]]:
+async def approve(state: dict[str, Any]) -> dict[str, list[AnyMessage]]:
     """Ask about the calls that need it; returns their message as decided, and results of those refused."""
     messages: list[AnyMessage] = state["messages"]
     asked = [call for call in open_calls(messages) if needs_approval(call)]

@@ -1,7 +1,7 @@
 """A chat model without a model: deterministic, streaming, calls tools, and says what it is.
 
 It lets every part of the agent be tried without a key of a provider: it thinks aloud, calls tools for
-requests that it recognises (see ``fake_plan``), and answers from what they returned.
+requests that it recognises (see ``fake_plan``), and answers from what they returned (see ``fake_answer``).
 """
 
 import asyncio
@@ -9,20 +9,12 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    ToolCallChunk,
-    ToolMessage,
-)
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCallChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -30,18 +22,11 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from lead_agent import fake_plan
+from lead_agent import fake_answer
 from lead_agent.fake_plan import Call
 
 _THOUGHTS = {"minimal": 1, "low": 2, "medium": 4, "high": 6}
 _ARGUMENT_PIECES = 6
-_MOST_QUOTED = 600
-
-
-@dataclass(frozen=True)
-class _Turn:
-    text: str
-    calls: list[Call] = field(default_factory=list)
 
 
 class DeterministicModel(BaseChatModel):
@@ -99,8 +84,8 @@ class DeterministicModel(BaseChatModel):
 
     def _chunks(self, messages: list[BaseMessage], tools: list[dict[str, Any]]) -> Iterator[AIMessageChunk]:
         offered = [tool["function"]["name"] for tool in tools]
-        turn, thoughts = self._turn(messages, offered)
-        thought = _words(" ".join(thoughts[: _THOUGHTS[self.reasoning_effort]])) if self.thinking else []
+        turn = fake_answer.next_turn(messages, offered, name=self.model, reasons=self.reasons)
+        thought = _words(" ".join(turn.thoughts[: _THOUGHTS[self.reasoning_effort]])) if self.thinking else []
         said = _words(turn.text)
         for word in thought:
             yield AIMessageChunk("", additional_kwargs={"reasoning_content": word})
@@ -117,72 +102,6 @@ class DeterministicModel(BaseChatModel):
             },
             chunk_position="last",
         )
-
-    def _turn(self, messages: list[BaseMessage], offered: list[str]) -> tuple[_Turn, list[str]]:
-        """What to say and call next, and what can be thought about it."""
-        last = max((i for i, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
-        question, since = messages[last].text, messages[last + 1 :]
-        if title := fake_plan.title_of(question):
-            return _Turn(title), []
-        todo = fake_plan.plan(question, offered)
-        done = sum(isinstance(message, AIMessage) and bool(message.tool_calls) for message in since)
-        results = [message for message in since if isinstance(message, ToolMessage)]
-        if done < len(todo.steps):
-            calls = todo.steps[done]
-            turn = _Turn(
-                f"Step {done + 1} of {len(todo.steps)}: I call {_listed(name for name, _ in calls)}. ", calls
-            )
-        else:
-            turn = _Turn(self._answer(results, todo.notes, offered))
-        return turn, _thoughts(question, offered, turn, results, len(todo.steps))
-
-    def _answer(self, results: list[ToolMessage], notes: list[str], offered: list[str]) -> str:
-        told = [line for message in results if (line := _told(message))]
-        who = f"I am {self.model}, a deterministic stand-in for a language model"
-        if told or notes:
-            return "\n\n".join([*told, *notes, f"({who}.)"])
-        why = f", because no model of a provider can be used ({self.reasons})" if self.reasons else ""
-        can = f" I only know requests such as: {_listed(_examples(offered))}." if offered else ""
-        return f"{who}{why}.{can}"
-
-
-def _told(message: ToolMessage) -> str:
-    """A tool's result as part of an answer."""
-    text = message.text if len(message.text) <= _MOST_QUOTED else message.text[:_MOST_QUOTED] + " …"
-    if message.status == "error":
-        return f"{message.name} did not succeed: {text}"
-    opening = {"search_notes": "In the notes: ", "task": "A subagent answers: ", "calculator": "Calculated: "}
-    return "" if message.name == "write_todos" else opening.get(message.name or "", "") + text
-
-
-def _thoughts(
-    question: str, offered: list[str], turn: _Turn, results: list[ToolMessage], steps: int
-) -> list[str]:
-    nxt = f"Next comes {_listed(name for name, _ in turn.calls)}." if turn.calls else "Now I can answer."
-    return [
-        f"The request is: {' '.join(question.split())[:120]!r}.",
-        nxt,
-        f"It takes {steps} steps with tools.",
-        f"There are {len(results)} results so far.",
-        f"On offer are {_listed(offered) or 'no tools'}.",
-        "Nothing here is guessed: a rule decided each step.",
-    ]
-
-
-def _examples(offered: list[str]) -> list[str]:
-    known = {
-        "calculator": "“calculate 2*(3+4)”",
-        "search_notes": "“search for checkpoints”",
-        "write_file": "“write file drafts/a.md: hello”",
-        "delete_file": "“delete file drafts/a.md”",
-        "write_todos": "“plan search for threads; calculate 6*7”",
-        "task": "“research threads, runs and streams”",
-    }
-    return [example for name, example in known.items() if name in offered]
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(names)
 
 
 def _words(text: str) -> list[str]:

@@ -15,7 +15,10 @@ _VERBS = (
     r"calculate|compute|search|find|research|delegate|plan"
     r"|(?:write|edit|read|show|delete|remove) (?:the )?file|list (?:the |my |all )?files"
 )
-_CUT = re.compile(rf"\s*(?:[;\n]|,?\s+(?:and\s+)?then\s)\s*(?=(?:please\s+)?(?:{_VERBS})\b)", re.IGNORECASE)
+_CUT = re.compile(
+    rf"\s*(?:[;\n]\s*(?:and\s+)?(?:then\s+)?|,?\s+(?:and\s+)?then\s+)(?=(?:please\s+)?(?:{_VERBS})\b)",
+    re.IGNORECASE,
+)
 _COMMAS = re.compile(r"\s*(?:,\s*and\s|,|;|\n|\sand\s)\s*", re.IGNORECASE)
 _PLAN = re.compile(r"^(?:please\s+)?plan\b:?\s*(?P<goal>.+)", re.IGNORECASE | re.DOTALL)
 _TEAM = re.compile(r"^(?:please\s+)?(?:research|delegate)\b:?\s*(?P<topics>.+)", re.IGNORECASE | re.DOTALL)
@@ -70,17 +73,14 @@ class Plan:
 def plan(message: str, offered: Collection[str]) -> Plan:
     """What to do about *message* with the tools that are offered."""
     message = message.strip()
-    wanted = _PLAN.match(message)
-    if not wanted:
-        return _requests(message, offered)
-    inner = _requests(wanted["goal"].strip(), offered)
-    if not inner.steps:
-        inner = _requests(f"search for {wanted['goal']}", offered)
-    if "write_todos" not in offered:
-        return Plan(
-            inner.steps, [*inner.notes, "Plan mode is off (is_plan_mode), so I keep no list of todos."]
-        )
-    return Plan(_with_todos(inner.steps), inner.notes)
+    asked = _PLAN.match(message)
+    wanted = _requests(asked["goal"].strip() if asked else message, offered)
+    if asked and not wanted.steps:
+        wanted = _requests(f"search for {asked['goal']}", offered)
+    if "write_todos" in offered and (asked or len(wanted.steps) > 1):
+        return Plan(_with_todos(wanted.steps), wanted.notes)
+    off = ["Plan mode is off (is_plan_mode), so I keep no list of todos."] if asked else []
+    return Plan(wanted.steps, [*wanted.notes, *off])
 
 
 def title_of(message: str) -> str | None:

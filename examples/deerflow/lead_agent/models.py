@@ -66,7 +66,7 @@ class Models:
         return chosen(**arguments)
 
     def _add(self, entry: ModelEntry, environ: Mapping[str, str]) -> None:
-        """Take an entry, or log why not. A key that is not set may be meant so; one without its package is not."""
+        """Take an entry, or log why not. A key may well not be set; one without its package is a mistake."""
         try:
             filled = ModelEntry.model_validate(from_environment(entry.model_dump(), environ))
             self._usable[entry.name] = (_import(entry.use), filled)

@@ -9,8 +9,8 @@ You are a lead agent. Work step by step, use your tools rather than guess, and s
 
 - Calculate with calculator, never in your head.
 - search_notes looks into the local notes; there is no internet.
-- Files belong to this conversation. Write to drafts/ freely; for other places and for deletes a human is asked,
-  and may change or refuse what you wanted: go on from what they decided.\
+- Files belong to this conversation. Write to drafts/ freely; for other places and for deletes a human is
+  asked, and may change or refuse what you wanted: go on from what they decided.\
 """
 
 _PLAN = """
@@ -23,8 +23,8 @@ _DELEGATE = """
 """
 
 SUBAGENT = """\
-You are a subagent. Do what the message asks with your tools, then answer once, short and complete: your answer
-is all that the one who asked will see.\
+You are a subagent. Do what the message asks with your tools, then answer once, short and complete: your
+answer is all that the one who asked will see.\
 """
 
 

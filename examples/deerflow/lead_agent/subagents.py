@@ -15,6 +15,7 @@ from lead_agent.context import Context, read_context
 from lead_agent.history import open_calls
 from lead_agent.models import Models
 from lead_agent.prompts import SUBAGENT
+from lead_agent.tools import explain
 
 
 def build_subagent(
@@ -34,7 +35,7 @@ def build_subagent(
     return (
         StateGraph(MessagesState, context_schema=schema)
         .add_node("model", model)
-        .add_node("tools", ToolNode(tools))
+        .add_node("tools", ToolNode(tools, handle_tool_errors=explain))
         .add_edge(START, "model")
         .add_conditional_edges("model", has_calls, ["tools", END])
         .add_edge("tools", "model")

@@ -56,9 +56,11 @@ class OwnValkey:
 def own_valkey(tmp_path):
     """A Valkey of this test alone."""
     own = OwnValkey(tmp_path)
-    own.start()
-    yield own
-    own.kill()
+    try:
+        own.start()
+        yield own
+    finally:
+        own.kill()
 
 
 @pytest.fixture

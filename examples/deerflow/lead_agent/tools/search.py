@@ -10,30 +10,12 @@ from pathlib import Path
 from langchain_core.tools import BaseTool, tool
 
 _K1, _B = 1.5, 0.75  # BM25's customary weights
+_TITLE_WEIGHT = 2  # times that a title counts once more
 _MOST_QUERY_CHARACTERS = 400
 _WORD = re.compile(r"\w+")
 _PLURAL = re.compile(r"(?<=\w\w[^s\W])s$")
-_NOISE = frozenset(
-    {
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "does",
-        "for",
-        "from",
-        "how",
-        "in",
-        "is",
-        "it",
-        "of",
-    }
-    | {"on", "or", "that", "the", "this", "to", "was", "what", "when", "why", "with"}
+_NOISE = re.compile(
+    r"an?|and|are|as|at|be|by|do|does|for|from|how|in|is|it|of|on|or|that|the|this|to|was|what|when|why|with"
 )
 
 
@@ -52,7 +34,7 @@ class Index:
 
     def __init__(self, notes: Mapping[str, str]) -> None:
         self._notes = dict(notes)
-        self._counts = {file: Counter(_words(text)) for file, text in self._notes.items()}
+        self._counts = {file: Counter(_words(_weighted(text))) for file, text in self._notes.items()}
         self._lengths = {file: counts.total() for file, counts in self._counts.items()}
         self._mean = sum(self._lengths.values()) / max(len(self._lengths), 1) or 1.0
         self._spread = Counter(word for counts in self._counts.values() for word in counts)
@@ -94,7 +76,12 @@ def search_tool(index: Index) -> BaseTool:
     return search_notes
 
 
+def _weighted(text: str) -> str:
+    """The note with its title, the first line, as often as counts for a title."""
+    return text + f"\n{text.partition(chr(10))[0]}" * _TITLE_WEIGHT
+
+
 def _words(text: str) -> list[str]:
     """Words in lower case without the commonest, each in the singular as far as an s goes."""
-    words = (word for word in _WORD.findall(text.lower()) if word not in _NOISE)
+    words = (word for word in _WORD.findall(text.lower()) if not _NOISE.fullmatch(word))
     return [_PLURAL.sub("", word) for word in words]
