@@ -68,6 +68,7 @@ class Backend:
     def close(self) -> None:
         """Close what ``open_backend`` opened."""
         self.wakeups.close()
+        self.log.close()
         self.bell.close()
         self.db.close()
 
@@ -112,18 +113,15 @@ class WorkerBackend(Backend):
 
     async def sql(self, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function that uses the database on a thread of our own (the default executor is the users')."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.sql_threads, partial(act, *args, **kwargs)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self.sql_threads, partial(act, *args, **kwargs))
 
 
 @asynccontextmanager
-async def open_worker(
-    settings: Settings, *, user_code: bool, checkpoint_pool: int = 4
-) -> AsyncIterator[WorkerBackend]:
+async def open_worker(settings: Settings, *, user_code: bool, checkpoint_pool: int = 4) -> AsyncIterator[WorkerBackend]:
     """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported."""
-    from deerflow.graphs.registry import Graphs
-    from deerflow.graphs.savers import open_savers
+    # The web process imports this module too, and must not import LangGraph.
+    from deerflow.graphs.registry import Graphs  # noqa: PLC0415
+    from deerflow.graphs.savers import open_savers  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
         base = open_backend(settings, sql_pool=2)

@@ -34,9 +34,7 @@ def _require_same_machine(request: Request) -> None:
     if request.remote_addr and not is_loopback(request.remote_addr):
         raise Forbidden("Without authentication only callers on this machine are served")
     if not is_loopback(_hostname(f"//{request.host}")):
-        raise Forbidden(
-            f"Without authentication the host '{request.host}' is not served; use http://127.0.0.1"
-        )
+        raise Forbidden(f"Without authentication the host '{request.host}' is not served; use http://127.0.0.1")
     if any(name in request.headers for name in _PROXY_HEADERS):
         raise Forbidden("Without authentication this server must not stand behind a proxy")
 

@@ -36,9 +36,7 @@ def load(path: Path) -> Project:
     except ValueError as error:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("graphs"), dict) or not raw["graphs"]:
-        raise ConfigError(
-            f'{path} needs an object "graphs", for example {{"graphs": {{"agent": "./agent.py:graph"}}}}'
-        )
+        raise ConfigError(f'{path} needs an object "graphs", for example {{"graphs": {{"agent": "./agent.py:graph"}}}}')
     graphs = {graph_id: _source(path, graph_id, value) for graph_id, value in raw["graphs"].items()}
     return Project(
         folder=path.parent,
@@ -49,9 +47,7 @@ def load(path: Path) -> Project:
 
 
 def _source(path: Path, graph_id: str, value: Any) -> GraphSource:
-    target, description = (
-        (value.get("path"), value.get("description")) if isinstance(value, dict) else (value, None)
-    )
+    target, description = (value.get("path"), value.get("description")) if isinstance(value, dict) else (value, None)
     if not isinstance(target, str) or ":" not in target:
         raise ConfigError(f'{path}: graph "{graph_id}" must look like "./file.py:attribute", not {value!r}')
     return GraphSource(graph_id, target, description)

@@ -24,9 +24,7 @@ DATABASE_NAMES = ("DATABASE_URL", "DATABASE_URI", "POSTGRES_URI")
 REDIS_NAMES = ("REDIS_URL", "REDIS_URI")
 """Names that platforms and the LangGraph Platform's own images use; the first that is set counts."""
 
-_SOCKET_PATH_LIMIT = (
-    100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
-)
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
 
 
 def _named(*names: str) -> AliasChoices:
@@ -36,9 +34,7 @@ def _named(*names: str) -> AliasChoices:
 class Settings(BaseSettings):
     """What this process was told. Seconds and bytes are named in the field."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="DEERFLOW_", frozen=True, extra="ignore", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix="DEERFLOW_", frozen=True, extra="ignore", populate_by_name=True)
 
     data: Path = Path(".deerflow")
     """Folder of everything that zero-setup mode keeps: SQLite files, embedded Valkey, schedule, lock."""
@@ -48,9 +44,7 @@ class Settings(BaseSettings):
     """Address that ``serve`` listens on."""
     port: Annotated[int, Field(ge=1, le=65535, validation_alias=_named("DEERFLOW_PORT", "PORT"))] = 8123
     """Port that ``serve`` listens on; 8123 is where the SDKs look when given no URL."""
-    database_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_DATABASE_URL", *DATABASE_NAMES))] = (
-        ""
-    )
+    database_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_DATABASE_URL", *DATABASE_NAMES))] = ""
     """``postgresql://…``; empty: SQLite files in the data folder."""
     redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", *REDIS_NAMES))] = ""
     """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
@@ -77,7 +71,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Pause between two signs of life on an open stream."""
     drain_seconds: Annotated[float, Field(ge=0)] = 18.0
-    """How long a stopping worker lets runs reach a checkpoint before it hands them over; with clean-up below Heroku's 30 s."""
+    """How long a stopping worker lets runs reach a checkpoint before it hands them over; with clean-up below 30 s."""
     keep_log_seconds: Annotated[int, Field(ge=1)] = 3_600
     """How long a finished run's events stay readable."""
     keep_resumable_log_seconds: Annotated[int, Field(ge=1)] = 86_400
@@ -181,11 +175,7 @@ def _from_files(cls: type[Settings]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in cls.model_fields.items():
         alias = field.validation_alias
-        names = (
-            [str(c) for c in alias.choices]
-            if isinstance(alias, AliasChoices)
-            else [f"DEERFLOW_{name.upper()}"]
-        )
+        names = [str(c) for c in alias.choices] if isinstance(alias, AliasChoices) else [f"DEERFLOW_{name.upper()}"]
         for variable in names:
             path = os.environ.get(f"{variable}_FILE")
             if not path or variable in os.environ:

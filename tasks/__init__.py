@@ -13,7 +13,7 @@ from celery.platforms import SecurityWarning
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
 from deerflow.dispatch.bell import CLOCK
-from deerflow.runtime.boot import boot
+from deerflow.runtime.boot import boot, tell_schemas
 from deerflow.runtime.lease import Leases
 from deerflow.settings import Settings
 
@@ -50,6 +50,7 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     queues = set(pool.app.amqp.queues.consume_from)
     async with open_worker(Settings.from_env(), user_code=queues != {CLOCK}) as backend:
         await backend.sql(boot, backend)
+        await tell_schemas(backend)
         leases = Leases(backend, tuple(sorted(queues)))
         leases.start()
         drain = asyncio.create_task(_drain_when_told(pool, leases))

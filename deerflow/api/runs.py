@@ -82,19 +82,21 @@ def list_runs(thread_id: UUID) -> Response:
 
 @requires("runs:cancel")
 def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
-    """Stop a run; with ``wait`` the answer comes when it has stopped, and tells if it ended by itself instead."""
+    """Stop a run; with ``wait`` the answer comes when it has stopped."""
     mount, action = current_mount(), _action(request.args.get("action"))
-    run = _cancel(thread_id, run_id, action)
+    try:
+        run = cancel(backend(), principal(), thread_id, run_id, action)
+    except AlreadyEnded as error:
+        told = "No matching runs to cancel. Please verify the run is still in progress."
+        raise (NotFound(told) if mount.ended_status == 404 else error) from None  # noqa: PLR2004
+    except NotFound:
+        raise NotFound("No runs found to cancel.") from None
     if not flag(request.args.get("wait")):
         return Response(status=202)
     body, status = mount.cancelled
-    watch, following = _watch_client(), Following(backend(), run, after=None)
-    watch.when_gone(following.interrupt)
-    for _ in following.heartbeats():
-        if status == 200:  # noqa: PLR2004 - it takes long: begin the answer, lest the client gives up
-            return sse.wait(mount, run, following, body.encode, watch)
-    _cancel(thread_id, run_id, action)  # tells when the run's own end came before the cancel
-    return sse.name_run(Response(body, status, content_type="application/json"), mount, run)
+    if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
+        return _no_content_when_over(run, _watch_client())
+    return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, _watch_client())
 
 
 @requires("runs:read")
@@ -147,17 +149,6 @@ def _wait(run: Run, watch: ClientWatch) -> Response:
         lambda: present_outcome(outcome(resources, caller, run), mount),
         watch,
     )
-
-
-def _cancel(thread_id: UUID, run_id: UUID, action: CancelAction) -> Run:
-    """Cancel a run, with errors in the words of the mount."""
-    try:
-        return cancel(backend(), principal(), thread_id, run_id, action)
-    except AlreadyEnded as error:
-        told = "No matching runs to cancel. Please verify the run is still in progress."
-        raise (NotFound(told) if current_mount().ended_status == 404 else error) from None  # noqa: PLR2004
-    except NotFound:
-        raise NotFound("No runs found to cancel.") from None
 
 
 def _no_content_when_over(run: Run, watch: ClientWatch) -> Response:

@@ -22,9 +22,7 @@ def cursor(source: Request) -> int | None:
     return parse_cursor(source.headers.get("Last-Event-ID"))
 
 
-def stream(
-    mount: Mount, run: Run, following: Following, watch: ClientWatch, *, modes: Iterable[str] = ()
-) -> Response:
+def stream(mount: Mount, run: Run, following: Following, watch: ClientWatch, *, modes: Iterable[str] = ()) -> Response:
     """A run as SSE. *modes*: only these stream modes (none: all); the run's own story is always told."""
     watch.when_gone(following.interrupt)
     wanted = {_STORED_AS.get(mode, mode) for mode in modes}
@@ -39,9 +37,7 @@ def stream(
     return response
 
 
-def wait(
-    mount: Mount, run: Run, following: Following, answer: Callable[[], bytes], watch: ClientWatch
-) -> Response:
+def wait(mount: Mount, run: Run, following: Following, answer: Callable[[], bytes], watch: ClientWatch) -> Response:
     """JSON that comes when the run is over; until then a line feed at every heartbeat, which JSON readers skip."""
     watch.when_gone(following.interrupt)
 
@@ -84,9 +80,7 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
         elif isinstance(step, Gap):
             yield b"event: gap\r\ndata: %s\r\nid: %d\r\n\r\n" % (orjson.dumps({"upto": step.upto}), step.upto)
         else:
-            yield b"".join(
-                _frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted
-            )
+            yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
 
 
 def _frame(entry: Entry) -> bytes:

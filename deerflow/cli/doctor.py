@@ -74,9 +74,7 @@ def _redis(settings: Settings) -> str:
     finally:
         client.close()
     if policy not in {"noeviction", "unknown"}:
-        raise ConfigError(
-            f"maxmemory-policy is {policy}: events would silently go missing; set it to noeviction"
-        )
+        raise ConfigError(f"maxmemory-policy is {policy}: events would silently go missing; set it to noeviction")
     return f"version {server.get('valkey_version') or server.get('redis_version')}, {policy}"
 
 

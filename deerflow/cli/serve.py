@@ -65,14 +65,12 @@ _EXAMPLE = """
     show_default=True,
     help="Processes that execute runs.",
 )
-@click.option(
-    "--reload", is_flag=True, help="Start worker and state again when a file of the project changes."
-)
+@click.option("--reload", is_flag=True, help="Start worker and state again when a file of the project changes.")
 @sentences
 def command(
     port: int | None, host: str | None, config: Path | None, data: Path | None, workers: int, *, reload: bool
 ) -> None:
-    """Run the whole server: web, worker, state and clock.
+    r"""Run the whole server: web, worker, state and clock.
 
     Redis and SQL are embedded unless REDIS_URL and DATABASE_URL are set. Ctrl-C stops everything.
 
@@ -93,14 +91,10 @@ def command(
 class _Serve:
     """One start, from the first process to the last."""
 
-    def __init__(
-        self, settings: Settings, found: project.Project, lock: int, *, workers: int, reload: bool
-    ) -> None:
+    def __init__(self, settings: Settings, found: project.Project, lock: int, *, workers: int, reload: bool) -> None:
         self._settings, self._project, self._reload = settings, found, reload
         self._workers = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(1, workers + 1)]
-        self._supervisor = Supervisor(
-            ROOT, child_environment(settings), lock, say=_say, mourn=self._free_runs_of
-        )
+        self._supervisor = Supervisor(ROOT, child_environment(settings), lock, say=_say, mourn=self._free_runs_of)
         self._backend: Backend | None = None
         self._stopping = threading.Event()
         self._changed = threading.Event()
@@ -162,10 +156,7 @@ class _Serve:
         """Say what is there and how to talk to it."""
         settings, url = self._settings, f"http://{_address(self._settings)}"
         _say(f"graphs    {', '.join(self._project.graphs)} of {settings.project_file}")
-        _say(
-            f"data      {settings.data}"
-            + ("" if settings.embedded_redis else f", Redis at {_place(settings.redis)}")
-        )
+        _say(f"data      {settings.data}" + ("" if settings.embedded_redis else f", Redis at {_place(settings.redis)}"))
         if not settings.database.startswith("sqlite"):
             _say(f"database  Postgres at {_place(settings.database)}")
         _say(f"clients   {url} for LangGraph's SDKs, {url}/api with the gateway's defaults")
@@ -214,7 +205,7 @@ class _Serve:
 
         def answers() -> bool:
             try:
-                with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own address
+                with urllib.request.urlopen(url, timeout=1) as answer:
                     return bool(answer.status == 200)  # noqa: PLR2004
             except (urllib.error.URLError, OSError):
                 return False
@@ -270,8 +261,7 @@ def _place(url: str) -> str:
 def _refuse_strangers(settings: Settings) -> None:
     if settings.auth == "none" and not is_loopback(settings.host):
         raise ConfigError(
-            "Without authentication the server listens on this machine only, "
-            f"not on {settings.host}: leave out --host."
+            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
         )
 
 

@@ -81,9 +81,7 @@ class Supervisor:
 
     def has_died(self, name: str) -> bool:
         """Whether this process is not running now."""
-        return any(
-            c.name == name and (c.process is None or c.process.poll() is not None) for c in self._children
-        )
+        return any(c.name == name and (c.process is None or c.process.poll() is not None) for c in self._children)
 
     def stop(self, patience_seconds: float, *, last: str) -> None:
         """Ask all to end, *last* when the others have; kill what has not ended in time."""
@@ -122,9 +120,7 @@ class Supervisor:
         child.pause = 0.0 if lived >= _CALM_SECONDS else min(max(child.pause * 2, 0.5), _MOST_PAUSE_SECONDS)
         child.process, child.due_at = None, now + child.pause
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        self._say(
-            f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else "")
-        )
+        self._say(f"{child.name} {how}; starting it again" + (f" in {child.pause:g} s" if child.pause else ""))
         self._mourn(child.worker)
 
 

@@ -37,9 +37,7 @@ class Bell:
         try:
             self._app.control.revoke(task, terminate=True)
         except (OperationalError, OSError) as error:
-            log.warning(
-                "A cancel could not be rung; the lease beat will see its mark", extra={"reason": error}
-            )
+            log.warning("A cancel could not be rung; the lease beat will see its mark", extra={"reason": error})
 
     def ask(self, question_id: UUID, question: dict[str, Any], *, expires_seconds: float) -> None:
         """Hand a question to a state worker; Unavailable when it cannot be sent."""
@@ -54,7 +52,7 @@ class Bell:
         """How many messages wait in a queue; Unavailable when the broker does not answer."""
         try:
             with self._app.connection_for_read() as connection:
-                return int(connection.default_channel._size(queue))  # noqa: SLF001 - kombu's only way to ask Redis
+                return int(connection.default_channel._size(queue))
         except (OperationalError, OSError) as error:
             raise Unavailable("The message broker does not answer") from error
 

@@ -108,9 +108,7 @@ class AsyncTask(Task):  # type: ignore[misc]
     """A Celery task whose `run` may be `async def`; a plain function runs on a user thread."""
 
     abstract = True
-    Request = (
-        AsyncRequest  # the class, not its name: the name might be a project's by the time it is looked up
-    )
+    Request = AsyncRequest  # the class, not its name: the name might be a project's by the time it is looked up
 
     @property
     def request(self) -> Any:
@@ -470,9 +468,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
     def _give_up(self, error: BaseException) -> None:
         """Stop the worker, because what its tasks stand on has broken."""
         log.critical("The worker stops: its resources broke: %r", error, exc_info=error)
-        state.should_stop = (
-            EX_FAILURE  # what Celery's own signal handlers set; its consumer looks at each turn
-        )
+        state.should_stop = EX_FAILURE  # what Celery's own signal handlers set; its consumer looks at each turn
         self._begin_drain()
 
     async def _cancel_leftovers(self) -> None:
@@ -552,7 +548,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             time.sleep(LAG_SECONDS / 2)
 
     def _warn_blocked(self) -> None:
-        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - documented all the same
+        frame = sys._current_frames().get(self._thread.ident or 0)
         stack = "".join(traceback.format_stack(frame, limit=6)) if frame else ""
         log.warning("The event loop is blocked; running: %s; at:\n%s", self._names(), stack)
 

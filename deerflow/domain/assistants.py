@@ -10,7 +10,7 @@ _NAMESPACE = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 
 @dataclass(frozen=True)
 class Assistant:
-    """One assistant in its current version."""
+    """One assistant in its current version. ``context_schema`` is None until a worker has told its graph's."""
 
     assistant_id: UUID
     owner: str
@@ -20,6 +20,7 @@ class Assistant:
     config: dict[str, Any]
     context: dict[str, Any]
     metadata: dict[str, Any]
+    context_schema: dict[str, Any] | None
     version: int
     created_at: datetime
     updated_at: datetime

@@ -14,7 +14,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored event. ``place`` counts from 1; ``at_ms`` is when it was said; ``frame`` its SSE frame without the id."""
+    """A stored event. ``place`` counts from 1; ``at_ms`` is when it was said; ``frame`` its lines but for the id."""
 
     place: int
     at_ms: int

@@ -89,9 +89,7 @@ class Run:
     @property
     def was_cancelled(self) -> bool:
         """Whether a cancel is ending this run or has ended it."""
-        return self.cancel_action is not None and (
-            self.status in INFLIGHT or self.status is RunStatus.INTERRUPTED
-        )
+        return self.cancel_action is not None and (self.status in INFLIGHT or self.status is RunStatus.INTERRUPTED)
 
 
 class Admission(Enum):

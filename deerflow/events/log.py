@@ -1,4 +1,4 @@
-"""RunLog: what runs say. The worker appends (async), the web reads (sync).
+r"""RunLog: what runs say. The worker appends (async), the web reads (sync).
 
 Redis keys, all of one run, ``<run>`` its id:
 
@@ -10,7 +10,7 @@ Redis keys, all of one run, ``<run>`` its id:
 ====================  =======  ==========================================================================
 
 A channel with the name of the list wakes readers; its messages carry no facts. An entry is 13 digits of Unix
-milliseconds, then ``event: NAME\\r\\ndata: JSON\\r\\n``: the SSE frame but for its id and the blank line. All keys
+milliseconds, then ``event: NAME\r\ndata: JSON\r\n``: the SSE frame but for its id and the blank line. All keys
 live 7 days after the last append; the finish shortens that to the retention setting.
 
 An event's id is its place: no holes, no repeats, whichever worker says it. Whether a run is over is not in the
@@ -135,9 +135,7 @@ class RunLog:
         first = max(after, base) + 1
         return Page(base, base + length, [decode(first + i, entry) for i, entry in enumerate(stored)])
 
-    def _look(
-        self, run_id: UUID, after: int, limit: int, *, believed_base: int
-    ) -> tuple[int, int, list[bytes]]:
+    def _look(self, run_id: UUID, after: int, limit: int, *, believed_base: int) -> tuple[int, int, list[bytes]]:
         """Base, length and entries of one moment. The base is almost always 0, so it is believed and then checked."""
         start = max(after - believed_base, 0)
         try:
@@ -212,9 +210,7 @@ class LogWriter:
         self._recent_bytes = 0
         self._queued = self._stored = 0  # events of this attempt; unlike places they never jump
         self._stirred = asyncio.Event()
-        self._moved = (
-            asyncio.Event()
-        )  # set, and replaced by a new one, when something was stored or has failed
+        self._moved = asyncio.Event()  # set, and replaced by a new one, when something was stored or has failed
         self._failure: Exception | None = None
         self._append = client.register_script(_APPEND)
         self._task: asyncio.Task[None] | None = None
@@ -264,7 +260,7 @@ class LogWriter:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def cut_off(self) -> None:
-        """This attempt is over: refuse whatever it still says."""
+        """Refuse whatever is still said: this attempt is over."""
         self._fail(Fenced("This attempt is over"))
 
     async def store_outcome(self, outcome: bytes) -> None:
@@ -337,9 +333,7 @@ class LogWriter:
         at = time.monotonic()
         self._recent.extend((at, self.place + i + 1, frame) for i, frame in enumerate(frames))
         self._recent_bytes += sum(map(len, frames))
-        while self._recent and (
-            self._recent[0][0] < at - _REPAIR_WINDOW_SECONDS or self._recent_bytes > _REPAIR_BYTES
-        ):
+        while self._recent and (self._recent[0][0] < at - _REPAIR_WINDOW_SECONDS or self._recent_bytes > _REPAIR_BYTES):
             self._recent_bytes -= len(self._recent.popleft()[2])
 
     async def _repair(self, real: int, frames: Sequence[bytes]) -> None:

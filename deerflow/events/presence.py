@@ -66,9 +66,7 @@ class Presence:
         except RedisError as error:
             raise Unavailable("Redis does not answer") from error
         return [
-            WorkerSeen(name, tuple(told.pop("queues")), **told)
-            for name, told in said.items()
-            if name not in silent
+            WorkerSeen(name, tuple(told.pop("queues")), **told) for name, told in said.items() if name not in silent
         ]
 
 

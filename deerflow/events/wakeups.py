@@ -38,9 +38,7 @@ class Watch:
     def clear(self) -> bool:
         """Forget the rings so far, before reading the truth; whether one of them meant the row."""
         self._rung.clear()
-        if (
-            not self._row_rung
-        ):  # written only when it was set: a ring that comes between the two is not wiped out
+        if not self._row_rung:  # written only when it was set: a ring that comes between the two is not wiped out
             return False
         self._row_rung = False
         return True
@@ -141,9 +139,7 @@ class Wakeups:
                     self._drop(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is, who waits must not go deaf for it
                 if not self._closing.is_set():
-                    log.warning(
-                        "The wake-up connection was lost; connecting again", extra={"reason": repr(error)}
-                    )
+                    log.warning("The wake-up connection was lost; connecting again", extra={"reason": repr(error)})
             self._closing.wait(_RETRY_SECONDS)
         self._ring_all()
 
@@ -176,7 +172,7 @@ class Wakeups:
         self._redis.connection_pool.release(connection)
 
     def _hear(self, message: object) -> None:
-        """Ring for ``[b"message", channel, payload]``, and for ``subscribe``: what came before it may have been missed."""
+        """Ring for ``[b"message", channel, payload]``, and for ``subscribe``: before it much may be missed."""
         if not isinstance(message, list) or message[0] not in {b"subscribe", b"message"}:
             return
         kind, name, payload = message

@@ -47,9 +47,7 @@ def describe_error(error: BaseException) -> dict[str, str]:
 def interrupt_in_state(interrupt: Interrupt) -> dict[str, Any]:
     """An interrupt as thread state and threads show it."""
     shown = {"id": interrupt.id, "value": interrupt.value}
-    return shown | (
-        {"response_schema": interrupt.response_schema} if interrupt.response_schema is not None else {}
-    )
+    return shown | ({"response_schema": interrupt.response_schema} if interrupt.response_schema is not None else {})
 
 
 def _default(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a type

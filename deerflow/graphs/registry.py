@@ -89,6 +89,18 @@ class Graphs:
         async with _made(found, config, _runtime(access, context, store)) as graph:
             yield _named(_compiled(graph, graph_id), graph_id)
 
+    async def context_schemas(self, store: BaseStore) -> dict[str, dict[str, Any] | None]:
+        """The JSON schema of each graph's context; None where it has none or cannot be asked."""
+        return {graph_id: await self._context_schema(graph_id, store) for graph_id in self._found}
+
+    async def _context_schema(self, graph_id: str, store: BaseStore) -> dict[str, Any] | None:
+        try:
+            async with self.open(graph_id, {"configurable": {}}, store, access="assistants.read") as graph:
+                return graph.get_context_jsonschema() if graph.context_schema is not None else None
+        except Exception:  # a factory may need a real run; then its contexts are checked by nobody but itself
+            log.info("A graph could not tell its context schema", exc_info=True, extra={"graph_id": graph_id})
+            return None
+
 
 def _extend_path(project: Project) -> list[Path]:
     """Make the project's own modules importable, before all others: its folder and its local dependencies."""
@@ -125,9 +137,7 @@ def _warn_about_missing(project: Project) -> None:
         try:
             importlib.metadata.version(package.group())
         except importlib.metadata.PackageNotFoundError:
-            log.warning(
-                "A package of langgraph.json's dependencies is not installed", extra={"package": entry}
-            )
+            log.warning("A package of langgraph.json's dependencies is not installed", extra={"package": entry})
 
 
 def _load(project: Project, source: GraphSource) -> Any:
@@ -138,11 +148,7 @@ def _load(project: Project, source: GraphSource) -> Any:
         found = getattr(module, attribute)
     except AttributeError:
         raise ConfigError(f"{where} has no attribute {attribute!r}") from None
-    return (
-        found
-        if callable(found) and not isinstance(found, Pregel | StateGraph)
-        else _compiled(found, source.target)
-    )
+    return found if callable(found) and not isinstance(found, Pregel | StateGraph) else _compiled(found, source.target)
 
 
 def _load_file(project: Project, graph_id: str, where: str) -> ModuleType:
@@ -198,11 +204,7 @@ def _arguments(factory: Callable[..., Any], config: RunnableConfig, runtime: Any
             continue
         if name == "runtime" or "Runtime" in str(parameter.annotation):
             wanted[name] = runtime
-        elif (
-            parameter.default is parameter.empty
-            or name == "config"
-            or "RunnableConfig" in str(parameter.annotation)
-        ):
+        elif parameter.default is parameter.empty or name == "config" or "RunnableConfig" in str(parameter.annotation):
             wanted[name] = config
     return wanted
 

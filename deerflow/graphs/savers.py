@@ -103,7 +103,7 @@ class Savers(Protocol):
         """A saver for looking; it belongs to no run."""
 
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
-        """The saver of one attempt, and from now on the only one that may write to the thread; Fenced when a newer has come."""
+        """The saver of one attempt, from now on the only one that may write to the thread; Fenced when a newer came."""
 
     def store(self, owner: str) -> BaseStore:
         """One owner's view of the long-term store."""
@@ -134,7 +134,7 @@ async def set_up(url: str) -> None:
         path = url.removeprefix("sqlite:///")
         async with aiosqlite.connect(path, timeout=_SQLITE_BUSY_SECONDS) as connection:
             await AsyncSqliteSaver(connection).setup()
-            await connection.execute(_FENCES.format(token="INTEGER"))
+            await connection.execute(_FENCES.format(integer="INTEGER"))
             await connection.commit()
         async with aiosqlite.connect(path, timeout=_SQLITE_BUSY_SECONDS, isolation_level=None) as connection:
             await AsyncSqliteStore(connection).setup()
@@ -144,10 +144,10 @@ async def set_up(url: str) -> None:
         await postgres.execute(f"SET search_path TO {_SCHEMA}")
         await AsyncPostgresSaver(postgres).setup()
         await AsyncPostgresStore(postgres).setup()
-        await postgres.execute(_FENCES.format(token="BIGINT"))
+        await postgres.execute(_FENCES.format(integer="BIGINT"))
 
 
-_FENCES = "CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, token {token} NOT NULL)"
+_FENCES = "CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, token {integer} NOT NULL)"
 _RAISE_FENCE = (
     "INSERT INTO fences (thread_id, token) VALUES ({p}, {p}) "
     "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token WHERE fences.token < excluded.token"
@@ -185,9 +185,7 @@ class _Sqlite:
             await self._connection.execute(_RAISE_FENCE.format(p="?"), (key, token))
             await self._connection.execute("INSERT OR REPLACE INTO temp.held VALUES (?, ?)", (key, token))
             await self._connection.commit()
-            async with self._connection.execute(
-                "SELECT token FROM fences WHERE thread_id = ?", (key,)
-            ) as rows:
+            async with self._connection.execute("SELECT token FROM fences WHERE thread_id = ?", (key,)) as rows:
                 row = await rows.fetchone()
         if row is None or row[0] != token:
             raise Fenced(_FENCED)
@@ -258,9 +256,9 @@ async def _sqlite_store(path: str) -> AsyncIterator[AsyncSqliteStore]:
 
 async def _end_batching(store: AsyncSqliteStore | AsyncPostgresStore) -> None:
     """End the store's own task, which would otherwise be destroyed with the loop while it waits."""
-    if store._task is not None:  # noqa: SLF001 - the library offers no close
-        store._task.cancel()  # noqa: SLF001
-        await asyncio.gather(store._task, return_exceptions=True)  # noqa: SLF001
+    if store._task is not None:
+        store._task.cancel()
+        await asyncio.gather(store._task, return_exceptions=True)
 
 
 # --- Postgres -------------------------------------------------------------------------------------------------
@@ -272,21 +270,23 @@ class _PostgresSaver(_Gated, AsyncPostgresSaver):
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """The base class's cursor; what writes (it asks for a pipeline) does so behind the fence, in one transaction."""
+        """The base class's cursor; what writes (it asks for a pipeline) does so behind the fence, in one go."""
         if not pipeline:
             async with super()._cursor() as cursor:
                 yield cursor
             return
         assert isinstance(self.conn, AsyncConnectionPool)
-        async with self.lock, self.conn.connection() as connection, connection.transaction():
-            async with connection.cursor(binary=True, row_factory=dict_row) as cursor:
-                await cursor.execute(
-                    "SELECT token FROM fences WHERE thread_id = %s FOR SHARE", (self.thread_id,)
-                )
-                row = await cursor.fetchone()
-                if row is None or row["token"] != self.token:
-                    raise Fenced(_FENCED)
-                yield cursor
+        async with (
+            self.lock,
+            self.conn.connection() as connection,
+            connection.transaction(),
+            connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await cursor.execute("SELECT token FROM fences WHERE thread_id = %s FOR SHARE", (self.thread_id,))
+            row = await cursor.fetchone()
+            if row is None or row["token"] != self.token:
+                raise Fenced(_FENCED)
+            yield cursor
 
 
 class _Postgres:

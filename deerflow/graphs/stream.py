@@ -42,11 +42,7 @@ class Performance:
         """Run the graph; raises what the graph raises, and Drained."""
         modes = Modes([StreamMode(mode) for mode in self._run.kwargs["stream_mode"]])
         graph_input = None if await self._resumes() else self._run.kwargs["input"]
-        parts = (
-            self._with_callbacks(graph_input, modes)
-            if modes.wants_callbacks
-            else self._parts(graph_input, modes)
-        )
+        parts = self._with_callbacks(graph_input, modes) if modes.wants_callbacks else self._parts(graph_input, modes)
         self._listening = True
         try:
             async for events in parts:
@@ -61,9 +57,7 @@ class Performance:
     async def _parts(self, graph_input: Any, modes: Modes) -> AsyncIterator[list[Event]]:
         """LangGraph's own stream."""
         subgraphs = bool(self._run.kwargs["subgraphs"])
-        parts: AsyncIterator[Any] = self._graph.astream(
-            graph_input, run_config(self._run), **self._options(modes)
-        )
+        parts: AsyncIterator[Any] = self._graph.astream(graph_input, run_config(self._run), **self._options(modes))
         async for part in parts:
             namespace, mode, payload = part if subgraphs else ((), *part)
             yield modes.events(mode, namespace, payload)
@@ -79,9 +73,7 @@ class Performance:
         )
         async for event in events:
             if event["event"] == "on_chain_stream" and event["run_id"] == root:
-                namespace, mode, payload = (
-                    event["data"]["chunk"] if subgraphs else ((), *event["data"]["chunk"])
-                )
+                namespace, mode, payload = event["data"]["chunk"] if subgraphs else ((), *event["data"]["chunk"])
                 yield modes.events(mode, namespace, payload)
             else:
                 yield modes.callback(event)
@@ -89,7 +81,7 @@ class Performance:
     def _options(self, modes: Modes) -> dict[str, Any]:
         kwargs = self._run.kwargs
         return {
-            "context": kwargs.get("context") or None,
+            "context": _fitting(self._graph, kwargs.get("context")),
             "stream_mode": modes.native,
             "subgraphs": bool(kwargs["subgraphs"]),
             "durability": "async",
@@ -123,6 +115,14 @@ class Performance:
         return head is not None and head.metadata.get("run_id") == str(self._run.run_id)
 
 
+def _fitting(graph: Graph, context: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The keys of a context that its graph knows: clients send the same context to graphs of every kind."""
+    if not context or graph.context_schema is None:
+        return context or None
+    known = (graph.get_context_jsonschema() or {}).get("properties")
+    return context if known is None else {key: value for key, value in context.items() if key in known}
+
+
 def run_config(run: Run) -> RunnableConfig:
     """The config that a run was created with; ids that the server decides win over the client's."""
     asked = dict(run.kwargs.get("config") or {})
@@ -147,8 +147,6 @@ async def read_head(graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UU
     if snapshot.metadata is None:
         return None
     interrupts = {
-        task.id: [jsonable.interrupt_in_state(i) for i in task.interrupts]
-        for task in snapshot.tasks
-        if task.interrupts
+        task.id: [jsonable.interrupt_in_state(i) for i in task.interrupts] for task in snapshot.tasks if task.interrupts
     }
     return ThreadHead(jsonable.to_plain(snapshot.values), tuple(snapshot.next), jsonable.to_plain(interrupts))

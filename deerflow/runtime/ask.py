@@ -2,7 +2,6 @@
 
 import time
 from typing import Any
-from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id

@@ -1,6 +1,9 @@
 """What must hold before serving: the schema is there, and every graph has its system assistant."""
 
-from deerflow.backend import Backend
+from typing import Any
+
+from deerflow.backend import Backend, WorkerBackend
+from deerflow.domain.principal import SYSTEM
 from deerflow.storage import assistants
 
 
@@ -9,3 +12,15 @@ def boot(backend: Backend) -> None:
     with backend.db.begin() as tx:
         for source in backend.project.graphs.values():
             assistants.ensure_system(tx, source.graph_id, description=source.description)
+
+
+async def tell_schemas(backend: WorkerBackend) -> None:
+    """Let the web process know what contexts the graphs of this worker take."""
+    schemas = await backend.graphs.context_schemas(backend.savers.store(SYSTEM))
+    await backend.sql(_keep_schemas, backend, schemas)
+
+
+def _keep_schemas(backend: Backend, schemas: dict[str, dict[str, Any] | None]) -> None:
+    with backend.db.begin() as tx:
+        for graph_id, schema in schemas.items():
+            assistants.tell_context_schema(tx, graph_id, schema)

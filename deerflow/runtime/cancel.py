@@ -22,9 +22,7 @@ class AlreadyEnded(Conflict):
         self.status = run.status
 
 
-def cancel(
-    backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID, action: CancelAction
-) -> Run:
+def cancel(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID, action: CancelAction) -> Run:
     """Ask a run to stop; the run as it is now, possibly still running.
 
     The same answer for whoever asks again while a cancel is ending the run or has ended it. Raises NotFound,
@@ -35,9 +33,7 @@ def cancel(
         marked = runs.mark_cancel(tx, run, action) if not run.is_terminal else None
     if marked is None:
         return _as_the_first_time(backend, principal, run)
-    log.info(
-        "Cancel marked", extra={"run_id": run_id, "status": marked.status, "action": marked.cancel_action}
-    )
+    log.info("Cancel marked", extra={"run_id": run_id, "status": marked.status, "action": marked.cancel_action})
     _carry_out(backend, marked)
     return marked
 

@@ -167,9 +167,7 @@ class _Attempt:
     def _graph(self, access: Access) -> AbstractAsyncContextManager[Graph]:
         run = self._run
         context = run.kwargs.get("context")
-        return self._backend.graphs.open(
-            run.graph_id, run_config(run), self._store, access=access, context=context
-        )
+        return self._backend.graphs.open(run.graph_id, run_config(run), self._store, access=access, context=context)
 
     async def _until_stopped(self, playing: asyncio.Task[_Ending]) -> None:
         """Wait for the graph's end, or for a reason to stop and then for it to unwind."""
@@ -193,12 +191,8 @@ class _Attempt:
 
     async def _conclude(self, playing: asyncio.Task[_Ending]) -> None:
         """Decide how the attempt ends, and write it down. What the row says counts, not who told us to stop."""
-        reached_its_end = (
-            playing.done() and not playing.cancelled() and not isinstance(playing.exception(), Drained)
-        )
-        if reached_its_end and await self._finish(
-            playing.result()
-        ):  # perhaps just before it was told to stop
+        reached_its_end = playing.done() and not playing.cancelled() and not isinstance(playing.exception(), Drained)
+        if reached_its_end and await self._finish(playing.result()):  # perhaps just before it was told to stop
             return
         now = await self._backend.sql(self._look)
         if now is None or now.attempt != self._run.attempt or self._hold.stopper.why is Stop.LOST:

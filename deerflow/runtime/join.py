@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from uuid import UUID
 
 import orjson
 
@@ -77,27 +76,30 @@ class Following:
             self._watch = follower.watch
             self._stand(follower)
             next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
-            look_at_row = True
+            look_at_row, over = True, False
             while not self._interrupted:
                 look_at_row |= follower.watch.clear()
                 before = follower.cursor
                 page = follower.read()
-                if page.base > before and before > 0:
+                if page.base > before > 0:
                     yield Gap(page.base)
                 if page.entries:
                     self._after = follower.cursor
                     yield page.entries
                 if follower.cursor < page.end:
                     continue
-                if look_at_row and self._is_over():
-                    if rest := follower.read().entries:
-                        yield rest
+                if over:
                     return
+                if look_at_row and self._is_over():
+                    over = True  # and once more around: what was said before the end is in the log by now
+                    continue
                 look_at_row = False
-                if not follower.watch.wait(max(next_beat - time.monotonic(), 0)):
+                follower.watch.wait(max(next_beat - time.monotonic(), 0))
+                if (
+                    time.monotonic() >= next_beat
+                ):  # also while it rings: a client may filter out all that it hears
                     yield Heartbeat()
                     look_at_row = True  # behind every doorbell there is a clock
-                if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
 
     def _stand(self, follower: Follower) -> None:

@@ -18,7 +18,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class EventPage:
-    """Some events of a run. ``next`` is where to go on; ``gap_upto`` the last place that is no longer kept, if it was asked for.
+    """Some events of a run. ``next`` is where to go on; ``gap_upto`` the last place asked for that is not kept.
 
     ``done``: the run is over and there is nothing after these.
     """

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.assistants import Assistant, system_assistant_id
+from deerflow.domain.context import check, mirrored
 from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
@@ -29,17 +30,13 @@ def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: 
     """
     with backend.db.begin() as tx:
         run, admission = _admit(tx, backend, principal, spec, thread_id)
-    log.info(
-        "Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name}
-    )
+    log.info("Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name})
     if admission is Admission.GO:
         ring(backend, run)
     return run
 
 
-def _admit(
-    tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID
-) -> tuple[Run, Admission]:
+def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Run, Admission]:
     thread, last = _thread(tx, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     admission = admit(spec.multitask_strategy, [run.status for run in runs.inflight(tx, thread_id)])
@@ -64,32 +61,32 @@ def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tup
     return threads.lock(tx, principal, thread_id)
 
 
-def _assistant(
-    tx: Tx, backend: Backend, principal: Principal, named: str | None, thread: Thread
-) -> Assistant:
+def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None, thread: Thread) -> Assistant:
     """An assistant by id or by its graph's name; None is the thread's last one, else the project's first graph."""
     graphs = list(backend.project.graphs)
     wanted = named or thread.metadata.get("assistant_id") or graphs[0]
     assistant_id = parse_id(str(wanted))
     if assistant_id is None:
         if wanted not in graphs:
-            raise Invalid(
-                f"Invalid assistant: '{wanted}'. Must be an assistant's id or one of: {', '.join(graphs)}"
-            )
+            raise Invalid(f"Invalid assistant: '{wanted}'. Must be an assistant's id or one of: {', '.join(graphs)}")
         assistant_id = system_assistant_id(wanted)
     try:
-        return assistants.get(tx, principal, assistant_id)
+        found = assistants.get(tx, principal, assistant_id)
     except NotFound:
         raise NotFound(_NOT_FOUND) from None
+    if found.graph_id not in graphs:
+        raise Invalid(f"Graph '{found.graph_id}' is not served any more. Graphs: {', '.join(graphs)}")
+    return found
 
 
-def _row(
-    principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, ordinal: int
-) -> dict[str, Any]:
+def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, ordinal: int) -> dict[str, Any]:
+    asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
+    context = {**assistant.context, **context}
+    check(assistant.context_schema, context)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),
-        **(spec.config.get("configurable") or {}),
+        **asked,
     }
     ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
     return {
@@ -105,7 +102,7 @@ def _row(
             "input": spec.input,
             "command": None,
             "config": {**assistant.config, **spec.config, "configurable": configurable},
-            "context": {**assistant.context, **spec.context},
+            "context": context,
             "stream_mode": list(spec.stream_modes),
             "interrupt_before": None,
             "interrupt_after": None,

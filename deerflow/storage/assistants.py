@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from deerflow.domain.assistants import Assistant, system_assistant_id
 from deerflow.domain.principal import SYSTEM, Principal
@@ -15,9 +16,7 @@ from deerflow.storage.models import assistants
 def ensure_system(tx: Tx, graph_id: str, *, description: str | None) -> None:
     """Make sure a graph has its own assistant; harmless when several processes start at once."""
     key = system_assistant_id(graph_id)
-    known = tx.execute(
-        sa.select(assistants.c.description).where(assistants.c.assistant_id == key)
-    ).one_or_none()
+    known = tx.execute(sa.select(assistants.c.description).where(assistants.c.assistant_id == key)).one_or_none()
     if known is None:
         row = {
             "assistant_id": key,
@@ -32,9 +31,13 @@ def ensure_system(tx: Tx, graph_id: str, *, description: str | None) -> None:
         }
         tx.execute(_insert_ignore(tx, row))
     elif known.description != description:
-        tx.execute(
-            sa.update(assistants).where(assistants.c.assistant_id == key).values(description=description)
-        )
+        tx.execute(sa.update(assistants).where(assistants.c.assistant_id == key).values(description=description))
+
+
+def tell_context_schema(tx: Tx, graph_id: str, schema: dict[str, Any] | None) -> None:
+    """Keep a graph's context schema where the web process, which cannot ask the graph, finds it."""
+    key = system_assistant_id(graph_id)
+    tx.execute(sa.update(assistants).where(assistants.c.assistant_id == key).values(context_schema=schema))
 
 
 def get(tx: Tx, principal: Principal, assistant_id: UUID) -> Assistant:
@@ -45,7 +48,7 @@ def get(tx: Tx, principal: Principal, assistant_id: UUID) -> Assistant:
     return _record(row)
 
 
-def search(  # noqa: D417
+def search(
     tx: Tx,
     principal: Principal,
     *,
@@ -77,9 +80,7 @@ def _visible(principal: Principal) -> sa.Select[Any]:
 
 def _insert_ignore(tx: Tx, row: dict[str, Any]) -> sa.Insert:
     if tx.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as pg_insert
-
-        return pg_insert(assistants).values(row).on_conflict_do_nothing()
+        return postgresql.insert(assistants).values(row).on_conflict_do_nothing()
     return sa.insert(assistants).prefix_with("OR IGNORE").values(row)
 
 

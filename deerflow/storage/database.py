@@ -66,9 +66,7 @@ class Database:
         else:
             options["connect_args"] = _POSTGRES_PATIENCE
             options["pool_pre_ping"] = True
-        self.engine = sa.create_engine(
-            url, json_serializer=dump_json, json_deserializer=orjson.loads, **options
-        )
+        self.engine = sa.create_engine(url, json_serializer=dump_json, json_deserializer=orjson.loads, **options)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)

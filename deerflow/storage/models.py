@@ -25,6 +25,7 @@ assistants = sa.Table(
     sa.Column("config", Json, nullable=False),
     sa.Column("context", Json, nullable=False),
     sa.Column("metadata", Json, nullable=False),
+    sa.Column("context_schema", Json),  # JSON schema of its graph's context; told by a worker when it starts
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False, default=now()),
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
@@ -74,9 +75,7 @@ runs = sa.Table(
     sa.Column("task_id", sa.Text),  # the Celery task of the last claim; revoked by a cancel
     sa.Column("worker", sa.Text),
     sa.Column("lease_until", UtcTime),
-    sa.Column(
-        "events_upto", sa.BigInteger, nullable=False
-    ),  # how far the log had come at the last lease beat
+    sa.Column("events_upto", sa.BigInteger, nullable=False),  # how far the log had come at the last lease beat
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("cancel_action", sa.Text),
     sa.Column("error", Json),

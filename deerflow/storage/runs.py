@@ -51,9 +51,7 @@ def get(tx: Tx, principal: Principal, thread_id: UUID, run_id: UUID) -> Run:
     return _record(row)
 
 
-def page(
-    tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int
-) -> list[Run]:
+def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int) -> list[Run]:
     """A thread's runs, newest first."""
     query = sa.select(*_columns).where(runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
     if status is not None:
@@ -79,9 +77,7 @@ def peek(tx: Tx, run_id: UUID) -> Run | None:
     return _record(row) if row else None
 
 
-def claim(
-    tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, crash_limit: int
-) -> Run | None:
+def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, crash_limit: int) -> Run | None:
     """Give a pending run to *worker*; None when it is not ours to take.
 
     Refused while the run is not due, an older due run of its thread waits, or its thread has a running run (the
@@ -90,10 +86,7 @@ def claim(
     """
     fence = (
         sa.update(threads)
-        .where(
-            threads.c.thread_id
-            == sa.select(runs.c.thread_id).where(runs.c.run_id == run_id).scalar_subquery()
-        )
+        .where(threads.c.thread_id == sa.select(runs.c.thread_id).where(runs.c.run_id == run_id).scalar_subquery())
         .values(fence=threads.c.fence + 1)
         .returning(threads.c.fence)
     )
@@ -129,12 +122,8 @@ def claim(
 def _in_the_way() -> sa.Exists:
     """Another run of the same thread is running, or is older and due."""
     other = runs.alias()
-    older = sa.and_(
-        other.c.status == RunStatus.PENDING, other.c.ordinal < runs.c.ordinal, other.c.run_at <= now()
-    )
-    return sa.exists().where(
-        other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older)
-    )
+    older = sa.and_(other.c.status == RunStatus.PENDING, other.c.ordinal < runs.c.ordinal, other.c.run_at <= now())
+    return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older))
 
 
 def _safe_beside(worker: str, crash_limit: int) -> sa.ColumnElement[bool]:
@@ -334,9 +323,7 @@ def ring(tx: Tx, run_id: UUID) -> Run | None:
 
 def unring(tx: Tx, run: Run) -> None:
     """Note that the last ring could not be sent, so the clock rings soon instead of in a minute."""
-    tx.execute(
-        sa.update(runs).where(runs.c.run_id == run.run_id, runs.c.rings == run.rings).values(rung_at=None)
-    )
+    tx.execute(sa.update(runs).where(runs.c.run_id == run.run_id, runs.c.rings == run.rings).values(rung_at=None))
 
 
 def unrung(tx: Tx, *, limit: int) -> list[UUID]:

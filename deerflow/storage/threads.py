@@ -21,13 +21,8 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
     """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed."""
     if tx.scalar(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id)) is not None:
         raise Conflict(f"Thread with ID {thread_id} already exists")
-    if (
-        tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id))
-        is not None
-    ):
-        raise Conflict(
-            f"Thread with ID {thread_id} was just deleted and is still being removed; try again in a moment"
-        )
+    if tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id)) is not None:
+        raise Conflict(f"Thread with ID {thread_id} was just deleted and is still being removed; try again in a moment")
     statement = sa.insert(threads).values(
         thread_id=thread_id,
         owner=principal.user_id,
@@ -56,9 +51,7 @@ def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:
 
 def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
     """The thread, held until the transaction ends, and the number of its last run."""
-    query = (
-        sa.select(*_columns, threads.c.last_ordinal).where(*_owned(principal, thread_id)).with_for_update()
-    )
+    query = sa.select(*_columns, threads.c.last_ordinal).where(*_owned(principal, thread_id)).with_for_update()
     row = tx.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
@@ -88,9 +81,7 @@ def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
 
 def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:
     """Deleted threads that still may have checkpoints, with the token that fences their workers off."""
-    query = sa.select(doomed_threads.c.thread_id, doomed_threads.c.fence).order_by(
-        doomed_threads.c.deleted_at
-    )
+    query = sa.select(doomed_threads.c.thread_id, doomed_threads.c.fence).order_by(doomed_threads.c.deleted_at)
     return [(row.thread_id, row.fence) for row in tx.execute(query.limit(limit))]
 
 

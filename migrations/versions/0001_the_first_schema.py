@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("config", Json, nullable=False),
         sa.Column("context", Json, nullable=False),
         sa.Column("metadata", Json, nullable=False),
+        sa.Column("context_schema", Json, nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("updated_at", UtcTime, nullable=False),

@@ -142,9 +142,7 @@ def present_outcome(outcome: bytes, mount: Mount) -> bytes:
     if not mount.failure_has_status or not outcome.startswith(b'{"__error__"'):
         return outcome
     error = orjson.loads(outcome)["__error__"]
-    return orjson.dumps(
-        {"status": "error", "error": error.get("message") if error else None, "__error__": error}
-    )
+    return orjson.dumps({"status": "error", "error": error.get("message") if error else None, "__error__": error})
 
 
 def present_event_page(page: EventPage) -> dict[str, Any]:

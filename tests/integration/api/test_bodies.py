@@ -66,9 +66,7 @@ def test_characters(web: FlaskClient, sent: str, kept: str) -> None:
     """Every character comes back, but NUL, which Postgres cannot store, as U+FFFD on both databases."""
     thread = web.post("/threads", json={"metadata": {f"key {sent}": [{"value": sent}]}}).get_json()
     assert thread["metadata"] == {f"key {kept}": [{"value": kept}]}
-    run = web.post(
-        f"/threads/{thread['thread_id']}/runs", json={"assistant_id": "chat", "input": {"a": sent}}
-    )
+    run = web.post(f"/threads/{thread['thread_id']}/runs", json={"assistant_id": "chat", "input": {"a": sent}})
     assert run.get_json()["kwargs"]["input"] == {"a": kept}
 
 

@@ -75,9 +75,7 @@ def test_foreign_address(web: FlaskClient, address: str) -> None:
 def test_every_method(web: FlaskClient, thread: str, mount: Mount) -> None:
     """A preflight or a HEAD of another site's page learns nothing either."""
     for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
-        answer = web.open(
-            f"{mount.prefix}/threads/{thread}", method=method, headers={"Origin": "https://example.org"}
-        )
+        answer = web.open(f"{mount.prefix}/threads/{thread}", method=method, headers={"Origin": "https://example.org"})
         assert answer.status_code == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
     assert web.get(f"/threads/{thread}").status_code == 200

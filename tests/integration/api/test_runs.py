@@ -58,9 +58,7 @@ def test_get(web: FlaskClient, pending: Run, mount: Mount) -> None:
 
 @pytest.mark.parametrize("ending", ["", "/join", "/stream"])
 @by_mount
-def test_get_what_is_not_there(
-    web: FlaskClient, backend: Backend, pending: Run, mount: Mount, ending: str
-) -> None:
+def test_get_what_is_not_there(web: FlaskClient, backend: Backend, pending: Run, mount: Mount, ending: str) -> None:
     """A run of another thread, of another owner, or of nobody is not found."""
     elsewhere = make_run(backend, LOCAL_USER)
     theirs = make_run(backend, OWNER)
@@ -129,9 +127,7 @@ def test_cancel_of_pending(web: FlaskClient, backend: Backend, pending: Run, mou
 
 
 @by_mount
-def test_cancel_of_running(
-    web: FlaskClient, backend: Backend, bell: SilentBell, running: Run, mount: Mount
-) -> None:
+def test_cancel_of_running(web: FlaskClient, backend: Backend, bell: SilentBell, running: Run, mount: Mount) -> None:
     """scenario 6: the row is marked and the worker's task revoked; the run runs until it has stopped."""
     for _ in range(2):
         assert web.post(f"{path_of(running, mount)}/cancel?action=interrupt").status_code == 202
@@ -144,29 +140,28 @@ def test_cancel_of_running(
 
 @pytest.mark.parametrize("status", [RunStatus.SUCCESS, RunStatus.ERROR, RunStatus.TIMEOUT])
 @by_mount
-def test_cancel_of_ended(
-    web: FlaskClient, backend: Backend, running: Run, mount: Mount, status: RunStatus
-) -> None:
+def test_cancel_of_ended(web: FlaskClient, backend: Backend, running: Run, mount: Mount, status: RunStatus) -> None:
     """scenario 12: a cancel that comes after the run has ended by itself says so."""
     end(backend, running, status)
     for query in ("", "?wait=1"):
         answer = web.post(f"{path_of(running, mount)}/cancel{query}")
         told = detail(answer, {"platform": 404, "gateway": 409}[mount.name])
-        assert re.match(
-            "No matching runs to cancel" if mount is PLATFORM else "Run .* has already ended", told
-        )
+        assert re.match("No matching runs to cancel" if mount is PLATFORM else "Run .* has already ended", told)
     assert row_of(backend, running).status is status
 
 
 @by_mount
-def test_cancel_that_loses(web: FlaskClient, backend: Backend, running: Run, mount: Mount) -> None:
-    """scenario 12: a waiting cancel whose run reaches its own end first does not report it as stopped."""
+def test_cancel_that_waits(web: FlaskClient, backend: Backend, running: Run, mount: Mount) -> None:
+    """A waiting cancel is answered when the worker has ended the run, not when the row is marked."""
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(web.post, f"{path_of(running, mount)}/cancel?wait=1")
+        waiting = pool.submit(web.post, f"{path_of(running, mount)}/cancel?wait=1")
         wait_for(lambda: row_of(backend, running).cancel_action, what="the cancel's mark")
-        end(backend, running, RunStatus.SUCCESS)
+        assert not waiting.done()
+        end(backend, running, RunStatus.INTERRUPTED)
         backend.log.wake(running.run_id)
-        detail(answer.result(20), {"platform": 404, "gateway": 409}[mount.name])
+        answer = waiting.result(20)
+    expected = {"platform": (200, b"{}"), "gateway": (204, b"")}
+    assert (answer.status_code, answer.data) == expected[mount.name]
 
 
 @by_mount
@@ -190,9 +185,7 @@ def test_actions(web: FlaskClient, backend: Backend, pending: Run, mount: Mount)
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @by_mount
-def test_stream_with_action(
-    web: FlaskClient, backend: Backend, pending: Run, mount: Mount, method: str
-) -> None:
+def test_stream_with_action(web: FlaskClient, backend: Backend, pending: Run, mount: Mount, method: str) -> None:
     """A stream with ``action`` cancels first, then tells the rest; with ``wait`` it answers 204 after the stop."""
     path = f"{path_of(pending, mount)}/stream?action=interrupt"
     answer = web.open(path, method=method)

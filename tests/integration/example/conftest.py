@@ -1,9 +1,8 @@
 """The example project, on a folder of its own and a model that does not dawdle."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -51,12 +50,6 @@ def graph(config: Config) -> Graph:
 def thread(graph: Graph) -> Thread:
     """A new conversation."""
     return Thread(graph)
-
-
-@pytest.fixture
-def use_tool(thread: Thread) -> Callable[..., Any]:
-    """Calls one tool of the agent as the model does; the conversation it happens in is ``thread``."""
-    return thread.use
 
 
 @pytest.fixture(scope="module", params=SETUPS)

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
@@ -90,13 +90,14 @@ class Thread:
         return Heard(parts, state, state["messages"][before:])
 
     def use(self, name: str, **arguments: Any) -> ToolMessage:
-        """The result of one tool call, made as if the model had asked for it and a human had allowed it."""
-        call = {"name": name, "args": arguments, "id": "call_1", "type": "tool_call"}
-        answer = asyncio.run(self._use(call))
-        assert isinstance(answer, ToolMessage)
-        return answer
+        """The result of one tool call, made as if the model had asked for it; a human allows whatever is asked."""
+        call = {"name": name, "args": arguments, "id": f"call_{uuid.uuid4().hex}", "type": "tool_call"}
+        return asyncio.run(self._use(call))
 
-    async def _use(self, call: dict[str, Any]) -> Any:
-        given = {"messages": [AIMessage("", tool_calls=[call])]}
-        tools = self.graph.nodes["tools"].bound
-        return tools, given
+    async def _use(self, call: dict[str, Any]) -> ToolMessage:
+        asked = {"messages": [HumanMessage("go on"), AIMessage("", tool_calls=[call])]}
+        await self.graph.aupdate_state({"configurable": {"thread_id": self.id}}, asked, as_node="model")
+        heard = await self.run(None, {})
+        if heard.question:
+            heard = await self.run(Command(resume={"decisions": [{"type": "approve"}]}), {})
+        return heard.results[-1]

@@ -19,7 +19,7 @@ Number = int | float
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * abs(exponent) > _MOST_BITS:
+    if isinstance(base, int) and isinstance(exponent, int) and (base.bit_length() - 1) * exponent > _MOST_BITS:
         raise OverflowError
     return base**exponent
 
@@ -99,6 +99,6 @@ def _value(node: ast.AST) -> Number:
 def _bounded(value: Any) -> Number:
     if isinstance(value, complex):
         raise ValueError("the result is not a real number")  # noqa: TRY004 - the caller's numbers are at fault, not their type
-    if (isinstance(value, int) and value.bit_length() > _MOST_BITS) or not math.isfinite(value):
+    if value.bit_length() > _MOST_BITS if isinstance(value, int) else not math.isfinite(value):
         raise OverflowError
     return value  # type: ignore[no-any-return]
