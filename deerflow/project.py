@@ -1,11 +1,14 @@
 """The user's project: what langgraph.json says, read without importing any of the user's code."""
 
 import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deerflow.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,15 @@ class Project:
     env: dict[str, str] | str = field(default_factory=dict)
 
 
+_KNOWN = {"graphs", "dependencies", "env"}
+_LATER = {"auth", "http", "store", "checkpointer", "webhooks"}
+_ELSEWHERE = {
+    # What builds images or user interfaces somewhere else; nothing here to do with it.
+    "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
+    "pip_config_file", "pip_installer", "dockerfile_lines", "api_version", "source", "keep_pkg_tools", "$schema",
+}  # fmt: skip
+
+
 def load(path: Path) -> Project:
     """Read a langgraph.json; ConfigError names the file and what is wrong in it."""
     try:
@@ -37,6 +49,9 @@ def load(path: Path) -> Project:
         raise ConfigError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("graphs"), dict) or not raw["graphs"]:
         raise ConfigError(f'{path} needs an object "graphs", for example {{"graphs": {{"agent": "./agent.py:graph"}}}}')
+    for key in sorted(raw.keys() - _KNOWN - _ELSEWHERE):
+        why = "this release does not carry it out" if key in _LATER else "it is not known here"
+        log.warning("A key of langgraph.json has no effect: %s", why, extra={"key": key, "file": str(path)})
     graphs = {graph_id: _source(path, graph_id, value) for graph_id, value in raw["graphs"].items()}
     return Project(
         folder=path.parent,

@@ -1,4 +1,4 @@
-"""Records what a server streams for each stream mode and graph; ``recorded.json`` holds the reference server's.
+"""Records what a server streams, for each stream mode and graph; ``recorded.json`` is the reference server's.
 
 Run by hand, while the server serves ``tests/graphs/recorded.py`` under the ids of our langgraph.json:
 ``python -m tests.conformance.record http://127.0.0.1:2024 > tests/conformance/recorded.json``

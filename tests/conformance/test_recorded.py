@@ -23,7 +23,7 @@ def _expected(case: str) -> object:
     return pytest.param(case, marks=pytest.mark.xfail(reason=reason, strict=True) if reason else ())
 
 
-@pytest.mark.parametrize("case", map(_expected, RECORDED))
+@pytest.mark.parametrize("case", [_expected(case) for case in RECORDED])
 def test_same_as_recorded(http: httpx.Client, case: str) -> None:
     """A plain, nested, interrupted or failing graph says the same in each stream mode, in the same order."""
     assert record(http, cases()[case]) == RECORDED[case]

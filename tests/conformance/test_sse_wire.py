@@ -177,7 +177,7 @@ def test_status_when_it_closes(live: Live, wire: Wire, mount: Mount, assistant: 
             assert status == {"success": "idle", "error": "error"}[expected]
 
 
-def test_connection_is_used_again(live: Live, wire: Wire) -> None:
+def test_connection_is_used_again(wire: Wire) -> None:
     """A client may ask the next thing on the connection that a stream has used."""
     for _ in range(3):
         body = {"assistant_id": "steps", "input": {"pause": 0.0}}

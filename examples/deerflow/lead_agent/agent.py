@@ -22,7 +22,7 @@ from langchain_core.tools import BaseTool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.runtime import Runtime
+from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import Send
 
 from lead_agent import prompts
@@ -100,22 +100,18 @@ class LeadAgent:
         told = [SystemMessage(prompts.lead(context)), *mended(state["messages"])]
         return {"messages": [await chosen.ainvoke(told)]}
 
-    async def after_model(
-        self, state: State, config: RunnableConfig, runtime: Runtime[Context]
-    ) -> str | list[Send]:
+    async def after_model(self, state: State, config: RunnableConfig) -> str | list[Send]:
         """Where an answer leads."""
         calls = open_calls(state["messages"])
         if not calls:
             return END if state.get("title") else "title"
         if any(map(needs_approval, calls)):
             return "approve"
-        return self._wave(calls, config, runtime)
+        return self._wave(calls, config)
 
-    async def after_approval(
-        self, state: State, config: RunnableConfig, runtime: Runtime[Context]
-    ) -> str | list[Send]:
+    async def after_approval(self, state: State, config: RunnableConfig) -> str | list[Send]:
         """Do what was allowed; when nothing was, the model hears of it."""
-        return self._wave(open_calls(state["messages"]), config, runtime) or "model"
+        return self._wave(open_calls(state["messages"]), config) or "model"
 
     async def title(self, state: State, config: RunnableConfig, runtime: Runtime[Context]) -> dict[str, str]:
         """Name the thread."""
@@ -127,9 +123,10 @@ class LeadAgent:
         off |= {TASK} if not context.subagent_enabled else set()
         return [tool for tool in self.tools if tool.name not in off]
 
-    def _wave(self, calls: list[ToolCall], config: RunnableConfig, runtime: Runtime[Context]) -> list[Send]:
+    def _wave(self, calls: list[ToolCall], config: RunnableConfig) -> list[Send]:
         """The calls that run now: all but the subagents above the limit."""
-        limit = read_context(self.schema, runtime.context, config).max_concurrent_subagents
+        runtime = get_runtime()  # None while somebody edits the state; a parameter would have to be there
+        limit = read_context(self.schema, runtime and runtime.context, config).max_concurrent_subagents
         subagents = [call for call in calls if call["name"] == TASK][:limit]
         return [Send("tools", [call]) for call in calls if call["name"] != TASK or call in subagents]
 

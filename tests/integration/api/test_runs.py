@@ -153,15 +153,18 @@ def test_cancel_of_ended(web: FlaskClient, backend: Backend, running: Run, mount
 @by_mount
 def test_cancel_that_waits(web: FlaskClient, backend: Backend, running: Run, mount: Mount) -> None:
     """A waiting cancel is answered when the worker has ended the run, not when the row is marked."""
+
+    def cancel() -> tuple[int, bytes]:
+        answer = web.post(f"{path_of(running, mount)}/cancel?wait=1")
+        return answer.status_code, answer.data
+
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(web.post, f"{path_of(running, mount)}/cancel?wait=1")
+        waiting = pool.submit(cancel)
         wait_for(lambda: row_of(backend, running).cancel_action, what="the cancel's mark")
         assert not waiting.done()
         end(backend, running, RunStatus.INTERRUPTED)
         backend.log.wake(running.run_id)
-        answer = waiting.result(20)
-    expected = {"platform": (200, b"{}"), "gateway": (204, b"")}
-    assert (answer.status_code, answer.data) == expected[mount.name]
+        assert waiting.result(20) == {"platform": (200, b"{}"), "gateway": (204, b"")}[mount.name]
 
 
 @by_mount
