@@ -19,12 +19,21 @@ ROOT = Path(__file__).resolve().parent.parent
 class Live:
     """One ``serve``, started and stopped as a user does."""
 
-    def __init__(self, folder: Path, config: Path, *, database_url: str = "", **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Path,
+        *,
+        database_url: str = "",
+        options: list[str] | None = None,
+        **environment: str,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
         self._config = config
+        self._options = options or []
         self._environment = {
             "DEERFLOW_LEASE_SECONDS": "3",
             "DEERFLOW_LEASE_BEAT_SECONDS": "1",
@@ -41,7 +50,7 @@ class Live:
     def start(self) -> None:
         """Start it and wait for its ``ready``."""
         command = [sys.executable, "-m", "deerflow.cli", "serve", "--port", str(self.port)]
-        command += ["--data", str(self.folder / "data"), "--config", str(self._config)]
+        command += ["--data", str(self.folder / "data"), "--config", str(self._config), *self._options]
         with self.log.open("ab") as log:
             start = log.tell()
             self._process = subprocess.Popen(

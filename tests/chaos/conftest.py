@@ -57,6 +57,4 @@ def until(live: Live, run: dict[str, Any], wanted: str, *, seconds: float = 30.0
 
 def until_stored(live: Live, thread: str, node: str) -> None:
     """Wait until the step before *node* is stored: one that is being stored while its worker dies may run again."""
-    wait_for(
-        lambda: live.client().threads.get_state(thread)["next"] == [node], what=f"a checkpoint before {node}"
-    )
+    wait_for(lambda: live.client().threads.get_state(thread)["next"] == [node], what=f"a checkpoint before {node}")

@@ -56,9 +56,7 @@ def test_stopping_worker_hands_over_at_its_next_checkpoint(
 
 def _holds(live: Live, run: dict[str, Any], pid: int, second: int) -> bool:
     """Which of the two workers claimed the run, by what each says in the log."""
-    claimed = [
-        line for line in live.log.read_text().splitlines() if run["run_id"] in line and "Run claimed" in line
-    ]
+    claimed = [line for line in live.log.read_text().splitlines() if run["run_id"] in line and "Run claimed" in line]
     own = "worker=worker-" in claimed[-1]
     return own != (pid == second)
 
@@ -72,9 +70,7 @@ def test_frozen_worker_stores_nothing_more(
     frozen = next(p for p in (*live.pids("worker"), second.pid) if _holds(live, run, p, second.pid))
     os.kill(frozen, signal.SIGSTOP)
     try:
-        wait_for(
-            lambda: live.client().runs.get(thread, run["run_id"])["attempt"] == 2, what="the second attempt"
-        )
+        wait_for(lambda: live.client().runs.get(thread, run["run_id"])["attempt"] == 2, what="the second attempt")
         wait_for(lambda: len(lines(trace)) >= 3, what="steps of the second attempt")
     finally:
         os.kill(frozen, signal.SIGCONT)

@@ -83,5 +83,3 @@ def test_env_cannot_redirect_the_server(project: Live) -> None:
     """DATABASE_URL in the project's env file does not reach our settings."""
     assert project.http().get("/ok?check_db=1").is_success
     assert "redirected" not in project.log.read_text()
-
-

@@ -1,6 +1,7 @@
 """The start command, as a person uses it."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from tests.chaos.conftest import lines, until, until_stored
 from tests.conftest import GRAPHS, SETUPS, wait_for
+from tests.databases import Databases
 from tests.live import ROOT, Live, free_port
 
 
@@ -58,9 +60,7 @@ def test_stop_ends_all_that_was_started(make_server: Callable[..., Live], trace:
     live = make_server("sqlite")
     live.start()
     thread = live.client().threads.create()["thread_id"]
-    live.client().runs.create(
-        thread, "stubborn", input={"kind": "in_thread", "seconds": 40, "trace": str(trace)}
-    )
+    live.client().runs.create(thread, "stubborn", input={"kind": "in_thread", "seconds": 40, "trace": str(trace)})
     wait_for(lambda: lines(trace), what="the node's start")
     pids = [pid for kind in ("worker", "state", "clock", "web", "valkey") for pid in live.pids(kind)]
     assert len(pids) >= 6, "five kinds, and gunicorn is two"
@@ -103,9 +103,7 @@ def test_data_folder_is_private(make_server: Callable[..., Live]) -> None:
     data = live.folder / "data"
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert stat.S_IMODE((data / "valkey.sock").stat().st_mode) == 0o700
-    listening = [
-        c.laddr.port for pid in live.pids("valkey") for c in psutil.Process(pid).net_connections("inet")
-    ]
+    listening = [c.laddr.port for pid in live.pids("valkey") for c in psutil.Process(pid).net_connections("inet")]
     assert listening == []
 
 
@@ -157,6 +155,71 @@ def test_broken_graph_stops_the_start(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "a_module_that_is_not_there" in ended.stderr
     assert "process did not start" in ended.stderr
+
+
+def test_unreachable_parts_are_named(tmp_path: Path) -> None:
+    """A database or Redis that does not answer ends the start with its address and a reason, without its password."""
+    options = ["--data", str(tmp_path / "data"), "--port", str(free_port())]
+    database = _serve(*options, DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/x")
+    assert database.returncode == 1
+    assert "The database does not answer" in database.stderr
+    redis = _serve(*options, REDIS_URL="redis://:hidden@127.0.0.1:1")
+    assert redis.returncode == 1
+    assert "Redis at 127.0.0.1:1 does not answer" in redis.stderr
+    for ended in (database, redis):
+        assert "hidden" not in ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_data_of_a_newer_release_is_refused(databases: Databases, tmp_path: Path) -> None:
+    """Its schema is not known here: one sentence, and nothing is touched."""
+    url = databases.fresh("sqlite", tmp_path)
+    with sqlite3.connect(tmp_path / "deerflow.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    ended = _serve("--data", str(tmp_path), "--port", str(free_port()), DATABASE_URL=url)
+    assert ended.returncode == 1
+    assert "written by a newer release" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_unusable_data_folder_is_named(tmp_path: Path) -> None:
+    """A file where the folder should be."""
+    (tmp_path / "file").touch()
+    ended = _serve("--data", str(tmp_path / "file" / "data"), "--port", str(free_port()))
+    assert ended.returncode == 1
+    assert "cannot be used" in ended.stderr
+
+
+def test_reload_takes_up_a_change(tmp_path: Path) -> None:
+    """With --reload a changed graph is served a moment later; the web process stays, and so do its clients."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "langgraph.json").write_text('{"graphs": {"a": "./a.py:graph"}}')
+    (project / "a.py").write_text(_RELOADED.format(word="before"))
+    live = Live(tmp_path, project / "langgraph.json", options=["--reload", "--workers", "2"])
+    live.start()
+    try:
+        web = live.pids("web")
+        assert len(live.pids("worker")) == 2
+        thread = live.client().threads.create()["thread_id"]
+        assert live.client().runs.wait(thread, "a", input={})["word"] == "before"
+        (project / "a.py").write_text(_RELOADED.format(word="after"))
+        wait_for(lambda: live.client().runs.wait(thread, "a", input={})["word"] == "after", what="the new word")
+        assert live.pids("web") == web
+    finally:
+        live.stop()
+
+
+_RELOADED = """
+from typing import TypedDict
+from langgraph.graph import START, StateGraph
+
+class State(TypedDict, total=False):
+    word: str
+
+graph = StateGraph(State).add_node("say", lambda state: {{"word": "{word}"}}).add_edge(START, "say").compile()
+"""
 
 
 def test_help_helps() -> None:
