@@ -5,14 +5,12 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json
-from deerflow.api.wire.body import flag
-from deerflow.api.wire.threads import EMPTY_STATE, ThreadCreate, present_thread
+from deerflow.api.wire.threads import ThreadCreate, present_thread
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.threads import Thread
 from deerflow.errors import Conflict, NotFound
 from deerflow.identity import principal
-from deerflow.runtime.ask import thread_state
 from deerflow.runtime.remove import remove_thread
 from deerflow.storage import threads
 
@@ -23,7 +21,6 @@ def blueprint() -> Blueprint:
     bp.post("")(create_thread)
     bp.get("/<id(thread):thread_id>")(get_thread)
     bp.delete("/<id(thread):thread_id>")(delete_thread)
-    bp.get("/<id(thread):thread_id>/state")(get_thread_state)
     return bp
 
 
@@ -55,17 +52,6 @@ def delete_thread(thread_id: UUID) -> Response:
     """Delete a thread with its runs and checkpoints; what runs on it is stopped."""
     remove_thread(backend(), principal(), thread_id)
     return Response(status=204)
-
-
-@requires("threads:read")
-def get_thread_state(thread_id: UUID) -> Response:
-    """What the thread's newest checkpoint says."""
-    with backend().db.read() as tx:
-        thread = threads.get(tx, principal(), thread_id)
-    if thread.graph_id is None:
-        return json(EMPTY_STATE)
-    nested = flag(request.args.get("subgraphs"))
-    return json(thread_state(backend(), thread, thread.graph_id, subgraphs=nested))
 
 
 def _existing(thread_id: UUID) -> Thread:

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from deerflow.domain.words import (
     CancelAction,
+    Durability,
     IfNotExists,
     MultitaskStrategy,
     OnDisconnect,
@@ -42,6 +43,11 @@ class RunSpec:
     config: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    command: dict[str, Any] | None = None
+    checkpoint: dict[str, Any] | None = None
+    interrupt_before: str | list[str] | None = None
+    interrupt_after: str | list[str] | None = None
+    durability: Durability = Durability.ASYNC
     stream_modes: tuple[StreamMode, ...] = (StreamMode.VALUES,)
     stream_subgraphs: bool = False
     stream_resumable: bool = False

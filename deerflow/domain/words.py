@@ -37,6 +37,14 @@ class StreamMode(StrEnum):
     EVENTS = "events"
 
 
+class Durability(StrEnum):
+    """When a step's checkpoint is stored: before the next step, beside it, or only at the end of the run."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+    EXIT = "exit"
+
+
 class MultitaskStrategy(StrEnum):
     """What a new run does when its thread is busy."""
 

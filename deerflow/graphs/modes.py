@@ -17,12 +17,13 @@ class Modes:
     def __init__(self, asked: list[StreamMode]) -> None:
         self._asked = set(asked)
         self._growing: dict[str, BaseMessage] = {}
+        self.last_values: Any = None
+        """The graph's values as they were told last, also where the creator did not ask for them."""
 
     @property
     def native(self) -> list[Any]:
-        """What LangGraph shall yield; ``events`` is no mode of its own there."""
-        names = {_NATIVE.get(mode, mode.value) for mode in self._asked - {StreamMode.EVENTS}}
-        return sorted(names) or ["values"]
+        """What LangGraph shall yield: always the values too, because a run's outcome is the last of them."""
+        return sorted({_NATIVE.get(mode, mode.value) for mode in self._asked - {StreamMode.EVENTS}} | {"values"})
 
     @property
     def wants_callbacks(self) -> bool:
@@ -35,6 +36,8 @@ class Modes:
             if StreamMode.MESSAGES_TUPLE in self._asked:
                 return [Event("|".join(("messages", *namespace)), payload)]
             return self._message(*payload)
+        if mode == "values" and not namespace:
+            self.last_values = payload
         if mode not in self._asked:
             return []
         if mode == "debug" and payload["type"] == "checkpoint":

@@ -1,23 +1,77 @@
 """Thread state: what the newest checkpoint says, in the shape of the SDKs' ThreadState."""
 
+import sqlite3
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import PregelTask, StateSnapshot
 
+from deerflow.errors import Fenced
 from deerflow.graphs import jsonable
 from deerflow.graphs.registry import Graph
 
 
+class EditRefused(ValueError):
+    """A graph does not take an edit: no such node, or a value that its state cannot hold."""
+
+
 async def get_state(
-    graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID, *, subgraphs: bool
+    graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID, checkpoint: dict[str, Any], *, subgraphs: bool
 ) -> dict[str, Any]:
-    """The thread's state now, as plain JSON types. *subgraphs*: unfinished subgraph tasks carry theirs."""
-    config: RunnableConfig = {"configurable": {"thread_id": str(thread_id)}}
+    """A thread's state, as plain JSON types. *subgraphs*: unfinished subgraph tasks carry theirs."""
+    config = _config(thread_id, checkpoint)
     snapshot = await graph.copy(update={"checkpointer": saver}).aget_state(config, subgraphs=subgraphs)
-    return jsonable.to_plain(_shape(snapshot))  # type: ignore[no-any-return]
+    shown = _shape(snapshot)
+    if snapshot.metadata is None and "checkpoint_id" in checkpoint:  # unknown: empty, but echoing what was asked for
+        shown |= {"checkpoint": _checkpoint(config), "checkpoint_id": checkpoint["checkpoint_id"]}
+    return jsonable.to_plain(shown)  # type: ignore[no-any-return]
+
+
+async def get_history(
+    graph: Graph,
+    saver: BaseCheckpointSaver[Any],
+    thread_id: UUID,
+    checkpoint: dict[str, Any],
+    *,
+    limit: int,
+    before: dict[str, Any] | None,
+    metadata: dict[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """States of a thread, newest first, as plain JSON types."""
+    states = graph.copy(update={"checkpointer": saver}).aget_state_history(
+        _config(thread_id, checkpoint),
+        filter=metadata,
+        before=_config(thread_id, before) if before else None,
+        limit=limit,
+    )
+    return jsonable.to_plain([_shape(snapshot) async for snapshot in states])  # type: ignore[no-any-return]
+
+
+async def update_state(
+    graph: Graph,
+    saver: BaseCheckpointSaver[Any],
+    thread_id: UUID,
+    checkpoint: dict[str, Any],
+    *,
+    values: Any,
+    as_node: str | None,
+) -> dict[str, Any]:
+    """Write a new checkpoint; what names it. EditRefused when the graph does not take it."""
+    config = _config(thread_id, checkpoint)
+    try:
+        written = await graph.copy(update={"checkpointer": saver}).aupdate_state(config, values, as_node=as_node)
+    except (Fenced, OSError, sqlite3.Error, psycopg.Error):
+        raise
+    except Exception as error:  # reducers and schemas are the user's, and may say no in any way
+        raise EditRefused(jsonable.describe_error(error)["message"]) from error
+    return _checkpoint(written)
+
+
+def _config(thread_id: UUID, checkpoint: dict[str, Any]) -> RunnableConfig:
+    return {"configurable": {"checkpoint_ns": "", **checkpoint, "thread_id": str(thread_id)}}
 
 
 def _shape(snapshot: StateSnapshot) -> dict[str, Any]:

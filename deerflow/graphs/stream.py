@@ -19,6 +19,7 @@ from deerflow.domain.words import StreamMode
 from deerflow.graphs import jsonable
 from deerflow.graphs.modes import Modes
 from deerflow.graphs.registry import Graph
+from deerflow.graphs.start import Start, find_start, fitting_context
 
 _QUIET_TURNS = 12
 """Turns of the loop without a new event after which LangGraph has none under way: its queue needs about five."""
@@ -34,15 +35,18 @@ class Performance:
         self._graph = graph.copy(update={"checkpointer": saver, "store": store})
         self._saver = saver
         self._run = run
+        self._modes = Modes([StreamMode(mode) for mode in run.kwargs["stream_mode"]])
         self._control = RunControl()
         self._heard = 0
         self._listening = True
 
     async def events(self) -> AsyncIterator[Event]:
         """Run the graph; raises what the graph raises, and Drained."""
-        modes = Modes([StreamMode(mode) for mode in self._run.kwargs["stream_mode"]])
-        graph_input = None if await self._resumes() else self._run.kwargs["input"]
-        parts = self._with_callbacks(graph_input, modes) if modes.wants_callbacks else self._parts(graph_input, modes)
+        modes = self._modes
+        start = await find_start(self._graph, self._saver, self._run)
+        if start is None:
+            return
+        parts = self._with_callbacks(start, modes) if modes.wants_callbacks else self._parts(start, modes)
         self._listening = True
         try:
             async for events in parts:
@@ -54,22 +58,22 @@ class Performance:
         finally:
             self._listening = True  # whoever waits for us to catch up waits no longer
 
-    async def _parts(self, graph_input: Any, modes: Modes) -> AsyncIterator[list[Event]]:
+    async def _parts(self, start: Start, modes: Modes) -> AsyncIterator[list[Event]]:
         """LangGraph's own stream."""
         subgraphs = bool(self._run.kwargs["subgraphs"])
-        parts: AsyncIterator[Any] = self._graph.astream(graph_input, run_config(self._run), **self._options(modes))
+        parts: AsyncIterator[Any] = self._graph.astream(start.input, start.config, **self._options(modes))
         async for part in parts:
             namespace, mode, payload = part if subgraphs else ((), *part)
             yield modes.events(mode, namespace, payload)
 
-    async def _with_callbacks(self, graph_input: Any, modes: Modes) -> AsyncIterator[list[Event]]:
+    async def _with_callbacks(self, start: Start, modes: Modes) -> AsyncIterator[list[Event]]:
         """LangChain's events; LangGraph's stream comes among them as the chunks of the graph's own run."""
         subgraphs = bool(self._run.kwargs["subgraphs"])
-        config = run_config(self._run)
+        config = start.config
         config.setdefault("run_id", new_id())
         root = str(config["run_id"])
         events: AsyncIterator[Any] = self._graph.astream_events(
-            graph_input, config, version="v2", **self._options(modes)
+            start.input, config, version="v2", **self._options(modes)
         )
         async for event in events:
             if event["event"] == "on_chain_stream" and event["run_id"] == root:
@@ -81,12 +85,19 @@ class Performance:
     def _options(self, modes: Modes) -> dict[str, Any]:
         kwargs = self._run.kwargs
         return {
-            "context": _fitting(self._graph, kwargs.get("context")),
+            "context": fitting_context(self._graph, kwargs.get("context")),
             "stream_mode": modes.native,
             "subgraphs": bool(kwargs["subgraphs"]),
-            "durability": "async",
+            "interrupt_before": kwargs.get("interrupt_before"),
+            "interrupt_after": kwargs.get("interrupt_after"),
+            "durability": kwargs.get("durability") or "async",
             "control": self._control,
         }
+
+    @property
+    def last_values(self) -> Any:
+        """What the graph has told of its values last; None before the first time."""
+        return self._modes.last_values
 
     async def caught_up(self) -> None:
         """Wait until every event that the graph has put out so far was handed to the consumer of ``events``.
@@ -104,40 +115,6 @@ class Performance:
     def drain(self) -> None:
         """Ask the graph to stop at its next checkpoint; ``events`` then raises Drained."""
         self._control.request_drain()
-
-    async def _resumes(self) -> bool:
-        """Whether an earlier attempt of this run left a checkpoint to go on from."""
-        if self._run.attempt == 1:
-            return False
-        head = await self._saver.aget_tuple(
-            {"configurable": {"thread_id": str(self._run.thread_id), "checkpoint_ns": ""}}
-        )
-        return head is not None and head.metadata.get("run_id") == str(self._run.run_id)
-
-
-def _fitting(graph: Graph, context: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The keys of a context that its graph knows: clients send the same context to graphs of every kind."""
-    if not context or graph.context_schema is None:
-        return context or None
-    known = (graph.get_context_jsonschema() or {}).get("properties")
-    return context if known is None else {key: value for key, value in context.items() if key in known}
-
-
-def run_config(run: Run) -> RunnableConfig:
-    """The config that a run was created with; ids that the server decides win over the client's."""
-    asked = dict(run.kwargs.get("config") or {})
-    ids = {
-        "run_id": str(run.run_id),
-        "thread_id": str(run.thread_id),
-        "graph_id": run.graph_id,
-        "assistant_id": str(run.assistant_id),
-        "user_id": run.owner,
-    }
-    asked["configurable"] = {**asked.get("configurable", {}), **ids}
-    asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
-    if run.attempt == 1:
-        asked["run_id"] = run.run_id
-    return asked  # type: ignore[return-value]
 
 
 async def read_head(graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID) -> ThreadHead | None:

@@ -2,15 +2,21 @@
 
 import logging
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
 from deerflow.backend import WorkerBackend
+from deerflow.domain.threads import ThreadHead
+from deerflow.errors import Fenced
 from deerflow.events.answers import give
 from deerflow.graphs import jsonable
-from deerflow.graphs.registry import GraphBroken
-from deerflow.graphs.state import get_state
+from deerflow.graphs.registry import Access, Graph, GraphBroken
+from deerflow.graphs.savers import Gate
+from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
+from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
+from deerflow.storage import threads
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +30,10 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
             told: dict[str, Any] = {"answer": await _KINDS[question["kind"]](backend, question)}
         except GraphBroken as error:
             told = {"problem": str(error)}
+        except Fenced:
+            told = {"problem": "A run has started on the thread meanwhile", "kind": "conflict"}
+        except EditRefused as error:
+            told = {"problem": str(error), "kind": "bad_request"}
         except Exception:  # the asker must hear something; the stack is ours alone
             log.exception("A question could not be answered")
             told = {"problem": "The state worker could not answer; its log says why"}
@@ -31,10 +41,64 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
 
 
 async def _state(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
-    thread_id, store = UUID(question["thread_id"]), backend.savers.store(question["owner"])
-    config: Any = {"configurable": {"thread_id": str(thread_id), "user_id": question["owner"]}}
-    async with backend.graphs.open(question["graph_id"], config, store) as graph:
-        return await get_state(graph, backend.savers.reader(), thread_id, subgraphs=question["subgraphs"])
+    async with _graph(backend, question, "threads.read") as graph:
+        return await get_state(
+            graph,
+            backend.savers.reader(),
+            UUID(question["thread_id"]),
+            question["checkpoint"],
+            subgraphs=question["subgraphs"],
+        )
 
 
-_KINDS = {"state": _state}
+async def _history(backend: WorkerBackend, question: dict[str, Any]) -> list[dict[str, Any]]:
+    async with _graph(backend, question, "threads.read") as graph:
+        return await get_history(
+            graph,
+            backend.savers.reader(),
+            UUID(question["thread_id"]),
+            question["checkpoint"],
+            limit=question["limit"],
+            before=question["before"],
+            metadata=question["metadata"],
+        )
+
+
+async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
+    """Edit, and write what the edit leaves on the thread's row; a claim in between refuses both."""
+    thread_id, token = UUID(question["thread_id"]), question["token"]
+    saver = await backend.savers.for_run(thread_id, token, Gate(_nothing_before))
+    try:
+        async with _graph(backend, question, "threads.update") as graph:
+            written = await update_state(
+                graph,
+                saver,
+                thread_id,
+                question["checkpoint"],
+                values=question["values"],
+                as_node=question["as_node"],
+            )
+            head = await read_head(graph, backend.savers.reader(), thread_id)
+    finally:
+        await backend.savers.let_go(thread_id, token)
+    if head is not None:
+        await backend.sql(_settle, backend, thread_id, token, head)
+    return written
+
+
+def _graph(backend: WorkerBackend, question: dict[str, Any], access: Access) -> AbstractAsyncContextManager[Graph]:
+    config: Any = {"configurable": {"thread_id": question["thread_id"], "user_id": question["owner"]}}
+    store = backend.savers.store(question["owner"])
+    return backend.graphs.open(question["graph_id"], config, store, access=access)
+
+
+def _settle(backend: WorkerBackend, thread_id: UUID, token: int, head: ThreadHead) -> None:
+    with backend.db.begin() as tx:
+        threads.settle_edit(tx, thread_id, fence=token, head=head)
+
+
+async def _nothing_before() -> None:
+    """An edit says nothing that would have to be stored first."""
+
+
+_KINDS = {"state": _state, "history": _history, "update": _update}

@@ -6,7 +6,7 @@ from typing import Any
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.threads import Thread
-from deerflow.errors import NotFound, Unavailable
+from deerflow.errors import BadRequest, Conflict, Unavailable
 
 _PATIENCE_SECONDS = 10.0
 
@@ -31,20 +31,39 @@ def ask(backend: Backend, kind: str, **facts: Any) -> Any:
 
 
 def _opened(answer: dict[str, Any]) -> Any:
+    """The answer, or the error that it tells of."""
     problem = answer.get("problem")
     if problem is None:
         return answer["answer"]
-    raise NotFound(problem) if answer.get("kind") == "not_found" else Unavailable(problem, retry_after=5)
+    kinds = {"bad_request": BadRequest, "conflict": Conflict}
+    raise kinds.get(answer.get("kind", ""), Unavailable)(problem)
 
 
-def thread_state(backend: Backend, thread: Thread, graph_id: str, *, subgraphs: bool) -> dict[str, Any]:
-    """The state of a thread as a graph reads it, in the SDKs' shape."""
-    facts = {
-        "thread_id": str(thread.thread_id),
-        "owner": thread.owner,
-        "graph_id": graph_id,
-        "subgraphs": subgraphs,
-    }
-    answer = ask(backend, "state", **facts)
+def thread_state(
+    backend: Backend, thread: Thread, graph_id: str, *, checkpoint: dict[str, Any], subgraphs: bool
+) -> dict[str, Any]:
+    """The state of a thread at a checkpoint (``{}``: the newest) as a graph reads it, in the SDKs' shape."""
+    answer = ask(backend, "state", **_facts(thread, graph_id), checkpoint=checkpoint, subgraphs=subgraphs)
     assert isinstance(answer, dict)
     return answer
+
+
+def thread_history(
+    backend: Backend,
+    thread: Thread,
+    graph_id: str,
+    *,
+    limit: int,
+    before: dict[str, Any] | None,
+    metadata: dict[str, Any] | None,
+    checkpoint: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """States of a thread, newest first; *metadata* must be contained in the checkpoint's."""
+    asked = {"limit": limit, "before": before, "metadata": metadata, "checkpoint": checkpoint}
+    answer = ask(backend, "history", **_facts(thread, graph_id), **asked)
+    assert isinstance(answer, list)
+    return answer
+
+
+def _facts(thread: Thread, graph_id: str) -> dict[str, Any]:
+    return {"thread_id": str(thread.thread_id), "owner": thread.owner, "graph_id": graph_id}

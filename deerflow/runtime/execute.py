@@ -26,7 +26,8 @@ from deerflow.events.log import LogWriter
 from deerflow.graphs import jsonable
 from deerflow.graphs.registry import Access, Graph
 from deerflow.graphs.savers import Gate
-from deerflow.graphs.stream import Drained, Performance, read_head, run_config
+from deerflow.graphs.start import run_config
+from deerflow.graphs.stream import Drained, Performance, read_head
 from deerflow.logs import bound
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
 from deerflow.runtime.ring import ring_again, ring_next
@@ -46,6 +47,7 @@ class _Ending:
     error: dict[str, str] | None = None
     thread_error: dict[str, str] | None = None
     head: ThreadHead | None = None
+    values: Any = None
 
 
 async def execute(backend: WorkerBackend, leases: Leases, run_id: UUID, *, task_id: str) -> None:
@@ -133,7 +135,8 @@ class _Attempt:
             raise
         except Exception as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
             failure, head = await self._failed(error), None
-        return _Ending(RunStatus.ERROR if failure else RunStatus.SUCCESS, failure, failure, head)
+        told = self._performance.last_values if self._performance is not None else None
+        return _Ending(RunStatus.ERROR if failure else RunStatus.SUCCESS, failure, failure, head, told)
 
     async def _stream(self, performance: Performance) -> dict[str, str] | None:
         """Say all that the graph says; how it failed, or None."""
@@ -268,14 +271,14 @@ def _meaning(reason: asyncio.CancelledError) -> Stop:
 
 
 def _outcome(ending: _Ending) -> bytes:
-    """What wait, join and webhooks answer."""
-    head = ending.head
+    """What wait, join and webhooks answer: the values that were told last, with the questions that are open."""
     if ending.status is RunStatus.ERROR:
         return jsonable.dumps({"__error__": ending.error})
-    if head is None:
+    if ending.head is None:
         return b"{}"
-    open_interrupts = [interrupt for of_task in head.interrupts.values() for interrupt in of_task]
-    if not open_interrupts:
-        return jsonable.dumps(head.values)
-    values = head.values if isinstance(head.values, dict) else {}
-    return jsonable.dumps({**values, "__interrupt__": open_interrupts})
+    values = ending.head.values if ending.values is None else ending.values
+    open_interrupts = [interrupt for of_task in ending.head.interrupts.values() for interrupt in of_task]
+    if not isinstance(values, dict):
+        return jsonable.dumps({"__interrupt__": open_interrupts} if open_interrupts else values)
+    plain = {name: value for name, value in values.items() if name != "__interrupt__"}
+    return jsonable.dumps(plain | ({"__interrupt__": open_interrupts} if open_interrupts else {}))

@@ -95,9 +95,7 @@ class Following:
                     continue
                 look_at_row = False
                 follower.watch.wait(max(next_beat - time.monotonic(), 0))
-                if (
-                    time.monotonic() >= next_beat
-                ):  # also while it rings: a client may filter out all that it hears
+                if time.monotonic() >= next_beat:  # also while it rings: a client may filter out all that it hears
                     yield Heartbeat()
                     look_at_row = True  # behind every doorbell there is a clock
                     next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds

@@ -11,7 +11,7 @@ from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
-from deerflow.domain.words import IfNotExists, ThreadStatus
+from deerflow.domain.words import Durability, IfNotExists, ThreadStatus
 from deerflow.errors import Conflict, Invalid, NotFound
 from deerflow.runtime.ring import ring
 from deerflow.storage import assistants, runs, threads
@@ -100,19 +100,20 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
         "multitask_strategy": spec.multitask_strategy,
         "kwargs": {
             "input": spec.input,
-            "command": None,
+            "command": spec.command,
+            "checkpoint": spec.checkpoint,
             "config": {**assistant.config, **spec.config, "configurable": configurable},
             "context": context,
             "stream_mode": list(spec.stream_modes),
-            "interrupt_before": None,
-            "interrupt_after": None,
+            "interrupt_before": spec.interrupt_before,
+            "interrupt_after": spec.interrupt_after,
             "webhook": None,
             "feedback_keys": None,
             "temporary": False,
             "subgraphs": spec.stream_subgraphs,
             "resumable": spec.stream_resumable,
             "on_disconnect": spec.on_disconnect,
-            "checkpoint_during": True,
-            "durability": "async",
+            "checkpoint_during": spec.durability is not Durability.EXIT,
+            "durability": spec.durability,
         },
     }

@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import Thread
+from deerflow.domain.threads import Thread, ThreadHead, resting_status
 from deerflow.domain.words import ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
@@ -66,6 +66,29 @@ def take_run(tx: Tx, thread_id: UUID, *, ordinal: int, metadata: dict[str, Any])
         sa.update(threads)
         .where(threads.c.thread_id == thread_id)
         .values(status=ThreadStatus.BUSY, last_ordinal=ordinal, metadata=metadata, updated_at=now())
+    )
+
+
+def raise_fence(tx: Tx, thread_id: UUID) -> int:
+    """A new token for a locked thread: whoever holds an older one may write no checkpoint any more."""
+    statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(fence=threads.c.fence + 1)
+    token: int = tx.execute(statement.returning(threads.c.fence)).scalar_one()
+    return token
+
+
+def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead) -> None:
+    """Write what an edit has left on its thread, unless a run was claimed meanwhile, which will write its own."""
+    resting = resting_status(head, failed=False)
+    values = {"values": head.values, "interrupts": head.interrupts, "error": None, "resting": resting}
+    tx.execute(
+        sa.update(threads)
+        .where(threads.c.thread_id == thread_id, threads.c.fence == fence)
+        .values(
+            **values,
+            status=sa.case((threads.c.status == ThreadStatus.BUSY, threads.c.status), else_=resting),
+            updated_at=now(),
+            state_updated_at=now(),
+        )
     )
 
 

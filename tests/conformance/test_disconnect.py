@@ -68,9 +68,7 @@ def test_creator_of_a_queued_run_leaves(live: Live, wire: Wire) -> None:
     [(PLATFORM, {}), (PLATFORM, {"on_disconnect": "continue"}), (GATEWAY, {"on_disconnect": "continue"})],
     ids=["platform's default", "platform", "gateway"],
 )
-def test_run_that_continues(
-    live: Live, wire: Wire, mount: Mount, fields: dict[str, str], ending: str
-) -> None:
+def test_run_that_continues(live: Live, wire: Wire, mount: Mount, fields: dict[str, str], ending: str) -> None:
     """A run that may outlive its creator does, to its end."""
     body = {"assistant_id": "steps", "input": {"pause": 0.3}, **fields}
     connection = Connection(live, "POST", f"{mount.prefix}/threads/{wire.thread}/runs/{ending}", body)

@@ -10,20 +10,8 @@ from tests.conformance.record import Frames, cases, record
 
 RECORDED: dict[str, Frames] = json.loads(Path(__file__).with_name("recorded.json").read_text())
 
-DIFFERENT = {
-    "values interrupt_before": "interrupt_before is answered 422 as yet",
-    "updates interrupt_before": "interrupt_before is answered 422 as yet",
-    "all interrupt_before": "interrupt_before is answered 422 as yet",
-}
-"""Cases in which ours differ, and why. One that has become equal fails until it is taken out of here."""
 
-
-def _expected(case: str) -> object:
-    reason = DIFFERENT.get(case)
-    return pytest.param(case, marks=pytest.mark.xfail(reason=reason, strict=True) if reason else ())
-
-
-@pytest.mark.parametrize("case", [_expected(case) for case in RECORDED])
+@pytest.mark.parametrize("case", RECORDED)
 def test_same_as_recorded(http: httpx.Client, case: str) -> None:
     """A plain, nested, interrupted or failing graph says the same in each stream mode, in the same order."""
     assert record(http, cases()[case]) == RECORDED[case]

@@ -57,9 +57,7 @@ def test_live_only(wire: Wire, last_id: str | None) -> None:
 def test_two_readers(wire: Wire) -> None:
     """scenario 23: each reader has a cursor of its own: both get every token."""
     body = {"words": 30, "pause": 0.02}
-    run_id = wire.create(
-        "chat", input={"messages": []}, config={"configurable": body}, stream_mode="messages-tuple"
-    )
+    run_id = wire.create("chat", input={"messages": []}, config={"configurable": body}, stream_mode="messages-tuple")
     with ThreadPoolExecutor() as pool:
         one, other = pool.map(lambda _: wire.follow(run_id), range(2))
     assert [frame.id for frame in one] == list(range(1, len(one) + 1))

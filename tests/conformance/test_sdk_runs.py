@@ -35,9 +35,7 @@ def test_background_run(sdk: Sdk, thread_id: str) -> None:
     assert (ended["status"], ended["metadata"]["m"]) == ("success", 1)
     assert sdk.runs.list(thread_id) == [ended]
     assert sdk.runs.list(thread_id, status="pending", select=["run_id"]) == []
-    assert sdk.runs.list(thread_id, select=["run_id", "status"]) == [
-        {"run_id": run["run_id"], "status": "success"}
-    ]
+    assert sdk.runs.list(thread_id, select=["run_id", "status"]) == [{"run_id": run["run_id"], "status": "success"}]
 
 
 def test_stream(any_sdk: Sdk) -> None:

@@ -19,11 +19,4 @@ def ask(state: State):
     return {"log": [interrupt({"question": "ok?"})]}
 
 
-graph = (
-    StateGraph(State)
-    .add_node(before)
-    .add_node(ask)
-    .add_edge(START, "before")
-    .add_edge("before", "ask")
-    .compile()
-)
+graph = StateGraph(State).add_node(before).add_node(ask).add_edge(START, "before").add_edge("before", "ask").compile()

@@ -24,11 +24,4 @@ def fail(state: State):
     raise OurOwnError("a secret connection string")
 
 
-graph = (
-    StateGraph(State)
-    .add_node(first)
-    .add_node(fail)
-    .add_edge(START, "first")
-    .add_edge("first", "fail")
-    .compile()
-)
+graph = StateGraph(State).add_node(first).add_node(fail).add_edge(START, "first").add_edge("first", "fail").compile()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -38,7 +38,7 @@ def fill(state: State):
             "tuple": (1, 2),
             "number": Decimal("1.5"),
             "nan": float("nan"),
-            "path": PurePosixPath("/x"),
+            "path": Path("/x"),
             "nul": "a\x00b",
             "int key": {1: "one"},
         }

@@ -8,27 +8,29 @@ from pydantic import Field
 
 from deerflow.api.mounts import Mount
 from deerflow.api.wire.body import Shape
+from deerflow.api.wire.state import CHECKPOINT_PARTS, named_checkpoint
 from deerflow.api.wire.times import iso
 from deerflow.domain.events import Entry
+from deerflow.domain.ids import parse_id
 from deerflow.domain.runs import Run, RunSpec
-from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
+from deerflow.domain.words import Durability, IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
 from deerflow.errors import BadRequest, Invalid
 from deerflow.runtime.poll import EventPage
 
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
-    "command": (None, {}),
-    "checkpoint": (None, {}),
-    "checkpoint_id": (None,),
-    "interrupt_before": (None, []),
-    "interrupt_after": (None, []),
     "webhook": (None,),
     "after_seconds": (None, 0),
-    "durability": (None, "async"),
-    "checkpoint_during": (None, True),
     "on_completion": (None, "keep", "delete"),
     "feedback_keys": (None, []),
 }
+
+
+class Goto(Shape):
+    """A node to go to, with an input of its own."""
+
+    node: str
+    input: Any = None
 
 
 class RunConfig(Shape):
@@ -44,10 +46,16 @@ class RunConfig(Shape):
     def given(self) -> dict[str, Any]:
         """What was said, ``configurable`` always. Keys of LangGraph's own machinery are dropped from it."""
         configurable = self.configurable or {}
-        if configurable.get("checkpoint_id") is not None:
-            raise Invalid("config.configurable.checkpoint_id is not supported by this release; leave it out")
         kept = {name: value for name, value in configurable.items() if not name.startswith("__pregel")}
         return {**self.model_dump(exclude_none=True), "configurable": kept}
+
+
+class RunCommand(Shape):
+    """What a run shall do instead of starting with an input."""
+
+    update: dict[str, Any] | list[tuple[str, Any]] | None = None
+    resume: Any = None
+    goto: str | Goto | list[str | Goto] | None = None
 
 
 class RunCreate(Shape):
@@ -64,11 +72,11 @@ class RunCreate(Shape):
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] | None = None
     on_disconnect: Literal["cancel", "continue"] | None = None
     if_not_exists: Literal["create", "reject"] | None = None
-    command: Any = None
+    command: RunCommand | None = None
     checkpoint: dict[str, Any] | None = None
     checkpoint_id: str | None = None
-    interrupt_before: str | list[str] | None = None
-    interrupt_after: str | list[str] | None = None
+    interrupt_before: Literal["*"] | list[str] | None = None
+    interrupt_after: Literal["*"] | list[str] | None = None
     webhook: str | None = None
     after_seconds: float | None = Field(default=None, ge=0)
     durability: Literal["sync", "async", "exit"] | None = None
@@ -86,7 +94,12 @@ class RunCreate(Shape):
             raise BadRequest("Cannot specify both configurable and context. Prefer setting context alone.")
         return RunSpec(
             assistant=self.assistant_id,
-            input=self.input,
+            input=None if self.command else self.input,
+            command=self.command.model_dump(exclude_unset=True) or None if self.command else None,
+            checkpoint=self._checkpoint(config),
+            interrupt_before=self.interrupt_before or None,
+            interrupt_after=self.interrupt_after or None,
+            durability=Durability(self.durability or ("exit" if self.checkpoint_during is False else "async")),
             config=config,
             context=self.context or {},
             metadata=self.metadata or {},
@@ -103,6 +116,15 @@ class RunCreate(Shape):
             if (value := getattr(self, name)) not in nothing:
                 shown = f" '{value}'" if isinstance(value, str) else ""
                 raise Invalid(f"{name}{shown} is not supported by this release; leave the field out")
+
+    def _checkpoint(self, config: dict[str, Any]) -> dict[str, Any] | None:
+        """Where to start, said in any of three ways; it leaves the config, as a resumed run starts elsewhere."""
+        configurable = config["configurable"]
+        said = {name: configurable.pop(name) for name in CHECKPOINT_PARTS if name in configurable}
+        found = named_checkpoint({**said, **(self.checkpoint or {})}, self.checkpoint_id)
+        if "checkpoint_id" in found and parse_id(found["checkpoint_id"]) is None:
+            raise Invalid("Invalid checkpoint ID: must be a UUID")
+        return found if "checkpoint_id" in found else None
 
     def _modes(self) -> tuple[StreamMode, ...]:
         asked = self.stream_mode or [StreamMode.VALUES]

@@ -1,4 +1,4 @@
-"""Shapes of threads and their state."""
+"""Shapes of threads."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -52,18 +52,3 @@ def present_thread(thread: Thread) -> dict[str, Any]:
     if thread.interrupts is not None or thread.error is not None:
         shown |= {"error": thread.error, "interrupts": thread.interrupts or {}}
     return shown
-
-
-EMPTY_STATE: dict[str, Any] = {
-    "values": {},
-    "next": [],
-    "tasks": [],
-    "metadata": None,
-    "created_at": None,
-    "checkpoint": None,
-    "parent_checkpoint": None,
-    "interrupts": [],
-    "checkpoint_id": None,
-    "parent_checkpoint_id": None,
-}
-"""The state of a thread that no graph has touched."""

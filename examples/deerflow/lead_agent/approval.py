@@ -91,8 +91,7 @@ def _request(calls: list[ToolCall], wrong: str) -> dict[str, Any]:
     names = dict.fromkeys(call["name"] for call in calls)
     return {
         "action_requests": [
-            {"name": call["name"], "args": call["args"], "description": f"{wrong}{_describe(call)}"}
-            for call in calls
+            {"name": call["name"], "args": call["args"], "description": f"{wrong}{_describe(call)}"} for call in calls
         ],
         "review_configs": [{"action_name": name, "allowed_decisions": _ALLOWED} for name in names],
     }

@@ -24,9 +24,7 @@ class Context(BaseModel):
 
 def context_schema(models: Models) -> type[Context]:
     """The context of an agent with these models; ``model_name`` takes no other name."""
-    field = Field(
-        models.default, description="The model that answers.", json_schema_extra={"enum": list(models.names)}
-    )
+    field = Field(models.default, description="The model that answers.", json_schema_extra={"enum": list(models.names)})
 
     class _Checked(Context):
         @field_validator("model_name", check_fields=False)
@@ -39,9 +37,7 @@ def context_schema(models: Models) -> type[Context]:
 
 def read_context(schema: type[Context], given: Any, config: RunnableConfig) -> Context:
     """The context of this run; what is not in it may be in ``configurable``, as clients of old send it."""
-    values = {
-        key: value for key, value in config.get("configurable", {}).items() if key in schema.model_fields
-    }
+    values = {key: value for key, value in config.get("configurable", {}).items() if key in schema.model_fields}
     if isinstance(given, BaseModel):
         values |= given.model_dump(exclude_unset=True)
     return schema.model_validate(values)

@@ -47,9 +47,7 @@ def next_turn(messages: Sequence[BaseMessage], offered: Sequence[str], *, name: 
     return Turn(text, calls, _thoughts(question, offered, calls, results, todo))
 
 
-def _answer(
-    results: Iterable[ToolMessage], notes: list[str], offered: Sequence[str], *, who: str, reasons: str
-) -> str:
+def _answer(results: Iterable[ToolMessage], notes: list[str], offered: Sequence[str], *, who: str, reasons: str) -> str:
     who = f"{who}, no language model but a deterministic stand-in"
     told = [line for message in results if (line := _told(message))]
     if told or notes:

@@ -25,9 +25,7 @@ _TEAM = re.compile(r"^(?:please\s+)?(?:research|delegate)\b:?\s*(?P<topics>.+)",
 _TITLE = re.compile(r"^Write a title\b.*?^User: (?P<question>.*?)\n\nAssistant: ", re.DOTALL | re.MULTILINE)
 
 
-def _rule(
-    pattern: str, tool: str, arguments: Callable[[re.Match[str]], dict[str, Any]]
-) -> tuple[re.Pattern[str], Any]:
+def _rule(pattern: str, tool: str, arguments: Callable[[re.Match[str]], dict[str, Any]]) -> tuple[re.Pattern[str], Any]:
     return re.compile(rf"^(?:please\s+)?{pattern}", re.IGNORECASE | re.DOTALL), lambda found: (
         tool,
         arguments(found),
@@ -36,21 +34,15 @@ def _rule(
 
 _FILE = r"(?:the )?file (?P<path>[^\s:]+)"
 _RULES = [
-    _rule(
-        r"(?:calculate|compute)\s+(?P<e>[^?\n]+)", "calculator", lambda m: {"expression": m["e"].strip(" .")}
-    ),
+    _rule(r"(?:calculate|compute)\s+(?P<e>[^?\n]+)", "calculator", lambda m: {"expression": m["e"].strip(" .")}),
     _rule(r"what is\s+(?P<e>[\d(.-][^?\n]*)\??$", "calculator", lambda m: {"expression": m["e"].strip(" .")}),
     _rule(
         r"(?:search|find)(?: (?:the )?notes)?(?: for| on| about)?\s+(?P<q>.+)",
         "search_notes",
         lambda m: {"query": m["q"].strip(" .?")},
     ),
-    _rule(
-        r"(?:what|how|why) (?:is|are|does|do)\s+(?P<q>[^\n]+)\?$", "search_notes", lambda m: {"query": m["q"]}
-    ),
-    _rule(
-        rf"write {_FILE}:?\s*(?P<text>.*)", "write_file", lambda m: {"path": m["path"], "content": m["text"]}
-    ),
+    _rule(r"(?:what|how|why) (?:is|are|does|do)\s+(?P<q>[^\n]+)\?$", "search_notes", lambda m: {"query": m["q"]}),
+    _rule(rf"write {_FILE}:?\s*(?P<text>.*)", "write_file", lambda m: {"path": m["path"], "content": m["text"]}),
     _rule(
         rf"edit {_FILE}:?\s*(?P<old>.+?)\s*(?:=>|->)\s*(?P<new>.+)",
         "edit_file",
@@ -94,9 +86,7 @@ def _requests(message: str, offered: Collection[str]) -> Plan:
     notes: list[str] = []
     for request in _CUT.split(message):
         if team := _TEAM.match(request.strip()):
-            calls = [
-                _delegated(topic, offered) for topic in _COMMAS.split(team["topics"].strip(" .?")) if topic
-            ]
+            calls = [_delegated(topic, offered) for topic in _COMMAS.split(team["topics"].strip(" .?")) if topic]
             steps.append(calls)
             if "task" not in offered:
                 notes.append("Subagents are off (subagent_enabled), so I looked myself.")
@@ -125,12 +115,9 @@ def _with_todos(steps: list[list[Call]]) -> list[list[Call]]:
 
     def todos(current: int) -> Call:
         states = [
-            "completed" if i < current else "in_progress" if i == current else "pending"
-            for i in range(len(lines))
+            "completed" if i < current else "in_progress" if i == current else "pending" for i in range(len(lines))
         ]
-        return "write_todos", {
-            "todos": [{"content": c, "status": s} for c, s in zip(lines, states, strict=True)]
-        }
+        return "write_todos", {"todos": [{"content": c, "status": s} for c, s in zip(lines, states, strict=True)]}
 
     return [[todos(i), *step] for i, step in enumerate(steps)] + [[todos(len(steps))]]
 

@@ -48,9 +48,7 @@ class Models:
         if name in self._usable:
             return name
         reason = (
-            f" is configured but cannot be used: {self.skipped[name]}"
-            if name in self.skipped
-            else " is not configured"
+            f" is configured but cannot be used: {self.skipped[name]}" if name in self.skipped else " is not configured"
         )
         raise ValueError(f"the model {name!r}{reason}; there is {', '.join(self.names)}")
 

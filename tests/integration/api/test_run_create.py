@@ -185,11 +185,6 @@ def test_assistant_by_id(create: Create, mount: Mount) -> None:
         ("feedback_keys", ["good"]),
         ("multitask_strategy", "interrupt"),
         ("multitask_strategy", "rollback"),
-        ("stream_mode", "messages"),
-        ("stream_mode", ["values", "events"]),
-        ("stream_mode", ["debug"]),
-        ("stream_mode", ["tasks"]),
-        ("stream_mode", ["checkpoints"]),
     ],
 )
 def test_what_comes_later(create: Create, web: FlaskClient, thread: str, field: str, value: Any) -> None:

@@ -7,7 +7,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from deerflow.api.mounts import MOUNTS, Mount
-from deerflow.api.wire.threads import EMPTY_STATE
 from deerflow.backend import Backend
 from deerflow.runtime import ask
 from tests.conftest import SilentBell
@@ -15,6 +14,18 @@ from tests.factories import LOCAL_USER, STRANGER, make_run, make_thread
 from tests.integration.api.conftest import by_mount, detail
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
+EMPTY_STATE = {
+    "values": {},
+    "next": [],
+    "tasks": [],
+    "metadata": None,
+    "created_at": None,
+    "checkpoint": None,
+    "parent_checkpoint": None,
+    "interrupts": [],
+    "checkpoint_id": None,
+    "parent_checkpoint_id": None,
+}
 NOT_IDS = [
     "x",
     "123",

@@ -12,7 +12,7 @@ from langgraph.types import Command
 Graph = Pregel[Any, Any, Any, Any]
 
 
-@dataclass
+@dataclass(repr=False)  # asyncio.run makes a repr of what it returns, and this one would take seconds
 class Heard:
     """What one run streamed, and the thread's state behind it."""
 

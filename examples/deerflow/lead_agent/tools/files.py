@@ -34,9 +34,7 @@ def file_tools(limits: WorkspaceLimits) -> list[BaseTool]:
     async def list_files(runtime: ToolRuntime[Any, Any]) -> str:
         """List the files of this conversation."""
         sizes = await asyncio.to_thread(workspace(runtime).sizes)
-        return (
-            "\n".join(f"{path} ({size:,} bytes)" for path, size in sizes.items()) or "There are no files yet."
-        )
+        return "\n".join(f"{path} ({size:,} bytes)" for path, size in sizes.items()) or "There are no files yet."
 
     @tool
     async def read_file(path: str, runtime: ToolRuntime[Any, Any]) -> str:

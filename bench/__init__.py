@@ -1,0 +1,1 @@
+"""How fast the server is: measures against a running one, or against one of its own. See docs/bench.md."""

@@ -1,0 +1,89 @@
+"""Graphs that do as little as can be, so that what is measured is the server."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, TypedDict
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langgraph.graph import START, MessagesState, StateGraph
+
+
+class State(TypedDict, total=False):
+    """What the graphs without messages take: ``seconds`` to sleep or spin; ``n`` counts their nodes."""
+
+    n: int
+    seconds: float
+
+
+class TokenState(MessagesState):
+    """``tokens`` to say, after ``delay`` seconds."""
+
+    tokens: int
+    delay: float
+
+
+class Talker(BaseChatModel):
+    """A model that says its tokens as fast as it can."""
+
+    tokens: int
+
+    @property
+    def _llm_type(self) -> str:
+        return "talker"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],  # noqa: ARG002 - the base class's signature
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **_: Any,
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("word " * self.tokens))])
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],  # noqa: ARG002 - the base class's signature
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **_: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for _number in range(self.tokens):
+            yield ChatGenerationChunk(message=AIMessageChunk("word "))
+            await asyncio.sleep(0)  # a model's client waits for its socket between two tokens
+
+
+async def count(state: State) -> State:
+    """A node."""
+    return {"n": state.get("n", 0) + 1}
+
+
+async def nap(state: State) -> State:
+    """Wait without using a processor."""
+    await asyncio.sleep(state.get("seconds", 5.0))
+    return await count(state)
+
+
+def burn(state: State) -> State:
+    """Use a processor; a plain function, so LangGraph runs it on a thread."""
+    ends = time.monotonic() + state.get("seconds", 5.0)
+    while time.monotonic() < ends:
+        sum(range(1_000))
+    return {"n": state.get("n", 0) + 1}
+
+
+async def talk(state: TokenState) -> dict[str, list[BaseMessage]]:
+    """Say the tokens."""
+    await asyncio.sleep(state.get("delay", 0.0))
+    said = [chunk async for chunk in Talker(tokens=state["tokens"]).astream(state["messages"])]
+    return {"messages": [AIMessage(f"{len(said)} tokens")]}
+
+
+noop = StateGraph(State).add_node("count", count).add_edge(START, "count").compile()
+steps = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 5)]).add_edge(START, "step1").compile()
+tokens = StateGraph(TokenState).add_node("talk", talk).add_edge(START, "talk").compile()
+sleep = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").compile()
+spin = StateGraph(State).add_node("burn", burn).add_edge(START, "burn").compile()

@@ -1,0 +1,46 @@
+"""What LangGraph alone does: the token graph consumed in this process, with the server's saver and no JSON.
+
+``python -m bench.inprocess 5000`` prints token events a second.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from bench.graphs import tokens
+from deerflow.graphs.savers import Gate, Savers, open_savers, set_up
+
+
+async def _nothing_before() -> None:
+    return
+
+
+async def token_rate(savers: Savers, count: int) -> float:
+    """Token events a second between the first and the last one of one run."""
+    thread_id: UUID = uuid4()
+    saver = await savers.for_run(thread_id, 1, Gate(_nothing_before))
+    graph = tokens.copy(update={"checkpointer": saver})
+    config = {"configurable": {"thread_id": str(thread_id)}}
+    times = []
+    async for mode, _ in graph.astream(
+        {"messages": [("user", "go")], "tokens": count}, config, stream_mode=["messages", "values"], durability="async"
+    ):
+        if mode == "messages":
+            times.append(time.perf_counter())
+    return (count - 1) / (times[count - 1] - times[0])
+
+
+async def _main(count: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="deerflow-bench-") as folder:
+        url = f"sqlite:///{Path(folder) / 'checkpoints.db'}"
+        await set_up(url)
+        async with open_savers(url) as savers:
+            await token_rate(savers, 100)  # imports and caches
+            sys.stdout.write(f"{await token_rate(savers, count)}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1])))

@@ -1,0 +1,38 @@
+"""Edit a thread's state. The edit is fenced like a run: one that comes too late, behind a claim, stores nothing."""
+
+from typing import Any
+from uuid import UUID
+
+from deerflow.backend import Backend
+from deerflow.domain.principal import Principal
+from deerflow.errors import BadRequest, Conflict
+from deerflow.runtime.ask import ask
+from deerflow.storage import runs, threads
+
+
+def edit_state(
+    backend: Backend,
+    principal: Principal,
+    thread_id: UUID,
+    *,
+    values: Any,
+    as_node: str | None,
+    checkpoint: dict[str, Any],
+) -> dict[str, Any]:
+    """Write *values* as a new checkpoint, as if *as_node* had said them; what names the checkpoint.
+
+    Raises NotFound, BadRequest (no graph yet, no such node), Conflict (a run is in flight, or was claimed meanwhile).
+    """
+    with backend.db.begin() as tx:
+        thread, _ = threads.lock(tx, principal, thread_id)
+        if inflight := runs.inflight(tx, thread_id):
+            raise Conflict(f"Thread {thread_id} has in-flight runs: {[str(run.run_id) for run in inflight]}")
+        if thread.graph_id is None:
+            raise BadRequest(
+                f"Thread '{thread_id}' has no assigned graph ID. Run a graph on it first, or name one in its metadata."
+            )
+        token = threads.raise_fence(tx, thread_id)
+    facts = {"thread_id": str(thread_id), "owner": thread.owner, "graph_id": thread.graph_id, "token": token}
+    answer = ask(backend, "update", **facts, values=values, as_node=as_node, checkpoint=checkpoint)
+    assert isinstance(answer, dict)
+    return answer
