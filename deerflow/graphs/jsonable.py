@@ -5,19 +5,25 @@ import dataclasses
 import re
 from collections import deque
 from collections.abc import Mapping
-from datetime import timedelta, timezone, tzinfo
+from datetime import date, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
 import orjson
 from langgraph.types import Interrupt, Send
 from pydantic import BaseModel
 
+from deerflow.domain.text import without_nul
+
 _OPTIONS = orjson.OPT_NON_STR_KEYS
-_ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+_PATHS = (PurePath, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+
+_DEEPEST = 200
+"""Far above what a real state nests, below the encoder's own limit of 254."""
 
 _TOLD = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError, TimeoutError)
 """Errors whose text is written for the caller; any other may carry what is none of their business."""
@@ -29,7 +35,7 @@ def dumps(value: Any) -> bytes:
         data = orjson.dumps(value, default=_default, option=_OPTIONS)
     except (TypeError, ValueError, UnicodeEncodeError):  # lone surrogates, cycles in depth, exotic keys
         data = orjson.dumps(_plain(value), default=_default, option=_OPTIONS)
-    return data.replace(rb"\u0000", rb"\ufffd") if rb"\u0000" in data else data
+    return without_nul(data)
 
 
 def to_plain(value: Any) -> Any:
@@ -79,7 +85,7 @@ def _default(value: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line a ty
         return _number(value)
     if isinstance(value, re.Pattern):
         return value.pattern
-    if isinstance(value, PurePath | _ADDRESSES):
+    if isinstance(value, _PATHS):
         return str(value)
     if isinstance(value, int):
         return _big(value)
@@ -101,31 +107,33 @@ def _big(value: int) -> float | None:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line a type
-    """The slow way for what the encoder refuses: clean strings, keys and depths ourselves."""
-    if depth > 200:  # noqa: PLR2004 - far above what a real state nests, below orjson's own limit of 254
+    """The slow way, for what the encoder refuses: text, keys, numbers and depth are made fit one by one."""
+    if depth > _DEEPEST:
         return None
+    if isinstance(value, Enum):
+        return _plain(value.value, depth)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if value.bit_length() <= 64 else _big(value)  # noqa: PLR2004 - what the encoder takes
+    if value is None or isinstance(value, bool | float | date | time | UUID):
+        return value
     if isinstance(value, dict):
         return {_key(k): _plain(v, depth + 1) for k, v in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Interrupt):
         return {f.name: _plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
-    if isinstance(value, list | tuple | set | frozenset | deque):
+    if isinstance(value, list | set | frozenset | deque) or (
+        isinstance(value, tuple) and not hasattr(value, "_asdict")
+    ):
         return [_plain(v, depth + 1) for v in value]
-    if isinstance(value, int) and not isinstance(value, bool | Enum) and value.bit_length() > 64:  # noqa: PLR2004
-        return _big(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    simple = _default(value)
-    return _plain(simple, depth + 1) if simple is not None else _leaf(value)
-
-
-def _leaf(value: Any) -> Any:
-    try:
-        return orjson.loads(orjson.dumps(value, default=lambda _: None, option=_OPTIONS))
-    except (TypeError, ValueError):
-        return None
+    return _plain(_default(value), depth + 1)
 
 
 def _key(key: Any) -> str:
-    return (key if isinstance(key, str) else str(key)).encode("utf-8", "replace").decode()
+    """The encoder's own spelling of a key where it has one."""
+    if isinstance(key, str) and not isinstance(key, Enum):
+        return key.encode("utf-8", "replace").decode()
+    try:
+        return str(next(iter(orjson.loads(orjson.dumps({key: None}, option=_OPTIONS)))))
+    except TypeError:
+        return str(key).encode("utf-8", "replace").decode()

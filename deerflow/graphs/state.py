@@ -81,7 +81,7 @@ def _shape(snapshot: StateSnapshot) -> dict[str, Any]:
         "values": snapshot.values,
         "next": list(snapshot.next),
         "tasks": [_task(task) for task in snapshot.tasks],
-        "metadata": snapshot.metadata,
+        "metadata": _metadata(snapshot),
         "created_at": snapshot.created_at,
         "checkpoint": checkpoint,
         "parent_checkpoint": parent,
@@ -97,7 +97,7 @@ def _task(task: PregelTask) -> dict[str, Any]:
         "id": task.id,
         "name": task.name,
         "path": list(task.path),
-        "error": None if task.error is None else repr(task.error),
+        "error": _told(task.error),
         "interrupts": [jsonable.interrupt_in_state(i) for i in task.interrupts],
         "checkpoint": None,
         "state": None,
@@ -110,7 +110,19 @@ def _task(task: PregelTask) -> dict[str, Any]:
     return shown
 
 
+def _metadata(snapshot: StateSnapshot) -> dict[str, Any] | None:
+    """The checkpoint's metadata with its thread, which the savers keep elsewhere."""
+    if snapshot.metadata is None:
+        return None
+    return {**snapshot.metadata, "thread_id": snapshot.config["configurable"]["thread_id"]}
+
+
+def _told(error: Any) -> str | None:
+    """A task's error as text; one that was read back from the store is text already."""
+    return error if error is None or isinstance(error, str) else repr(error)
+
+
 def _checkpoint(config: RunnableConfig) -> dict[str, Any]:
     names = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
     configurable = config["configurable"]
-    return {"checkpoint_id": None} | {name: configurable[name] for name in names if name in configurable}
+    return {name: configurable[name] for name in names if name in configurable}

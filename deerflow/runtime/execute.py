@@ -277,7 +277,9 @@ def _outcome(ending: _Ending) -> bytes:
     if ending.head is None:
         return b"{}"
     values = ending.head.values if ending.values is None else ending.values
-    open_interrupts = [interrupt for of_task in ending.head.interrupts.values() for interrupt in of_task]
+    open_interrupts = [
+        {"response_schema": None, **interrupt} for of_task in ending.head.interrupts.values() for interrupt in of_task
+    ]
     if not isinstance(values, dict):
         return jsonable.dumps({"__interrupt__": open_interrupts} if open_interrupts else values)
     plain = {name: value for name, value in values.items() if name != "__interrupt__"}

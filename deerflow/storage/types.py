@@ -1,6 +1,5 @@
 """Column types and SQL expressions that read the same on SQLite and Postgres."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +9,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from deerflow.domain.text import without_nul
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # not behind an odd backslash: that is text about an escape
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -85,7 +85,4 @@ def _epoch_ms_postgres(_element: epoch_ms, _compiler: Any, **_kw: Any) -> str:
 
 def dump_json(value: Any) -> str:
     """JSON for a column. Postgres refuses NUL in text, so it becomes U+FFFD on both databases alike."""
-    dumped = orjson.dumps(value)
-    if rb"\u0000" in dumped:
-        dumped = _NUL.sub(rb"\1\\ufffd", dumped)
-    return dumped.decode()
+    return without_nul(orjson.dumps(value)).decode()

@@ -69,7 +69,7 @@ def test_answer(create: Create, thread: str, bell: SilentBell, mount: Mount) -> 
     }
     assert run["kwargs"]["input"] == {"pause": 1}
     assert run["kwargs"]["context"] == {"model_name": "x"}
-    assert run["kwargs"]["config"] == {"configurable": {}}
+    assert run["kwargs"]["config"] == {"configurable": {"model_name": "x"}}  # the two mirror each other
     assert all(TIME.fullmatch(run[name]) for name in ("created_at", "updated_at"))
 
 
@@ -170,18 +170,8 @@ def test_assistant_by_id(create: Create, mount: Mount) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("command", {"resume": "yes"}),
-        ("checkpoint", {"checkpoint_id": "c"}),
-        ("checkpoint_id", str(uuid4())),
-        ("config", {"configurable": {"checkpoint_id": str(uuid4())}}),
-        ("interrupt_before", "*"),
-        ("interrupt_before", ["one"]),
-        ("interrupt_after", ["one"]),
         ("webhook", "https://example.org/hook"),
         ("after_seconds", 5),
-        ("durability", "sync"),
-        ("durability", "exit"),
-        ("checkpoint_during", False),
         ("feedback_keys", ["good"]),
         ("multitask_strategy", "interrupt"),
         ("multitask_strategy", "rollback"),

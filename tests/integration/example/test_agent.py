@@ -4,12 +4,15 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from lead_agent.agent import build_graph
 from lead_agent.config import Config, load_config
 from lead_agent.fake_model import DeterministicModel
 from lead_agent.history import mended
+from lead_agent.title import write_title
 
 from deerflow import project
 from deerflow.graphs.registry import Graphs
@@ -58,6 +61,18 @@ def test_title(thread: Thread) -> None:
     assert heard.state["title"] == "Calculate 2*(3+4) and tell me what"
     assert {chunk.id for chunk in heard.chunks()} == {m.id for m in heard.messages if m.type == "ai"}
     assert thread.say("hello").state["title"] == heard.state["title"]
+
+
+def test_a_title_is_not_worth_a_failed_run(caplog: pytest.LogCaptureFixture) -> None:
+    """When the model cannot write a title, the question's first words are one, and the log says why."""
+
+    class Failing(DeterministicModel):
+        async def _agenerate(self, *_: Any, **__: Any) -> ChatResult:
+            raise RuntimeError("no quota")
+
+    title = asyncio.run(write_title(Failing(), [HumanMessage("what is there to do in this town"), AIMessage("much")]))
+    assert title == "what is there to do in"
+    assert "no quota" in caplog.text
 
 
 def test_without_a_model_it_says_so(config: Config) -> None:
