@@ -17,9 +17,7 @@ worker_send_task_events = True  # Flower and celery events see the runs
 worker_hijack_root_logger = False  # deerflow.logs sets logging up
 worker_redirect_stdouts = False  # a graph's print() goes where the operator looks, unchanged
 worker_enable_remote_control = True  # revoke comes through it
-worker_cancel_long_running_tasks_on_connection_loss = (
-    True  # of late acking tasks only; ours ack early and run on
-)
+worker_cancel_long_running_tasks_on_connection_loss = True  # of late acking tasks only; ours ack early and run on
 timezone = "UTC"
 
 task_routes = {
@@ -35,6 +33,7 @@ beat_schedule = {
         "schedule": _settings.reap_seconds,
         "options": {"expires": _settings.reap_seconds},
     },
+    "tick": {"task": "tasks.clock.tick", "schedule": 1.0, "options": {"expires": 1.0}},
     "sweep": {"task": "tasks.clock.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
 }
 beat_scheduler = "celery.beat:Scheduler"  # periods of seconds need no memory, so no file that could break

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         if self.config:
             return self.config
         here = Path("langgraph.json").absolute()
-        return here if here.exists() else ROOT / "examples" / "quickstart" / "langgraph.json"
+        return here if here.exists() else ROOT / "examples" / "deerflow" / "langgraph.json"
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

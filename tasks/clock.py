@@ -9,6 +9,7 @@ from typing import Any
 from celery import signals
 
 from deerflow.runtime.reap import reap as reap_runs
+from deerflow.runtime.reap import ring_due
 from deerflow.runtime.sweep import sweep as sweep_threads
 from tasks import app
 
@@ -18,6 +19,13 @@ async def reap(self: Any) -> None:
     """Take runs from dead workers, ring the forgotten."""
     backend = self.resources.backend
     await backend.sql(reap_runs, backend)
+
+
+@app.task(bind=True, name="tasks.clock.tick")
+async def tick(self: Any) -> None:
+    """Ring the runs that have become due."""
+    backend = self.resources.backend
+    await backend.sql(ring_due, backend)
 
 
 @app.task(bind=True, name="tasks.clock.sweep")

@@ -51,6 +51,7 @@ class RunSpec:
     stream_modes: tuple[StreamMode, ...] = (StreamMode.VALUES,)
     stream_subgraphs: bool = False
     stream_resumable: bool = False
+    after_seconds: float = 0.0
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
     if_not_exists: IfNotExists = IfNotExists.REJECT
@@ -104,13 +105,19 @@ class Admission(Enum):
     GO = auto()
     WAIT = auto()
     REFUSE = auto()
+    DISPLACE = auto()
+    """The runs in flight are cancelled, and it starts when they have stopped."""
 
 
 def admit(strategy: MultitaskStrategy, inflight: Sequence[RunStatus]) -> Admission:
     """Decide about a new run by the runs that its thread has in flight."""
     if not inflight:
         return Admission.GO
-    return Admission.REFUSE if strategy is MultitaskStrategy.REJECT else Admission.WAIT
+    return {
+        MultitaskStrategy.REJECT: Admission.REFUSE,
+        MultitaskStrategy.ENQUEUE: Admission.WAIT,
+        MultitaskStrategy.INTERRUPT: Admission.DISPLACE,
+    }[strategy]
 
 
 def task_id(run_id: UUID, ring: int) -> str:

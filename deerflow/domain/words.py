@@ -50,6 +50,7 @@ class MultitaskStrategy(StrEnum):
 
     REJECT = "reject"
     ENQUEUE = "enqueue"
+    INTERRUPT = "interrupt"
 
 
 class OnDisconnect(StrEnum):

@@ -2,11 +2,15 @@
 
 However many clients follow a run, one ring costs one read of Redis. A client that is far behind what a tail
 keeps reads for itself until it has caught up.
+
+The clock behind the doorbells is one for all tails, too: whose follower it is that finds that nobody has looked for
+a while (``due``) looks on behalf of everyone, and rings those whose doorbell was lost.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from uuid import UUID
@@ -14,7 +18,7 @@ from uuid import UUID
 from deerflow.domain.events import Entry
 from deerflow.errors import Unavailable
 from deerflow.events.log import Page, RunLog, log_key
-from deerflow.events.wakeups import Wakeups, Watch
+from deerflow.events.wakeups import ROW, Wakeups, Watch
 
 _KEPT_BYTES = 1 << 20
 _PAGE = 1_000
@@ -22,25 +26,28 @@ _PATIENCE_SECONDS = 10.0
 
 
 class _Tail:
-    """The newest entries of one run, without holes. ``base`` and ``end`` are those of the last look at Redis."""
+    """The newest entries of one run, without holes. ``base`` is that of the last look at Redis."""
 
     def __init__(self) -> None:
-        self.followers = 0
+        self.watches: set[Watch] = set()
         self.lock = threading.Lock()
+        self.end: int | None = None
+        """The log's last place at the last look at Redis; None as long as nobody has read it."""
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._base = self._end = 0
+        self._base = 0
 
     def after(self, cursor: int) -> Page | None:
         """What follows *cursor*; None when the tail does not have it."""
         if not self._entries or not self._entries[0].place <= cursor + 1 <= self._entries[-1].place:
             return None
         newest_first = takewhile(lambda entry: entry.place > cursor, reversed(self._entries))
-        return Page(self._base, self._end, list(newest_first)[::-1])
+        assert self.end is not None
+        return Page(self._base, self.end, list(newest_first)[::-1])
 
     def keep(self, page: Page) -> None:
         """Add what continues the tail, or is newer than it; a catch-up from far behind is its follower's alone."""
-        self._base, self._end = page.base, page.end
+        self._base, self.end = page.base, page.end
         if not page.entries:
             return
         if self._entries and page.entries[0].place != self._entries[-1].place + 1:
@@ -99,18 +106,47 @@ class Tails:
         self._log, self._wakeups = log, wakeups
         self._tails: dict[UUID, _Tail] = {}
         self._lock = threading.Lock()
+        self._looked_at = 0.0
 
     @contextmanager
     def follow(self, run_id: UUID) -> Iterator[Follower]:
         """Follow a run for the length of the block; when this returns no ring can be missed any more."""
-        with self._lock:
-            tail = self._tails.setdefault(run_id, _Tail())
-            tail.followers += 1
-        try:
-            with self._wakeups.watch(log_key(run_id)) as watch:
-                yield Follower(self._log, run_id, tail, watch)
-        finally:
+        with self._wakeups.watch(log_key(run_id)) as watch:
             with self._lock:
-                tail.followers -= 1
-                if not tail.followers:
-                    del self._tails[run_id]
+                tail = self._tails.setdefault(run_id, _Tail())
+                tail.watches.add(watch)
+            try:
+                yield Follower(self._log, run_id, tail, watch)
+            finally:
+                with self._lock:
+                    tail.watches.discard(watch)
+                    if not tail.watches:
+                        del self._tails[run_id]
+
+    def due(self, seconds: float) -> list[UUID]:
+        """The runs to look after when nobody has for that long, and none otherwise: who gets them has to look."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._looked_at + seconds:
+                return []
+            self._looked_at = now
+            return list(self._tails)
+
+    def ring_unheard(self, run_ids: Collection[UUID]) -> None:
+        """Wake the followers of those runs whose logs have said more than anyone here has read."""
+        for run_id, end in zip(run_ids, self._log.ends(list(run_ids)), strict=True):
+            tail = self._tails.get(run_id)
+            if tail is not None and tail.end is not None and end > tail.end:
+                self._ring(run_id, b"")
+
+    def ring_rows(self, run_ids: Collection[UUID]) -> None:
+        """Wake the followers of these runs to look at their rows."""
+        for run_id in run_ids:
+            self._ring(run_id, ROW)
+
+    def _ring(self, run_id: UUID, payload: bytes) -> None:
+        with self._lock:
+            tail = self._tails.get(run_id)
+            watches = list(tail.watches) if tail is not None else []
+        for watch in watches:
+            watch.ring(payload)

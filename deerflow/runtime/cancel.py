@@ -34,7 +34,7 @@ def cancel(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID
     if marked is None:
         return _as_the_first_time(backend, principal, run)
     log.info("Cancel marked", extra={"run_id": run_id, "status": marked.status, "action": marked.cancel_action})
-    _carry_out(backend, marked)
+    carry_out(backend, marked)
     return marked
 
 
@@ -46,7 +46,8 @@ def _as_the_first_time(backend: Backend, principal: Principal, run: Run) -> Run:
     raise AlreadyEnded(now)
 
 
-def _carry_out(backend: Backend, run: Run) -> None:
+def carry_out(backend: Backend, run: Run) -> None:
+    """Do what a mark that is committed asks for."""
     if run.is_terminal:  # it had never started
         backend.log.wake(run.run_id)
         ring_next(backend, run.thread_id)

@@ -18,7 +18,7 @@ def reap(backend: Backend) -> None:
         reaped = runs.reap(tx, crash_limit=backend.rules.crash_limit)
     for run in reaped:
         _follow_up(backend, run)
-    _ring_forgotten(backend)
+    ring_due(backend)
 
 
 def bury(backend: Backend, worker: str) -> None:
@@ -40,8 +40,8 @@ def _follow_up(backend: Backend, run: Run) -> None:
         ring_again(backend, run.run_id)
 
 
-def _ring_forgotten(backend: Backend) -> None:
-    """Ring pending runs whose bell was lost, but never more than workers have still to hear."""
+def ring_due(backend: Backend) -> None:
+    """Ring pending runs that have become due or whose bell was lost, but never more than workers have still to hear."""
     with backend.db.read() as tx:
         forgotten = runs.unrung(tx, limit=_RINGS_A_SWEEP)
     if not forgotten or backend.bell.waiting("runs") >= len(forgotten):

@@ -1,6 +1,7 @@
 """Admit a run: assistant, thread, multitask strategy, row; then ring."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
-from deerflow.domain.words import Durability, IfNotExists, ThreadStatus
+from deerflow.domain.words import CancelAction, Durability, IfNotExists, ThreadStatus
 from deerflow.errors import Conflict, Invalid, NotFound
+from deerflow.runtime.cancel import carry_out
 from deerflow.runtime.ring import ring
 from deerflow.storage import assistants, runs, threads
 from deerflow.storage.database import Tx
@@ -29,25 +31,39 @@ def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: 
     Raises NotFound (thread or assistant), Invalid (no such graph), Conflict (busy, and the strategy is reject).
     """
     with backend.db.begin() as tx:
-        run, admission = _admit(tx, backend, principal, spec, thread_id)
+        run, admission, displaced = _admit(tx, backend, principal, spec, thread_id)
     log.info("Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name})
-    if admission is Admission.GO:
+    for stopping in displaced:
+        carry_out(backend, stopping)
+    if run.rung_at is not None:
         ring(backend, run)
     return run
 
 
-def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Run, Admission]:
+def _admit(
+    tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID
+) -> tuple[Run, Admission, list[Run]]:
+    """The new run, what became of it, and the runs that have to stop for it."""
     thread, last = _thread(tx, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
-    admission = admit(spec.multitask_strategy, [run.status for run in runs.inflight(tx, thread_id)])
+    inflight = runs.inflight(tx, thread_id)
+    admission = admit(spec.multitask_strategy, [run.status for run in inflight])
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
+    displaced = _displace(tx, inflight) if admission is Admission.DISPLACE else []
     ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
     metadata = thread.metadata if thread.status is ThreadStatus.BUSY else {**thread.metadata, **ids}
     threads.take_run(tx, thread_id, ordinal=last + 1, metadata=metadata)
-    # A run that waits for its turn is rung by the one before it.
+    # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
+    in_its_way = [run for run in runs.inflight(tx, thread_id) if run.run_at <= datetime.now(UTC)]
     row = _row(principal, spec, thread, assistant, last + 1)
-    return runs.insert(tx, row, rung=admission is Admission.GO), admission
+    rung = not in_its_way and not spec.after_seconds
+    return runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds), admission, displaced
+
+
+def _displace(tx: Tx, inflight: list[Run]) -> list[Run]:
+    marked = [runs.mark_cancel(tx, run, CancelAction.INTERRUPT) for run in inflight]
+    return [run for run in marked if run is not None]
 
 
 def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:

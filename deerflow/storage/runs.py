@@ -28,10 +28,14 @@ _inflight = sorted(INFLIGHT)
 _RING_AGAIN_AFTER_SECONDS = 60.0
 
 
-def insert(tx: Tx, values: dict[str, Any], *, rung: bool) -> Run:
-    """Add a pending run; its thread must be locked by this transaction. *rung*: its first ring follows the commit."""
+def insert(tx: Tx, values: dict[str, Any], *, rung: bool, after_seconds: float = 0.0) -> Run:
+    """Add a pending run; its thread must be locked by this transaction.
+
+    *rung*: its first ring follows the commit. *after_seconds*: it may not start before.
+    """
     fixed: dict[str, Any] = {
         "status": RunStatus.PENDING,
+        "run_at": now(after_seconds),
         "attempt": 0,
         "crashes": 0,
         "progressed": False,

@@ -17,10 +17,11 @@ from deerflow.domain.words import Durability, IfNotExists, MultitaskStrategy, On
 from deerflow.errors import BadRequest, Invalid
 from deerflow.runtime.poll import EventPage
 
+_LONGEST_DELAY_SECONDS = 366 * 86_400
+
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
     "webhook": (None,),
-    "after_seconds": (None, 0),
     "on_completion": (None, "keep", "delete"),
     "feedback_keys": (None, []),
 }
@@ -78,7 +79,7 @@ class RunCreate(Shape):
     interrupt_before: Literal["*"] | list[str] | None = None
     interrupt_after: Literal["*"] | list[str] | None = None
     webhook: str | None = None
-    after_seconds: float | None = Field(default=None, ge=0)
+    after_seconds: float | None = Field(default=None, ge=0, le=_LONGEST_DELAY_SECONDS, allow_inf_nan=False)
     durability: Literal["sync", "async", "exit"] | None = None
     checkpoint_during: bool | None = None
     on_completion: Literal["keep", "delete"] | None = None
@@ -106,6 +107,7 @@ class RunCreate(Shape):
             stream_modes=self._modes(),
             stream_subgraphs=bool(self.stream_subgraphs),
             stream_resumable=bool(self.stream_resumable),
+            after_seconds=self.after_seconds or 0.0,
             multitask_strategy=self._strategy(mount),
             on_disconnect=OnDisconnect(self.on_disconnect or mount.on_disconnect),
             if_not_exists=IfNotExists(self.if_not_exists or mount.if_not_exists),
@@ -136,7 +138,7 @@ class RunCreate(Shape):
             return MultitaskStrategy(asked)
         except ValueError:
             raise Invalid(
-                f"multitask_strategy: '{asked}' is not supported by this release; use 'enqueue' or 'reject'"
+                f"multitask_strategy: '{asked}' is not supported by this release; use enqueue, interrupt or reject"
             ) from None
 
 
