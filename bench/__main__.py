@@ -60,7 +60,9 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "get": partial(runs.get_beside_spinning, times=few if quick else 200),
         "tokens": partial(runs.tokens, count=50 if quick else 5_000, times=1 if quick else 3),
         "fanout": partial(streams.fan_out, readers=2 if quick else 50, tokens=50 if quick else 5_000),
-        "idle": partial(streams.idle, streams=5 if quick else 500, wakes=3 if quick else 500, seconds=0.1 if quick else 10),
+        "idle": partial(
+            streams.idle, streams=5 if quick else 500, wakes=3 if quick else 500, seconds=0.1 if quick else 10
+        ),
         "crowd": partial(
             streams.idle, streams=10 if quick else 2_000, wakes=3 if quick else 1_000, seconds=0.1 if quick else 10
         ),
@@ -87,10 +89,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--url", help="the server to measure; default: start one")
     parser.add_argument("--against", help="a second server, measured in turns with the first")
-    parser.add_argument("--rounds", type=int, help="how often each measure is taken; default: once, with --against twice")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each measure is taken; default: once, with --against twice"
+    )
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--only", nargs="+", choices=list(measures(quick=True)), help="only these measures")
-    parser.add_argument("--quick", action="store_true", help="a few of everything: shows that it works, measures nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few of everything: shows that it works, measures nothing"
+    )
     return parser.parse_args(arguments)
 
 

@@ -179,7 +179,7 @@ def tokens(target: Target, *, count: int, times: int) -> Figures:
 
 
 def _token_rate(client: Client, count: int) -> float:
-    """Between the first and the last token that the client reads; like ``inprocess``, behind a short run that warms up."""
+    """Between the first and the last token that the client reads; like ``inprocess`` after a short run to warm up."""
     for many in (100, count):
         seen, first, last = 0, 0.0, 0.0
         asked = {**body("tokens", messages=[], tokens=many), "stream_mode": ["messages-tuple", "values"]}

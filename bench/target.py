@@ -26,7 +26,7 @@ class Target:
         self._root = _root(urlsplit(url).port or 80)
 
     def processes(self, kind: str = "") -> list[psutil.Process]:
-        """Its processes now; *kind*: only web (those that answer, without gunicorn's master), worker, state or clock..."""
+        """Its processes now; *kind*: only those that ``kind_of`` calls so."""
         found = [self._root, *self._root.children(recursive=True)]
         return [process for process in found if kind in {"", kind_of(process)}]
 
@@ -83,13 +83,21 @@ def kind_of(process: psutil.Process) -> str:
             return "web" if parent is not None and "gunicorn" in " ".join(parent.cmdline()) else "web master"
     except psutil.Error:
         return "gone"
-    marks = {"-Q runs": "worker", "-Q state": "state", "-Q clock": "clock", "valkey-server": "valkey", "redis-server": "valkey"}
+    marks = {
+        "-Q runs": "worker",
+        "-Q state": "state",
+        "-Q clock": "clock",
+        "valkey-server": "valkey",
+        "redis-server": "valkey",
+    }
     return next((kind for mark, kind in marks.items() if mark in words), "supervisor")
 
 
 def _root(port: int) -> psutil.Process:
     """The supervisor above whoever listens on *port*; the listener itself when nothing we know stands above it."""
-    listeners = [c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid]
+    listeners = [
+        c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid
+    ]
     if not listeners:
         raise SystemExit(f"bench: nothing listens on port {port}; start ./serve.sh --config bench/langgraph.json")
     line = [psutil.Process(min(listeners)), *psutil.Process(min(listeners)).parents()]

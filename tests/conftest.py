@@ -22,9 +22,7 @@ GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 SETUPS = ("sqlite", "postgres")
 
 
-def wait_for(
-    condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition"
-) -> object:
+def wait_for(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> object:
     """Wait until *condition* is true and return what it returned; a test never sleeps for luck."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -51,7 +49,7 @@ class SilentBell:
         if not self.broken:
             self.revoked.append(task)
 
-    def ask(self, question_id: object, question: object, *, expires_seconds: float) -> None:
+    def ask(self, *_question: object, **_options: object) -> None:
         if self.broken:
             raise Unavailable("The message broker does not answer")
 
@@ -129,7 +127,7 @@ def backend(settings: Settings, bell: SilentBell) -> Iterator[Backend]:
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """A whole server as a user starts it, on SQLite and on Postgres; shared by all tests, so each uses threads of its own."""
+    """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own."""
     folder = tmp_path_factory.mktemp(f"live-{request.param}")
     url = "" if request.param == "sqlite" else databases.empty_postgres()
     server = Live(folder, GRAPHS, database_url=url)
@@ -168,10 +166,5 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _per_setup(reporter: pytest.TerminalReporter) -> dict[str, int]:
-    ran = [
-        r
-        for kind in ("passed", "failed")
-        for r in reporter.stats.get(kind, [])
-        if getattr(r, "when", "") == "call"
-    ]
+    ran = [r for kind in ("passed", "failed") for r in reporter.stats.get(kind, []) if getattr(r, "when", "") == "call"]
     return {setup: sum(f"[{setup}" in r.nodeid or f"-{setup}" in r.nodeid for r in ran) for setup in SETUPS}

@@ -58,9 +58,7 @@ def make_run(
     return submit(backend, principal, make_spec(assistant, **fields), thread_id=thread_id)
 
 
-def claim_run(
-    backend: Backend, run: Run, *, worker: str = "worker-1", lease_seconds: float = 60.0
-) -> Run | None:
+def claim_run(backend: Backend, run: Run, *, worker: str = "worker-1", lease_seconds: float = 60.0) -> Run | None:
     """Claim a run as a worker does; None when it is refused."""
     with backend.db.begin() as tx:
         return runs.claim(
@@ -73,9 +71,7 @@ def claim_run(
         )
 
 
-def make_running(
-    backend: Backend, principal: Principal = OWNER, *, worker: str = "worker-1", **of_run: Any
-) -> Run:
+def make_running(backend: Backend, principal: Principal = OWNER, *, worker: str = "worker-1", **of_run: Any) -> Run:
     """A run in a worker's hands."""
     running = claim_run(backend, make_run(backend, principal, **of_run), worker=worker)
     assert running is not None

@@ -200,8 +200,8 @@ class RunLog:
 class LogWriter:
     """One attempt's pen: the only writer of its run's log.
 
-    ``say`` queues and returns; a task of its own sends what has gathered while the last append was under way, the
-    first event after a silence at once. ``flush`` returns when all that was said before is stored. Redis may be away for as long as
+    ``say`` queues and returns; a task of its own sends the first event after a silence at once, and then what has
+    gathered meanwhile. ``flush`` returns when all that was said before is stored. Redis may be away for as long as
     the lease lasts: the writer tries again and keeps the order.
     """
 

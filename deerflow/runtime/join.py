@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import orjson
 
@@ -20,6 +21,8 @@ from deerflow.storage import runs, threads
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.5
+_RUNS_A_LOOK = 200
+"""In between, other readers have their turn."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Gap:
     upto: int
 
 
+_Step = TypeVar("_Step")
+
+
 class Following:
     """One reader of a run. Iterating yields entries, heartbeats and gaps until the run is over.
 
@@ -44,6 +50,7 @@ class Following:
         self._backend = backend
         self._run = run
         self._after = after
+        self._next_beat = time.monotonic() + backend.rules.heartbeat_seconds
         self._watch: Watch | None = None
         self._standing = False
         self._interrupted = False
@@ -56,9 +63,16 @@ class Following:
 
     def __iter__(self) -> Iterator[list[Entry] | Heartbeat | Gap]:
         """Follow until the run is over; while the log or the database is away there are heartbeats, and no end."""
+        return self._insist(self._follow)
+
+    def heartbeats(self) -> Iterator[Heartbeat]:
+        """The same for who only waits for the end: what is said is not even read."""
+        return self._insist(self._wait)
+
+    def _insist(self, steps: Callable[[], Iterator[_Step]]) -> Iterator[_Step | Heartbeat]:
         while True:
             try:
-                yield from self._follow()
+                yield from steps()
             except Unavailable:
                 log.warning("A stream waits for a part that is away", extra={"run_id": self._run.run_id})
                 yield Heartbeat()
@@ -75,7 +89,6 @@ class Following:
         with self._backend.tails.follow(self._run.run_id) as follower:
             self._watch = follower.watch
             self._stand(follower)
-            next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
             look_at_row, over = True, False
             while not self._interrupted:
                 look_at_row |= follower.watch.clear()
@@ -94,11 +107,39 @@ class Following:
                     over = True  # and once more around: what was said before the end is in the log by now
                     continue
                 look_at_row = False
-                follower.watch.wait(max(next_beat - time.monotonic(), 0))
-                if time.monotonic() >= next_beat:  # also while it rings: a client may filter out all that it hears
-                    yield Heartbeat()
-                    look_at_row = True  # behind every doorbell there is a clock
-                    next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+                yield from self._until_rung(follower.watch)
+
+    def _wait(self) -> Iterator[Heartbeat]:
+        with self._backend.tails.follow(self._run.run_id) as follower:
+            self._watch = follower.watch
+            look_at_row = True
+            while not self._interrupted:
+                look_at_row |= follower.watch.clear()
+                if look_at_row and self._is_over():
+                    return
+                look_at_row = False
+                yield from self._until_rung(follower.watch)
+
+    def _until_rung(self, watch: Watch) -> Iterator[Heartbeat]:
+        """Wait for a ring. Heartbeats come also while it rings: a client may filter out all that it hears."""
+        rung = False
+        while not rung and not self._interrupted:
+            rung = watch.wait(max(self._next_beat - time.monotonic(), 0))
+            if time.monotonic() >= self._next_beat:
+                yield Heartbeat()
+                self._look_after_all()
+                self._next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+
+    def _look_after_all(self) -> None:
+        """Behind every doorbell there is a clock: one look at logs and rows for all that this process follows."""
+        tails = self._backend.tails
+        followed = tails.due(self._backend.rules.heartbeat_seconds)
+        for start in range(0, len(followed), _RUNS_A_LOOK):
+            some = followed[start : start + _RUNS_A_LOOK]
+            tails.ring_unheard(some)
+            with self._backend.db.read() as tx:
+                going_on = runs.still_inflight(tx, some)
+            tails.ring_rows([run_id for run_id in some if run_id not in going_on])
 
     def _stand(self, follower: Follower) -> None:
         """Stand behind the cursor.
@@ -114,21 +155,9 @@ class Following:
             follower.cursor = self._after
         self._after, self._standing = follower.cursor, True
 
-    def heartbeats(self) -> Iterator[Heartbeat]:
-        """The same without what is said: return when the run is over."""
-        for step in self:
-            if isinstance(step, Heartbeat):
-                yield step
-
     def _is_over(self) -> bool:
         with self._backend.db.read() as tx:
-            now = runs.peek(tx, self._run.run_id)
-        return now is None or now.is_terminal
-
-
-def wait_until_over(backend: Backend, run: Run) -> Iterator[Heartbeat]:
-    """Return when the run has ended; yields at every heartbeat meanwhile."""
-    return Following(backend, run, after=None).heartbeats()
+            return not runs.still_inflight(tx, [self._run.run_id])
 
 
 def outcome(backend: Backend, principal: Principal, run: Run) -> bytes:

@@ -7,7 +7,7 @@ Who changes a run and its thread takes the thread's lock first: nobody waits in 
 thread to its runs), and the thread's status is decided by the runs that it has then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from deerflow.storage.types import now
 
 _columns = [c for c in runs.c if c.name != "progressed"]
 _inflight = sorted(INFLIGHT)
+_other = runs.alias("other")  # made once: an alias copies every column
 _RING_AGAIN_AFTER_SECONDS = 60.0
 
 
@@ -81,6 +82,11 @@ def peek(tx: Tx, run_id: UUID) -> Run | None:
     return _record(row) if row else None
 
 
+def still_inflight(tx: Tx, run_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these runs are pending or running."""
+    return set(tx.scalars(sa.select(runs.c.run_id).where(runs.c.run_id.in_(run_ids), runs.c.status.in_(_inflight))))
+
+
 def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, crash_limit: int) -> Run | None:
     """Give a pending run to *worker*; None when it is not ours to take.
 
@@ -125,14 +131,14 @@ def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, 
 
 def _in_the_way() -> sa.Exists:
     """Another run of the same thread is running, or is older and due."""
-    other = runs.alias()
+    other = _other
     older = sa.and_(other.c.status == RunStatus.PENDING, other.c.ordinal < runs.c.ordinal, other.c.run_at <= now())
     return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older))
 
 
 def _safe_beside(worker: str, crash_limit: int) -> sa.ColumnElement[bool]:
     """The run is not at its last try, or *worker* holds no other run that is and has not yet got any further."""
-    other = runs.alias()
+    other = _other
     suspect = sa.exists().where(
         other.c.status == RunStatus.RUNNING,
         other.c.worker == worker,

@@ -1,5 +1,6 @@
 """A thread's state and history, and edits of it."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def test_history_is_newest_first(client: SyncLangGraphClient, thread: str) -> No
     """Each state with its parent; pages by ``before``, as an object and in the SDK's shape."""
     history = client.threads.get_history(thread, limit=20)
     assert [state["next"] for state in history] == [[], ["four"], ["three"], ["two"], ["one"], ["__start__"]]
-    for newer, older in zip(history, history[1:], strict=False):
+    for newer, older in pairwise(history):
         assert newer["parent_checkpoint"]["checkpoint_id"] == older["checkpoint"]["checkpoint_id"]
     assert history[-1]["parent_checkpoint"] is None
     page = client.threads.get_history(thread, limit=2, before=history[1]["checkpoint"])

@@ -14,9 +14,7 @@ ROW = re.compile(r"\| `(\w+)` \| (.+?) \| (.*?) \| (.+?) \|")
 
 def test_every_setting_is_documented() -> None:
     """The page has one row for each setting, with its variables and its default, and none for anything else."""
-    documented = {
-        row[1]: (row[2], row[3]) for row in map(ROW.fullmatch, PAGE.read_text().splitlines()) if row
-    }
+    documented = {row[1]: (row[2], row[3]) for row in map(ROW.fullmatch, PAGE.read_text().splitlines()) if row}
     assert documented == {
         name: (variables(name, field), default(field)) for name, field in Settings.model_fields.items()
     }
@@ -40,8 +38,4 @@ def default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return (
-        f"`{value:g}`"
-        if isinstance(value, float)
-        else f"`{Path(value) if isinstance(value, Path) else value}`"
-    )
+    return f"`{value:g}`" if isinstance(value, float) else f"`{Path(value) if isinstance(value, Path) else value}`"

@@ -31,9 +31,7 @@ class Valkey:
     def __init__(self, folder):
         self.folder = folder
         self.broker = f"redis+socket://{folder}/v.sock?virtual_host=0"
-        self.client = redis.Redis(
-            unix_socket_path=f"{folder}/v.sock", decode_responses=True, socket_timeout=None
-        )
+        self.client = redis.Redis(unix_socket_path=f"{folder}/v.sock", decode_responses=True, socket_timeout=None)
         self.start()
 
     def start(self):
@@ -518,9 +516,7 @@ def test_tasks_outlive_the_broker_and_no_slot_is_lost(start_worker, tmp_path_fac
         tasks = [worker.send("nap", 2) for _ in range(3)]
         for task in tasks:
             worker.mark(task, "started")
-        until(
-            lambda: left_with_broker(worker) == (0, 0)
-        )  # an ack cut off here would be a message left over below
+        until(lambda: left_with_broker(worker) == (0, 0))  # an ack cut off here would be a message left over below
         broker.kill()
         for task in tasks:
             worker.mark(task, "ended")

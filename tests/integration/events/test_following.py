@@ -10,7 +10,7 @@ import pytest
 from deerflow.domain.words import RunStatus
 from deerflow.events.connections import connect
 from deerflow.events.wakeups import Watch
-from deerflow.runtime.join import Following, Gap, Heartbeat, wait_until_over
+from deerflow.runtime.join import Following, Gap, Heartbeat
 from deerflow.runtime.remove import remove_thread
 from tests.conftest import wait_for
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_running
@@ -28,9 +28,7 @@ def quick(backend):
 @pytest.fixture
 def say(settings):
     """Say words as the worker of a run's last claim."""
-    return lambda run, words, **options: said(
-        settings.redis, run.run_id, words, attempt=run.attempt, **options
-    )
+    return lambda run, words, **options: said(settings.redis, run.run_id, words, attempt=run.attempt, **options)
 
 
 def end(backend, run, status=RunStatus.SUCCESS):
@@ -222,7 +220,7 @@ def test_a_reader_older_than_a_loss_gets_one_gap_and_then_the_rest(backend, sett
 def test_waiting_for_the_end_says_nothing_but_heartbeats(quick, say):
     run = make_running(quick)
     say(run, range(3))
-    waiting = wait_until_over(quick, run)
+    waiting = Following(quick, run, after=None).heartbeats()
     assert isinstance(next(waiting), Heartbeat)
     say(run, range(3, 2_000))
     end(quick, run)

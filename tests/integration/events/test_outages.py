@@ -110,9 +110,7 @@ async def test_more_than_one_append_of_lost_tail_is_said_again(valkey, redis, lo
 
 
 @on_a_loop
-async def test_a_tail_lost_beyond_memory_leaves_a_gap_above_all_that_was_said(
-    valkey, redis, log, run_id, monkeypatch
-):
+async def test_a_tail_lost_beyond_memory_leaves_a_gap_above_all_that_was_said(valkey, redis, log, run_id, monkeypatch):
     """scenario 26"""
     monkeypatch.setattr(log_module, "_REPAIR_WINDOW_SECONDS", 0.0)
     async with writing(valkey, run_id) as pen:

@@ -101,9 +101,7 @@ def test_a_follower_far_behind_catches_up_beside_one_that_is_not(valkey, tails, 
             assert places_of(heard) == list(range(after + 1, 5_001))
 
 
-def test_a_follower_that_finds_only_part_of_its_wish_in_the_tail_knows_that_there_is_more(
-    valkey, tails, run_id
-):
+def test_a_follower_that_finds_only_part_of_its_wish_in_the_tail_knows_that_there_is_more(valkey, tails, run_id):
     """Otherwise it would take the tail's end for the run's, and a finished run's stream would stop short."""
     said(valkey, run_id, range(1, 2_501))
     with tails.follow(run_id) as first, tails.follow(run_id) as second:

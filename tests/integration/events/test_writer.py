@@ -177,9 +177,7 @@ async def test_a_name_stays_on_one_line(valkey, log, run_id):
 
 
 @on_a_loop
-async def test_what_a_run_leaves_lives_for_days_and_after_its_end_as_long_as_it_is_told(
-    valkey, redis, log, run_id
-):
+async def test_what_a_run_leaves_lives_for_days_and_after_its_end_as_long_as_it_is_told(valkey, redis, log, run_id):
     async with writing(valkey, run_id) as pen:
         await say_all(pen, [1])
         await pen.store_outcome(b'{"n":1}')

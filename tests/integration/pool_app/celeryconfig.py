@@ -7,9 +7,7 @@ worker_pool = "deerflow.dispatch.pool:AsyncioPool"
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = "POOL_PREFETCH" not in os.environ
 broker_connection_retry_on_startup = True
-worker_cancel_long_running_tasks_on_connection_loss = (
-    True  # we ack early: only silences a warning about its default
-)
+worker_cancel_long_running_tasks_on_connection_loss = True  # we ack early: only silences a warning about its default
 task_ignore_result = True
 worker_send_task_events = True
 

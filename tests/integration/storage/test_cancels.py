@@ -105,9 +105,7 @@ def test_a_cancel_and_the_finish_race_and_one_of_them_wins(backend):
     """scenario 12: who came first, and the other one is told so"""
     for _ in range(10):
         run = make_running(backend)
-        finished, marked = at_once(
-            lambda run=run: finish_run(backend, run), lambda run=run: mark(backend, run)
-        )
+        finished, marked = at_once(lambda run=run: finish_run(backend, run), lambda run=run: mark(backend, run))
         row = row_of(backend, run)
         assert finished is (marked is None) is (row.cancel_action is None)
         assert row.status is (RunStatus.SUCCESS if finished else RunStatus.RUNNING)

@@ -30,9 +30,7 @@ def test_a_claim_makes_the_run_the_workers(backend):
     assert claimed == row_of(backend, pending)
     assert (claimed.status, claimed.attempt, claimed.worker) == (RunStatus.RUNNING, 1, "worker-1")
     assert claimed.task_id == f"{pending.run_id}.1"
-    assert claimed.lease_until - claimed.updated_at == pytest.approx(
-        timedelta(seconds=60), abs=timedelta(seconds=1)
-    )
+    assert claimed.lease_until - claimed.updated_at == pytest.approx(timedelta(seconds=60), abs=timedelta(seconds=1))
     assert claimed.started_at is not None
 
 
@@ -159,9 +157,7 @@ LIMIT = 3
         (0, LIMIT - 1, False, True),
     ],
 )
-def test_a_run_at_its_last_try_runs_beside_no_other_such_run(
-    backend, crashes, held_crashes, held_progressed, accepted
-):
+def test_a_run_at_its_last_try_runs_beside_no_other_such_run(backend, crashes, held_crashes, held_progressed, accepted):
     """A poisonous graph is found, because no two suspects share a worker; what got further is no suspect."""
     assert backend.rules.crash_limit == LIMIT
     held = make_running(backend, worker="worker-1")

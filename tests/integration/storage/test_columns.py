@@ -66,9 +66,7 @@ def test_a_missing_json_value_is_null_in_sql(backend):
     run = make_running(backend)
     assert finish_run(backend, run, head=ThreadHead(values=None, next=(), interrupts={}))
     with backend.db.read() as tx:
-        assert (
-            tx.scalar(sa.text('SELECT count(*) FROM threads WHERE "values" IS NULL AND error IS NULL')) == 1
-        )
+        assert tx.scalar(sa.text('SELECT count(*) FROM threads WHERE "values" IS NULL AND error IS NULL')) == 1
 
 
 TIMES = [

@@ -34,9 +34,7 @@ def described(engine):
     seen = sa.inspect(engine)
     return {
         table: {
-            "columns": {
-                c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)
-            },
+            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)},
             "key": seen.get_pk_constraint(table),
             "foreign keys": seen.get_foreign_keys(table),
             "unique": sorted(seen.get_unique_constraints(table), key=str),
@@ -54,9 +52,7 @@ def index_definitions(engine, table):
         else "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = :table"
     )
     with engine.connect() as connection:
-        return {
-            name: " ".join(sql.split()) for name, sql in connection.execute(sa.text(query), {"table": table})
-        }
+        return {name: " ".join(sql.split()) for name, sql in connection.execute(sa.text(query), {"table": table})}
 
 
 def test_migrations_and_models_make_the_same_schema(backend, from_models):

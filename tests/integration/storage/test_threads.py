@@ -100,9 +100,7 @@ def test_assistants_are_found_alike_on_both_databases_whatever_is_asked(backend,
     with backend.db.begin() as tx:
         table = models.assistants
         row = dict(tx.execute(sa.select(table).limit(1)).one()._mapping)
-        tx.execute(
-            sa.insert(table).values(row | {"assistant_id": uuid4(), "name": "\u00e4rger", "graph_id": "x"})
-        )
+        tx.execute(sa.insert(table).values(row | {"assistant_id": uuid4(), "name": "\u00e4rger", "graph_id": "x"}))
         named = {each.name for each in assistants.search(tx, OWNER, **wish, limit=100, offset=0)}
     assert named == found
 

@@ -3,13 +3,14 @@
 import os
 from typing import TypedDict
 
-import app
-import deerflow
 import settings
-import tasks
-import tests
 from helpers import words
 from langgraph.graph import START, StateGraph
+
+import app
+import deerflow
+import tasks
+import tests
 
 
 class State(TypedDict, total=False):
