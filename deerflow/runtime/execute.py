@@ -30,7 +30,7 @@ from deerflow.graphs.start import run_config
 from deerflow.graphs.stream import Drained, Performance, read_head
 from deerflow.logs import bound
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
-from deerflow.runtime.ring import ring_again, ring_next
+from deerflow.runtime.ring import ring_again
 from deerflow.storage import runs
 
 log = logging.getLogger(__name__)
@@ -123,8 +123,8 @@ class _Attempt:
         """Run the graph into the log, and read what it leaves."""
         run = self._run
         await self._writer.open(known_upto=run.events_upto)
+        await self._say("metadata", {"run_id": str(run.run_id), "attempt": run.attempt})  # on its way by the next line
         saver = await self._backend.savers.for_run(run.thread_id, run.fence, self._gate)
-        await self._say("metadata", {"run_id": str(run.run_id), "attempt": run.attempt})
         if run.cancel_action is not None:  # handed over, or its worker lost, while it was being cancelled
             return await self._cancelled()
         try:
@@ -209,13 +209,15 @@ class _Attempt:
         """Write the end of the run; False when the row refuses it."""
         await self._writer.flush()
         await self._writer.store_outcome(_outcome(ending))
-        if not await self._backend.sql(self._write_finish, ending):
+        finished, waiting = await self._backend.sql(self._write_finish, ending)
+        if not finished:
             return False
         log.info("Run ended", extra={"status": ending.status})
         rules = self._backend.rules
         resumable = self._run.kwargs.get("resumable")
         await self._writer.expire(rules.keep_resumable_log_seconds if resumable else rules.keep_log_seconds)
-        await self._backend.sql(ring_next, self._backend, self._run.thread_id)
+        if waiting is not None:
+            await self._backend.sql(ring_again, self._backend, waiting)
         return True
 
     async def _hand_over(self) -> None:
@@ -243,9 +245,10 @@ class _Attempt:
         with self._backend.db.read() as tx:
             return runs.peek(tx, self._run.run_id)
 
-    def _write_finish(self, ending: _Ending) -> bool:
+    def _write_finish(self, ending: _Ending) -> tuple[bool, UUID | None]:
+        """Whether the row took it, and the run of this thread that has its turn now."""
         with self._backend.db.begin() as tx:
-            return runs.finish(
+            finished = runs.finish(
                 tx,
                 self._run,
                 status=ending.status,
@@ -254,6 +257,7 @@ class _Attempt:
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
             )
+            return finished, runs.next_of_thread(tx, self._run.thread_id) if finished else None
 
     def _write_release(self) -> bool:
         with self._backend.db.begin() as tx:

@@ -1,0 +1,104 @@
+"""What broke systems like ours and needs real processes to be shown."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deerflow.events.connections import connect
+from tests.chaos.conftest import lines, status, until
+from tests.conftest import wait_for
+from tests.live import Live
+
+
+def _post(live: Live, path: str, body: dict[str, Any]) -> socket.socket:
+    """Send a POST on a bare socket; the caller reads as slowly as it likes."""
+    payload = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\nContent-Type: application/json\r\n"
+    connection = socket.create_connection(("127.0.0.1", live.port), timeout=30)
+    connection.sendall(f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload)
+    return connection
+
+
+def test_forgotten_revoke_starts_nothing(live: Live, thread: str, trace: Path) -> None:
+    """scenario 21: cancelled in the queue, then the worker that knew of it dies; its successor starts nothing."""
+    (pid,) = live.pids("worker")
+    os.kill(pid, signal.SIGSTOP)
+    run = dict(live.client().runs.create(thread, "steps", input={"trace": str(trace)}))
+    live.http().post(f"/threads/{thread}/runs/{run['run_id']}/cancel")
+    live.kill("worker")
+    other = live.client().threads.create()["thread_id"]
+    assert live.client().runs.wait(other, "steps", input={})["done"]
+    assert status(live, run) == "interrupted"
+    assert lines(trace) == []
+
+
+def test_nobody_has_to_listen(live: Live, thread: str) -> None:
+    """scenario 24: a run with many tokens ends as fast for readers that never read as for none."""
+    config = {"configurable": {"words": 3_000}}
+    run = dict(
+        live.client().runs.create(thread, "chat", input={"messages": []}, config=config, stream_mode="messages-tuple")
+    )
+    deaf = []
+    for _ in range(10):
+        connection = socket.create_connection(("127.0.0.1", live.port), timeout=30)
+        path = f"/threads/{thread}/runs/{run['run_id']}/stream"
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nLast-Event-ID: -1\r\n\r\n"
+        connection.sendall(request.encode())
+        deaf.append(connection)
+    until(live, run, "success")
+    for connection in deaf:
+        connection.close()
+
+
+def test_half_an_answer_is_no_answer(live: Live, thread: str) -> None:
+    """scenario 31: a wait that is cut before its end has sent no JSON, and its Location answers the whole."""
+    body = {"assistant_id": "steps", "input": {"pause": 2.0}, "on_disconnect": "continue"}
+    with _post(live, f"/threads/{thread}/runs/wait", body) as connection:
+        received = b""
+        while not received.endswith(b"1\r\n\n\r\n"):  # the headers, then one chunk with the first sign of life
+            received += connection.recv(1)
+    head, _, rest = received.partition(b"\r\n\r\n")
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(rest.split(b"\r\n")[1])
+    location = next(line for line in head.decode().splitlines() if line.lower().startswith("location: "))
+    whole = live.http().get(location.split(": ", 1)[1], timeout=60).json()
+    assert whole["done"] == ["one", "two", "three", "four"]
+
+
+def test_deploy_cancels_nothing(live: Live, thread: str, trace: Path) -> None:
+    """A web process that is told to stop closes its streams; runs whose creator wanted a cancel on disconnect go on."""
+    body = {"assistant_id": "steps", "input": {"trace": str(trace), "pause": 3.0}, "on_disconnect": "cancel"}
+    with _post(live, f"/threads/{thread}/runs/stream", body) as connection:
+        wait_for(lambda: live.client().runs.list(thread), what="the run")
+        run = dict(live.client().runs.list(thread)[0])
+        parents = set(live.pids("web"))
+        os.kill(min(parents), signal.SIGTERM)
+        while connection.recv(65_536):
+            pass
+    wait_for(lambda: _answers(live), what="the next web process", seconds=40)
+    until(live, run, "success")
+    assert lines(trace) == ["one", "two", "three", "four"]
+
+
+def _answers(live: Live) -> bool:
+    try:
+        return live.http().get("/ok", timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_waiting_costs_nothing(live: Live) -> None:
+    """scenario 62: idle workers wait for the bell; what they ask Redis in a while is a handful, not a poll of slots."""
+    client = connect(f"unix://{live.folder / 'data' / 'valkey.sock'}")
+    before = client.info("stats")["total_commands_processed"]
+    seconds = 3  # below the client's own time-out
+    wait_for(lambda: client.blpop(["df:test:nothing"], timeout=seconds) is None, what="a while")
+    asked = client.info("stats")["total_commands_processed"] - before
+    client.close()
+    assert asked < 60 * seconds, f"{asked} commands in {seconds} s for 50 free slots"
