@@ -12,7 +12,7 @@ from deerflow.api.mounts import GATEWAY, MOUNTS, PLATFORM, Mount
 from deerflow.backend import Backend
 from deerflow.domain.assistants import system_assistant_id
 from deerflow.domain.words import RunStatus
-from deerflow.storage import runs
+from deerflow.storage import assistants, runs
 from tests.conftest import SilentBell
 from tests.factories import STRANGER, make_thread
 from tests.integration.api.conftest import by_mount, detail
@@ -171,9 +171,7 @@ def test_assistant_by_id(create: Create, mount: Mount) -> None:
     ("field", "value"),
     [
         ("webhook", "https://example.org/hook"),
-        ("after_seconds", 5),
         ("feedback_keys", ["good"]),
-        ("multitask_strategy", "interrupt"),
         ("multitask_strategy", "rollback"),
     ],
 )
@@ -258,3 +256,16 @@ def test_broken_bell(create: Create, backend: Backend, bell: SilentBell, thread:
         (stored,) = runs.inflight(tx, UUID(thread))
     assert (str(stored.run_id), stored.status) == (answer.get_json()["run_id"], RunStatus.PENDING)
     assert stored.rung_at is None
+
+
+@by_mount
+def test_graph_that_is_not_served_any_more(web: FlaskClient, backend: Backend, mount: Mount) -> None:
+    """Its assistant may still be there; the run is refused, naming the graphs that are."""
+    with backend.db.begin() as tx:
+        assistants.ensure_system(tx, "gone", description=None)
+    thread = web.post(f"{mount.prefix}/threads", json={}).json["thread_id"]
+    gone = str(system_assistant_id("gone"))
+    answer = web.post(f"{mount.prefix}/threads/{thread}/runs", json={"assistant_id": gone})
+    assert answer.status_code == 422
+    assert "'gone' is not served any more" in answer.json["detail"]
+    assert "steps" in answer.json["detail"]
