@@ -12,7 +12,7 @@ from celery.platforms import SecurityWarning
 
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
-from deerflow.dispatch.bell import CLOCK
+from deerflow.dispatch.bell import CLOCK, STATE
 from deerflow.runtime.boot import boot, tell_schemas
 from deerflow.runtime.lease import Leases
 from deerflow.settings import Settings
@@ -29,6 +29,9 @@ app = Celery(
     config_source="celeryconfig",
     include=["tasks.runs", "tasks.state", "tasks.clock"],
 )
+
+_CHECKPOINT_CONNECTIONS = {CLOCK: 1, STATE: 3}
+"""With web's 5, two a process for rows and a worker's 4, one of each fits the 20 of a small Postgres."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ def _set_up_logging(**_: Any) -> None:
 async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     """Open what the tasks of this worker need, for as long as its pool lives."""
     queues = set(pool.app.amqp.queues.consume_from)
-    async with open_worker(Settings.from_env(), user_code=queues != {CLOCK}) as backend:
+    async with open_worker(
+        Settings.from_env(), user_code=queues != {CLOCK}, checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4)
+    ) as backend:
         await backend.sql(boot, backend)
         await tell_schemas(backend)
         leases = Leases(backend, tuple(sorted(queues)))
