@@ -7,7 +7,7 @@ from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import assistants, errors, runs, state, system, threads
+from deerflow.api import assistants, errors, runs, state, stateless, system, threads
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
@@ -42,7 +42,7 @@ def register(app: Flask) -> None:
     app.before_request(_identify)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
-        for room in (threads, state, runs, assistants, system):
+        for room in (threads, state, runs, stateless, assistants, system):
             outer.register_blueprint(room.blueprint())
         app.register_blueprint(outer)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import request
 
-from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnDisconnect
+from deerflow.domain.words import IfNotExists, MultitaskStrategy, OnCompletion, OnDisconnect
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Mount:
     multitask_strategy: MultitaskStrategy
     on_disconnect: OnDisconnect
     if_not_exists: IfNotExists
+    on_completion: OnCompletion
+    """What becomes of a stateless run's thread."""
     assistant_required: bool
     cancelled: tuple[str, int]
     """Body and status of a cancel that waited."""
@@ -36,6 +38,7 @@ PLATFORM = Mount(
     multitask_strategy=MultitaskStrategy.ENQUEUE,
     on_disconnect=OnDisconnect.CONTINUE,
     if_not_exists=IfNotExists.REJECT,
+    on_completion=OnCompletion.DELETE,
     assistant_required=True,
     cancelled=("{}", 200),
     ended_status=404,
@@ -51,6 +54,7 @@ GATEWAY = Mount(
     multitask_strategy=MultitaskStrategy.REJECT,
     on_disconnect=OnDisconnect.CANCEL,
     if_not_exists=IfNotExists.CREATE,
+    on_completion=OnCompletion.KEEP,
     assistant_required=False,
     cancelled=("", 204),
     ended_status=409,

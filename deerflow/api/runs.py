@@ -12,7 +12,7 @@ from deerflow.api.mounts import current_mount
 from deerflow.api.wire.body import flag, many, number
 from deerflow.api.wire.runs import RunCreate, present_outcome, present_run
 from deerflow.authz import require, requires
-from deerflow.domain.runs import Run
+from deerflow.domain.runs import Ended, Followed, Run
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
@@ -49,21 +49,21 @@ def create_run(thread_id: UUID) -> Response:
 @requires("runs:create")
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
-    watch = _watch_client()
+    watch = watch_client()
     run, on_disconnect = _submit(thread_id)
     if on_disconnect is OnDisconnect.CANCEL:
-        _cancel_when_gone(watch, run)
+        cancel_when_gone(watch, run)
     return sse.stream(current_mount(), run, Following(backend(), run, after=0), watch)
 
 
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
-    watch = _watch_client()
+    watch = watch_client()
     run, on_disconnect = _submit(thread_id)
     if on_disconnect is OnDisconnect.CANCEL:
-        _cancel_when_gone(watch, run)
-    return _wait(run, watch)
+        cancel_when_gone(watch, run)
+    return wait_for(run, watch)
 
 
 @requires("runs:read")
@@ -95,34 +95,39 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
         return Response(status=202)
     body, status = mount.cancelled
     if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
-        return _no_content_when_over(run, _watch_client())
-    return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, _watch_client())
+        return _no_content_when_over(run, watch_client())
+    return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, watch_client())
 
 
 @requires("runs:read")
 def join_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run, or wait for what it leaves, as the client asks."""
-    mount, run = current_mount(), _get(thread_id, run_id)
-    watch = _watch_client()
+    mount, run = current_mount(), find_run(run_id, thread_id)
+    watch = watch_client()
     _honour_cancel_on_disconnect(watch, run)
     if _wants_events(default=mount.join_streams):
         following = Following(backend(), run, after=sse.cursor(request))
         return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
-    return _wait(run, watch)
+    return wait_for(run, watch)
 
 
 @requires("runs:read")
 def stream_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run from ``Last-Event-ID``; with ``action`` it is cancelled first."""
-    mount, run = current_mount(), _get(thread_id, run_id)
-    watch = _watch_client()
+    return stream_found(find_run(run_id, thread_id))
+
+
+def stream_found(run: Followed) -> Response:
+    """Follow this run as the request asks."""
+    mount = current_mount()
+    watch = watch_client()
     following = Following(backend(), run, after=sse.cursor(request))
     if action := request.args.get("action"):
         require("runs:cancel")
         try:
-            run = cancel(backend(), principal(), thread_id, run_id, _action(action))
-        except AlreadyEnded:
-            log.debug("Nothing to cancel: the run has ended", extra={"run_id": run_id})
+            run = cancel(backend(), principal(), run.thread_id, run.run_id, _action(action))
+        except (AlreadyEnded, NotFound):
+            log.debug("Nothing to cancel: the run has ended", extra={"run_id": run.run_id})
         if flag(request.args.get("wait")):
             return _no_content_when_over(run, watch)
     _honour_cancel_on_disconnect(watch, run)
@@ -134,12 +139,21 @@ def _submit(thread_id: UUID) -> tuple[Run, OnDisconnect]:
     return submit(backend(), principal(), spec, thread_id=thread_id), spec.on_disconnect
 
 
-def _get(thread_id: UUID, run_id: UUID) -> Run:
-    with backend().db.read() as tx:
-        return runs.get(tx, principal(), thread_id, run_id)
+def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:
+    """The caller's run, or what is left of a stateless one; NotFound otherwise."""
+    try:
+        with backend().db.read() as tx:
+            if thread_id is None:
+                return runs.get_alone(tx, principal(), run_id)
+            return runs.get(tx, principal(), thread_id, run_id)
+    except NotFound:
+        left = backend().log.tombstone(run_id)
+        if left is None or left[1] != principal().user_id or thread_id not in (None, left[0]):
+            raise
+        return Ended(run_id, left[0])
 
 
-def _wait(run: Run, watch: ClientWatch) -> Response:
+def wait_for(run: Followed, watch: ClientWatch) -> Response:
     """Answer a run's outcome when it is over."""
     mount, caller, resources = current_mount(), principal(), backend()
     return sse.wait(
@@ -151,7 +165,7 @@ def _wait(run: Run, watch: ClientWatch) -> Response:
     )
 
 
-def _no_content_when_over(run: Run, watch: ClientWatch) -> Response:
+def _no_content_when_over(run: Followed, watch: ClientWatch) -> Response:
     """Wait until a run is over, or nobody waits any more, and answer 204."""
     following = Following(backend(), run, after=None)
     watch.when_gone(following.interrupt)
@@ -159,7 +173,7 @@ def _no_content_when_over(run: Run, watch: ClientWatch) -> Response:
     return Response(status=204)
 
 
-def _watch_client() -> ClientWatch:
+def watch_client() -> ClientWatch:
     """Watch this request's client until the answer, an error as well, is over."""
     request.get_data()  # what is still to come of the request must not pass for a further one
     watch = ClientWatch(request.environ)
@@ -172,7 +186,8 @@ def _watch_client() -> ClientWatch:
     return watch
 
 
-def _cancel_when_gone(watch: ClientWatch, run: Run) -> None:
+def cancel_when_gone(watch: ClientWatch, run: Followed) -> None:
+    """Cancel a run when this request's client goes away."""
     resources, caller = backend(), principal()
 
     def act() -> None:
@@ -185,10 +200,10 @@ def _cancel_when_gone(watch: ClientWatch, run: Run) -> None:
     watch.when_gone(act)
 
 
-def _honour_cancel_on_disconnect(watch: ClientWatch, run: Run) -> None:
+def _honour_cancel_on_disconnect(watch: ClientWatch, run: Followed) -> None:
     if flag(request.args.get("cancel_on_disconnect")):
         require("runs:cancel")
-        _cancel_when_gone(watch, run)
+        cancel_when_gone(watch, run)
 
 
 def _wants_events(*, default: bool) -> bool:

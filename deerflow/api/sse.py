@@ -9,7 +9,7 @@ from flask import Request, Response, request
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import Mount
 from deerflow.domain.events import Entry, parse_cursor
-from deerflow.domain.runs import Run
+from deerflow.domain.runs import Followed
 from deerflow.runtime.join import Following, Gap, Heartbeat
 
 _HEARTBEAT = b": heartbeat\r\n\r\n"
@@ -22,7 +22,9 @@ def cursor(source: Request) -> int | None:
     return parse_cursor(source.headers.get("Last-Event-ID"))
 
 
-def stream(mount: Mount, run: Run, following: Following, watch: ClientWatch, *, modes: Iterable[str] = ()) -> Response:
+def stream(
+    mount: Mount, run: Followed, following: Following, watch: ClientWatch, *, modes: Iterable[str] = ()
+) -> Response:
     """A run as SSE. *modes*: only these stream modes (none: all); the run's own story is always told."""
     watch.when_gone(following.interrupt)
     wanted = {_STORED_AS.get(mode, mode) for mode in modes}
@@ -37,7 +39,9 @@ def stream(mount: Mount, run: Run, following: Following, watch: ClientWatch, *, 
     return response
 
 
-def wait(mount: Mount, run: Run, following: Following, answer: Callable[[], bytes], watch: ClientWatch) -> Response:
+def wait(
+    mount: Mount, run: Followed, following: Following, answer: Callable[[], bytes], watch: ClientWatch
+) -> Response:
     """JSON that comes when the run is over; until then a line feed at every heartbeat, which JSON readers skip."""
     watch.when_gone(following.interrupt)
 
@@ -55,20 +59,28 @@ def wait(mount: Mount, run: Run, following: Following, answer: Callable[[], byte
     return response
 
 
-def name_run(response: Response, mount: Mount, run: Run) -> Response:
+def name_run(response: Response, mount: Mount, run: Followed) -> Response:
     """Say which run an answer is about; SDKs learn a run's id from nowhere else."""
     response.headers["Content-Location"] = quote(request.script_root) + mount.prefix + _path(run)
     return response
 
 
-def _name(response: Response, mount: Mount, run: Run, location: str) -> None:
+def name_stateless(response: Response, mount: Mount, run: Followed) -> Response:
+    """The same for a run whose thread is nobody's business; a stream can be taken up again by its run alone."""
+    response.headers["Content-Location"] = f"{quote(request.script_root)}{mount.prefix}/runs/{run.run_id}"
+    if "Location" in response.headers:
+        response.headers["Location"] = f"/runs/{run.run_id}/stream"
+    return response
+
+
+def _name(response: Response, mount: Mount, run: Followed, location: str) -> None:
     # Location without the mount's prefix: clients append it to the base URL they were given, prefix included.
     response.autocorrect_location_header = False
     response.headers["Location"] = location
     name_run(response, mount, run)
 
 
-def _path(run: Run) -> str:
+def _path(run: Followed) -> str:
     return f"/threads/{run.thread_id}/runs/{run.run_id}"
 
 

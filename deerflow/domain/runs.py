@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from deerflow.domain.words import (
@@ -23,6 +23,7 @@ from deerflow.domain.words import (
     Durability,
     IfNotExists,
     MultitaskStrategy,
+    OnCompletion,
     OnDisconnect,
     RunStatus,
     StreamMode,
@@ -52,6 +53,9 @@ class RunSpec:
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     after_seconds: float = 0.0
+    temporary: bool = False
+    """A stateless run: its thread is its own, and goes with it if ``on_completion`` says so."""
+    on_completion: OnCompletion = OnCompletion.KEEP
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
     if_not_exists: IfNotExists = IfNotExists.REJECT
@@ -94,9 +98,39 @@ class Run:
         return self.status not in INFLIGHT
 
     @property
+    def takes_its_thread(self) -> bool:
+        """Whether it is stateless and its thread goes with it."""
+        return bool(self.kwargs.get("temporary")) and self.kwargs.get("on_completion") == OnCompletion.DELETE
+
+    @property
     def was_cancelled(self) -> bool:
         """Whether a cancel is ending this run or has ended it."""
         return self.cancel_action is not None and (self.status in INFLIGHT or self.status is RunStatus.INTERRUPTED)
+
+
+class Followed(Protocol):
+    """What a reader has to know of a run: a Run, or what is left of one."""
+
+    @property
+    def run_id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def thread_id(self) -> UUID:
+        """Its thread."""
+
+    @property
+    def events_upto(self) -> int:
+        """A place that was said for certain."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is left of a run that went with its temporary thread: its log, as long as that is kept."""
+
+    run_id: UUID
+    thread_id: UUID
+    events_upto: int = 0
 
 
 class Admission(Enum):

@@ -67,6 +67,13 @@ class IfNotExists(StrEnum):
     REJECT = "reject"
 
 
+class OnCompletion(StrEnum):
+    """What becomes of a stateless run's thread when the run has ended."""
+
+    DELETE = "delete"
+    KEEP = "keep"
+
+
 class CancelAction(StrEnum):
     """What a cancel leaves behind; ``interrupt`` keeps the checkpoints."""
 

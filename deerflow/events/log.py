@@ -7,6 +7,7 @@ Redis keys, all of one run, ``<run>`` its id:
 ``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
                                ``base``: places given before the list's first entry (0 unless entries were lost)
 ``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
+``df:<run>:ended``    string   ``<thread> <owner>`` of a run whose row goes with its temporary thread
 ====================  =======  ==========================================================================
 
 A channel with the name of the list wakes readers; its messages carry no facts. An entry is 13 digits of Unix
@@ -141,6 +142,10 @@ class Page:
     entries: list[Entry]
 
 
+def _ended_key(run_id: UUID) -> str:
+    return f"df:{run_id}:ended"
+
+
 class RunLog:
     """Reads logs and outcomes, from any thread. Owns one connection pool."""
 
@@ -183,6 +188,17 @@ class RunLog:
             self._redis.publish(log_key(run_id), ROW)
         except RedisError:
             return
+
+    def tombstone(self, run_id: UUID) -> tuple[UUID, str] | None:
+        """Thread and owner of a run whose row went with its temporary thread; None when there is no such run."""
+        try:
+            told = self._redis.get(_ended_key(run_id))
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
+        if told is None:
+            return None
+        thread_id, owner = cast(bytes, told).decode().split(" ", 1)
+        return UUID(thread_id), owner
 
     def forget(self, run_id: UUID) -> None:
         """Remove everything that was kept of a deleted run; what cannot be removed now expires by itself."""
@@ -274,6 +290,11 @@ class LogWriter:
         """Refuse whatever is still said: this attempt is over."""
         self._fail(Fenced("This attempt is over"))
 
+    async def leave_tombstone(self, thread_id: UUID, owner: str) -> None:
+        """The run's row will be gone with its thread: keep whose it was, so that its log can still be read."""
+        told = f"{thread_id} {owner}"
+        await self._patiently(lambda: self._redis.set(_ended_key(self._run_id), told, ex=_LIVE_SECONDS))
+
     async def store_outcome(self, outcome: bytes) -> None:
         """Keep what wait, join and webhooks will answer."""
         await self._patiently(lambda: self._redis.set(_outcome_key(self._run_id), outcome, ex=_LIVE_SECONDS))
@@ -282,7 +303,7 @@ class LogWriter:
         """The run is over: keep its log that long, and wake readers to look at its row. Best effort."""
         try:
             pipe = self._redis.pipeline(transaction=False)
-            for key in (*self._keys, _outcome_key(self._run_id)):
+            for key in (*self._keys, _outcome_key(self._run_id), _ended_key(self._run_id)):
                 pipe.expire(key, seconds)
             pipe.publish(log_key(self._run_id), ROW)
             await pipe.execute()

@@ -9,7 +9,7 @@ from deerflow.domain.runs import Run
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import Conflict
 from deerflow.runtime.ring import ring_again, ring_next
-from deerflow.storage import runs
+from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ def _as_the_first_time(backend: Backend, principal: Principal, run: Run) -> Run:
 def carry_out(backend: Backend, run: Run) -> None:
     """Do what a mark that is committed asks for."""
     if run.is_terminal:  # it had never started
+        if run.takes_its_thread:
+            with backend.db.begin() as tx:
+                threads.discard(tx, run.thread_id)
         backend.log.wake(run.run_id)
         ring_next(backend, run.thread_id)
     elif run.status is RunStatus.RUNNING and run.task_id is not None:

@@ -31,7 +31,7 @@ from deerflow.graphs.stream import Drained, Performance, read_head
 from deerflow.logs import bound
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
 from deerflow.runtime.ring import ring_again
-from deerflow.storage import runs
+from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +209,8 @@ class _Attempt:
         """Write the end of the run; False when the row refuses it."""
         await self._writer.flush()
         await self._writer.store_outcome(_outcome(ending))
+        if self._run.takes_its_thread:
+            await self._writer.leave_tombstone(self._run.thread_id, self._run.owner)
         finished, waiting = await self._backend.sql(self._write_finish, ending)
         if not finished:
             return False
@@ -257,6 +259,8 @@ class _Attempt:
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
             )
+            if finished and self._run.takes_its_thread:
+                threads.discard(tx, self._run.thread_id)
             return finished, runs.next_of_thread(tx, self._run.thread_id) if finished else None
 
     def _write_release(self) -> bool:

@@ -11,7 +11,7 @@ import orjson
 from deerflow.backend import Backend
 from deerflow.domain.events import Entry
 from deerflow.domain.principal import Principal
-from deerflow.domain.runs import Run
+from deerflow.domain.runs import Followed
 from deerflow.domain.words import RunStatus
 from deerflow.errors import NotFound, Unavailable
 from deerflow.events.tails import Follower
@@ -46,7 +46,7 @@ class Following:
     ``interrupt`` (from any thread) ends the iteration at once, for a client that has gone.
     """
 
-    def __init__(self, backend: Backend, run: Run, *, after: int | None) -> None:
+    def __init__(self, backend: Backend, run: Followed, *, after: int | None) -> None:
         self._backend = backend
         self._run = run
         self._after = after
@@ -160,7 +160,7 @@ class Following:
             return not runs.still_inflight(tx, [self._run.run_id])
 
 
-def outcome(backend: Backend, principal: Principal, run: Run) -> bytes:
+def outcome(backend: Backend, principal: Principal, run: Followed) -> bytes:
     """JSON of what a run that is over has left: values, ``__interrupt__`` or ``__error__``.
 
     From its own outcome while that is kept; else an error from its row, and values from the thread when no later

@@ -36,20 +36,40 @@ def insert(tx: Tx, values: dict[str, Any], *, rung: bool, after_seconds: float =
     """
     fixed: dict[str, Any] = {
         "status": RunStatus.PENDING,
-        "run_at": now(after_seconds),
+        "after_seconds": after_seconds,
         "attempt": 0,
         "crashes": 0,
         "progressed": False,
         "events_upto": 0,
         "fence": 0,
     }
-    fixed |= {"rings": 1, "rung_at": now()} if rung else {"rings": 0}
-    return _record(tx.execute(sa.insert(runs).values({**fixed, **values}).returning(*_columns)).one())
+    fixed["rings"] = 1 if rung else 0
+    return _record(tx.execute(_INSERT_RUNG if rung else _INSERT, {**fixed, **values}).one())
+
+
+# Statements that every run needs are built once: building one costs several times what SQLite takes to execute it.
+_INSERT = sa.insert(runs).values(run_at=now(sa.bindparam("after_seconds", type_=sa.Float))).returning(*_columns)
+_INSERT_RUNG = _INSERT.values(rung_at=now())
 
 
 def get(tx: Tx, principal: Principal, thread_id: UUID, run_id: UUID) -> Run:
     """One run of one thread; NotFound when there is none that this caller owns."""
-    owned = (runs.c.run_id == run_id, runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
+    row = tx.execute(_GET, {"of": run_id, "of_thread": thread_id, "by": principal.user_id}).one_or_none()
+    if row is None:
+        raise NotFound("Run not found")
+    return _record(row)
+
+
+_GET = sa.select(*_columns).where(
+    runs.c.run_id == sa.bindparam("of"),
+    runs.c.thread_id == sa.bindparam("of_thread"),
+    runs.c.owner == sa.bindparam("by"),
+)
+
+
+def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
+    """One run by its id, whatever its thread; NotFound when there is none that this caller owns."""
+    owned = (runs.c.run_id == run_id, runs.c.owner == principal.user_id)
     row = tx.execute(sa.select(*_columns).where(*owned)).one_or_none()
     if row is None:
         raise NotFound("Run not found")
@@ -67,8 +87,14 @@ def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, l
 
 def inflight(tx: Tx, thread_id: UUID) -> list[Run]:
     """The pending and running runs of a thread, oldest first."""
-    query = sa.select(*_columns).where(runs.c.thread_id == thread_id, runs.c.status.in_(_inflight))
-    return [_record(row) for row in tx.execute(query.order_by(runs.c.ordinal))]
+    return [_record(row) for row in tx.execute(_INFLIGHT, {"of_thread": thread_id})]
+
+
+_INFLIGHT = (
+    sa.select(*_columns)
+    .where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status.in_(_inflight))
+    .order_by(runs.c.ordinal)
+)
 
 
 def ids(tx: Tx, thread_id: UUID) -> list[UUID]:
@@ -94,38 +120,19 @@ def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, 
     partial unique index guards that also against a race). *lease*: time until the claim lapses unless renewed.
     A run that one more crash would end is refused by a worker that holds another such run (ADR 0007).
     """
-    fence = (
-        sa.update(threads)
-        .where(threads.c.thread_id == sa.select(runs.c.thread_id).where(runs.c.run_id == run_id).scalar_subquery())
-        .values(fence=threads.c.fence + 1)
-        .returning(threads.c.fence)
-    )
-    token = tx.scalar(fence)  # also locks the thread, so two claims of one thread come one after the other
+    # Also locks the thread, so two claims of one thread come one after the other.
+    token = tx.scalar(_RAISE_FENCE, {"claimed": run_id})
     if token is None:
         return None
-    statement = (
-        sa.update(runs)
-        .where(
-            runs.c.run_id == run_id,
-            runs.c.status == RunStatus.PENDING,
-            runs.c.run_at <= now(),
-            ~_in_the_way(),
-            _safe_beside(worker, crash_limit),
-        )
-        .values(
-            status=RunStatus.RUNNING,
-            attempt=runs.c.attempt + 1,
-            progressed=False,
-            worker=worker,
-            task_id=task_id,
-            lease_until=now(lease.total_seconds()),
-            fence=token,
-            started_at=sa.func.coalesce(runs.c.started_at, now()),
-            updated_at=now(),
-        )
-        .returning(*_columns)
-    )
-    row = tx.execute(statement).one_or_none()
+    facts = {
+        "claimed": run_id,
+        "by": worker,
+        "task": task_id,
+        "token": token,
+        "lease_seconds": lease.total_seconds(),
+        "last_try": crash_limit - 1,
+    }
+    row = tx.execute(_CLAIM, facts).one_or_none()
     return _record(row) if row else None
 
 
@@ -136,17 +143,51 @@ def _in_the_way() -> sa.Exists:
     return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older))
 
 
-def _safe_beside(worker: str, crash_limit: int) -> sa.ColumnElement[bool]:
+def _safe_beside(worker: sa.BindParameter[str], last_try: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
     """The run is not at its last try, or *worker* holds no other run that is and has not yet got any further."""
     other = _other
     suspect = sa.exists().where(
         other.c.status == RunStatus.RUNNING,
         other.c.worker == worker,
-        other.c.crashes >= crash_limit - 1,
+        other.c.crashes >= last_try,
         other.c.crashes > 0,
         ~other.c.progressed,
     )
-    return sa.or_(runs.c.crashes == 0, runs.c.crashes < crash_limit - 1, ~suspect)
+    return sa.or_(runs.c.crashes == 0, runs.c.crashes < last_try, ~suspect)
+
+
+_RAISE_FENCE = (
+    sa.update(threads)
+    .where(
+        threads.c.thread_id
+        == sa.select(runs.c.thread_id).where(runs.c.run_id == sa.bindparam("claimed")).scalar_subquery()
+    )
+    .values(fence=threads.c.fence + 1)
+    .returning(threads.c.fence)
+)
+
+_CLAIM = (
+    sa.update(runs)
+    .where(
+        runs.c.run_id == sa.bindparam("claimed"),
+        runs.c.status == RunStatus.PENDING,
+        runs.c.run_at <= now(),
+        ~_in_the_way(),
+        _safe_beside(sa.bindparam("by", type_=sa.Text), sa.bindparam("last_try", type_=sa.Integer)),
+    )
+    .values(
+        status=RunStatus.RUNNING,
+        attempt=runs.c.attempt + 1,
+        progressed=False,
+        worker=sa.bindparam("by"),
+        task_id=sa.bindparam("task"),
+        lease_until=now(sa.bindparam("lease_seconds", type_=sa.Float)),
+        fence=sa.bindparam("token"),
+        started_at=sa.func.coalesce(runs.c.started_at, now()),
+        updated_at=now(),
+    )
+    .returning(*_columns)
+)
 
 
 def renew(
@@ -190,40 +231,74 @@ def finish(
     a cancel was told that the run will stop, so from then on it ends as interrupted only (ADR 0009).
     """
     _lock_thread(tx, run.thread_id)
-    ours = [runs.c.run_id == run.run_id, runs.c.status == RunStatus.RUNNING, runs.c.attempt == run.attempt]
-    if status is not RunStatus.INTERRUPTED:
-        ours.append(runs.c.cancel_action.is_(None))
-    ended = (
-        sa.update(runs)
-        .where(*ours)
-        .values(
-            status=status, error=error, worker=None, lease_until=None, events_upto=events_upto,
-            ended_at=now(), updated_at=now(),
-        )
-    )  # fmt: skip
-    if tx.execute(ended).rowcount != 1:
+    facts = {
+        "ended": run.run_id,
+        "of_attempt": run.attempt,
+        "how": status,
+        "why": error,
+        "last_place": events_upto,
+        "even_if_marked": status is RunStatus.INTERRUPTED,
+    }
+    if tx.execute(_FINISH, facts).rowcount != 1:
         return False
     _settle_thread(tx, run.thread_id, head, failed=status is RunStatus.ERROR, error=thread_error)
     return True
 
 
+_FINISH = (
+    sa.update(runs)
+    .where(
+        runs.c.run_id == sa.bindparam("ended"),
+        runs.c.status == RunStatus.RUNNING,
+        runs.c.attempt == sa.bindparam("of_attempt"),
+        sa.or_(runs.c.cancel_action.is_(None), sa.bindparam("even_if_marked", type_=sa.Boolean)),
+    )
+    .values(
+        status=sa.bindparam("how"),
+        error=sa.bindparam("why"),
+        worker=None,
+        lease_until=None,
+        events_upto=sa.bindparam("last_place"),
+        ended_at=now(),
+        updated_at=now(),
+    )
+)
+
+
 def _lock_thread(tx: Tx, thread_id: UUID) -> None:
-    tx.execute(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id).with_for_update())
+    tx.execute(_LOCK_THREAD, {"of_thread": thread_id})
+
+
+_LOCK_THREAD = sa.select(threads.c.thread_id).where(threads.c.thread_id == sa.bindparam("of_thread")).with_for_update()
 
 
 def _settle_thread(
     tx: Tx, thread_id: UUID, head: ThreadHead | None, *, failed: bool, error: dict[str, Any] | None
 ) -> None:
     resting = resting_status(head, failed=failed)
-    values: dict[str, Any] = {
-        "status": ThreadStatus.BUSY if inflight(tx, thread_id) else resting,
-        "resting": resting,
-        "error": error,
-        "updated_at": now(),
+    facts = {
+        "of_thread": thread_id,
+        "how": ThreadStatus.BUSY if tx.scalar(_ANY_INFLIGHT, {"of_thread": thread_id}) else resting,
+        "at_rest": resting,
+        "why": error,
     }
-    if head is not None:
-        values |= {"values": head.values, "interrupts": head.interrupts, "state_updated_at": now()}
-    tx.execute(sa.update(threads).where(threads.c.thread_id == thread_id).values(values))
+    if head is None:
+        tx.execute(_SETTLE, facts)
+    else:
+        tx.execute(_SETTLE_WITH_HEAD, {**facts, "left": head.values, "asked": head.interrupts})
+
+
+_ANY_INFLIGHT = sa.select(
+    sa.exists().where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status.in_(_inflight))
+)
+_SETTLE = (
+    sa.update(threads)
+    .where(threads.c.thread_id == sa.bindparam("of_thread"))
+    .values(status=sa.bindparam("how"), resting=sa.bindparam("at_rest"), error=sa.bindparam("why"), updated_at=now())
+)
+_SETTLE_WITH_HEAD = _SETTLE.values(
+    values=sa.bindparam("left"), interrupts=sa.bindparam("asked"), state_updated_at=now()
+)
 
 
 def release(tx: Tx, run: Run, *, events_upto: int) -> bool:
@@ -350,13 +425,15 @@ def unrung(tx: Tx, *, limit: int) -> list[UUID]:
 
 def next_of_thread(tx: Tx, thread_id: UUID) -> UUID | None:
     """The run that may start now that its thread has become free."""
-    query = (
-        sa.select(runs.c.run_id)
-        .where(runs.c.thread_id == thread_id, runs.c.status == RunStatus.PENDING, runs.c.run_at <= now())
-        .order_by(runs.c.ordinal)
-        .limit(1)
-    )
-    return tx.scalar(query)
+    return tx.scalar(_NEXT_OF_THREAD, {"of_thread": thread_id})
+
+
+_NEXT_OF_THREAD = (
+    sa.select(runs.c.run_id)
+    .where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status == RunStatus.PENDING, runs.c.run_at <= now())
+    .order_by(runs.c.ordinal)
+    .limit(1)
+)
 
 
 def _record(row: sa.Row[Any]) -> Run:

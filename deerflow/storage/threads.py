@@ -51,8 +51,7 @@ def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:
 
 def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
     """The thread, held until the transaction ends, and the number of its last run."""
-    query = sa.select(*_columns, threads.c.last_ordinal).where(*_owned(principal, thread_id)).with_for_update()
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_LOCK, {"of": thread_id, "by": principal.user_id}).one_or_none()
     if row is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
     values = dict(row._mapping)
@@ -60,13 +59,29 @@ def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
     return _thread(values), ordinal
 
 
+# Statements that every run needs are built once: building one costs several times what SQLite takes to execute it.
+_LOCK = (
+    sa.select(*_columns, threads.c.last_ordinal)
+    .where(threads.c.thread_id == sa.bindparam("of"), threads.c.owner == sa.bindparam("by"))
+    .with_for_update()
+)
+
+
 def take_run(tx: Tx, thread_id: UUID, *, ordinal: int, metadata: dict[str, Any]) -> None:
     """Mark a locked thread as busy with run number *ordinal*; *metadata* replaces what it had."""
-    tx.execute(
-        sa.update(threads)
-        .where(threads.c.thread_id == thread_id)
-        .values(status=ThreadStatus.BUSY, last_ordinal=ordinal, metadata=metadata, updated_at=now())
+    tx.execute(_TAKE_RUN, {"of": thread_id, "number": ordinal, "given": metadata})
+
+
+_TAKE_RUN = (
+    sa.update(threads)
+    .where(threads.c.thread_id == sa.bindparam("of"))
+    .values(
+        status=ThreadStatus.BUSY,
+        last_ordinal=sa.bindparam("number"),
+        metadata=sa.bindparam("given"),
+        updated_at=now(),
     )
+)
 
 
 def raise_fence(tx: Tx, thread_id: UUID) -> int:
@@ -97,9 +112,20 @@ def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
     fence = tx.scalar(sa.select(threads.c.fence).where(*_owned(principal, thread_id)).with_for_update())
     if fence is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
+    _doom(tx, thread_id, fence)
+
+
+def _doom(tx: Tx, thread_id: UUID, fence: int) -> None:
     newest = sa.case((epoch_ms() > fence, epoch_ms()), else_=fence + 1)
     tx.execute(sa.insert(doomed_threads).values(thread_id=thread_id, fence=newest))
     tx.execute(sa.delete(threads).where(threads.c.thread_id == thread_id))
+
+
+def discard(tx: Tx, thread_id: UUID) -> None:
+    """Remove the thread of a stateless run that has ended; its checkpoints are left to the clock."""
+    fence = tx.scalar(sa.select(threads.c.fence).where(threads.c.thread_id == thread_id).with_for_update())
+    if fence is not None:
+        _doom(tx, thread_id, fence)
 
 
 def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:

@@ -50,8 +50,9 @@ class now(FunctionElement[datetime]):  # noqa: N801 - reads as a function in que
     type = UtcTime()
     inherit_cache = True
 
-    def __init__(self, offset_seconds: float = 0.0) -> None:
-        super().__init__(sa.literal(offset_seconds, sa.Float))
+    def __init__(self, offset_seconds: float | sa.BindParameter[float] = 0.0) -> None:
+        given = isinstance(offset_seconds, sa.BindParameter)
+        super().__init__(offset_seconds if given else sa.literal(offset_seconds, sa.Float))
 
 
 @compiles(now, "sqlite")

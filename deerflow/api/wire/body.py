@@ -26,11 +26,16 @@ class Shape(BaseModel):
             parsed = orjson.loads(raw) if raw else {}
         except orjson.JSONDecodeError as error:
             raise Invalid("Invalid JSON in request body") from error
+        return cls.check(parsed)
+
+    @classmethod
+    def check(cls, parsed: Any) -> Self:
+        """The same from JSON that was read already, as in a list of bodies."""
         if not isinstance(parsed, dict):
             raise Invalid("The request body must be a JSON object")
         if _nests_deeper(parsed, _MOST_DEPTH):
             raise Invalid(f"The request body nests deeper than {_MOST_DEPTH} levels")
-        return cls.parse(_without_nul(parsed) if rb"\u0000" in raw else parsed)
+        return cls.parse(_without_nul(parsed))
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:

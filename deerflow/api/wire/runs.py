@@ -13,7 +13,7 @@ from deerflow.api.wire.times import iso
 from deerflow.domain.events import Entry
 from deerflow.domain.ids import parse_id
 from deerflow.domain.runs import Run, RunSpec
-from deerflow.domain.words import Durability, IfNotExists, MultitaskStrategy, OnDisconnect, StreamMode
+from deerflow.domain.words import Durability, IfNotExists, MultitaskStrategy, OnCompletion, OnDisconnect, StreamMode
 from deerflow.errors import BadRequest, Invalid
 from deerflow.runtime.poll import EventPage
 
@@ -22,7 +22,6 @@ _LONGEST_DELAY_SECONDS = 366 * 86_400
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
     "webhook": (None,),
-    "on_completion": (None, "keep", "delete"),
     "feedback_keys": (None, []),
 }
 
@@ -85,9 +84,11 @@ class RunCreate(Shape):
     on_completion: Literal["keep", "delete"] | None = None
     feedback_keys: list[str] | None = None
 
-    def to_spec(self, mount: Mount) -> RunSpec:
+    def to_spec(self, mount: Mount, *, stateless: bool = False) -> RunSpec:
         """What is asked for, with the mount's defaults; Invalid for what a later release will carry out."""
         self._refuse_what_comes_later()
+        if stateless and self.command is not None and self.command.resume is not None:
+            raise BadRequest("You must provide a thread_id when resuming.")
         if self.assistant_id is None and mount.assistant_required:
             raise Invalid("assistant_id: Field required")
         config = (self.config or RunConfig()).given()
@@ -110,7 +111,9 @@ class RunCreate(Shape):
             after_seconds=self.after_seconds or 0.0,
             multitask_strategy=self._strategy(mount),
             on_disconnect=OnDisconnect(self.on_disconnect or mount.on_disconnect),
-            if_not_exists=IfNotExists(self.if_not_exists or mount.if_not_exists),
+            if_not_exists=IfNotExists.CREATE if stateless else IfNotExists(self.if_not_exists or mount.if_not_exists),
+            temporary=stateless,
+            on_completion=OnCompletion(self.on_completion or mount.on_completion),
         )
 
     def _refuse_what_comes_later(self) -> None:

@@ -1,0 +1,89 @@
+"""Stateless runs on the wire: each on a thread of its own that nobody else can name."""
+
+from uuid import UUID
+
+import orjson
+from flask import Blueprint, Response, request
+
+from deerflow.api import sse
+from deerflow.api.context import backend, json
+from deerflow.api.mounts import current_mount
+from deerflow.api.runs import cancel_when_gone, find_run, stream_found, wait_for, watch_client
+from deerflow.api.wire.runs import RunCreate, present_run
+from deerflow.authz import requires
+from deerflow.domain.ids import new_id
+from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.words import OnDisconnect
+from deerflow.errors import Invalid
+from deerflow.identity import principal
+from deerflow.runtime.join import Following
+from deerflow.runtime.submit import submit
+
+_MOST_RUNS = 100
+
+
+def blueprint() -> Blueprint:
+    """The routes of stateless runs; made anew for each mount."""
+    bp = Blueprint("stateless", __name__, url_prefix="/runs")
+    bp.post("")(create_stateless_run)
+    bp.post("/stream")(stream_stateless_run)
+    bp.post("/wait")(wait_for_stateless_run)
+    bp.post("/batch")(create_stateless_runs)
+    bp.get("/<id(run):run_id>/stream")(join_stateless_run)
+    return bp
+
+
+@requires("runs:create")
+def create_stateless_run() -> Response:
+    """Start a run in the background, on a thread of its own."""
+    run = _submit(_spec())
+    return sse.name_stateless(json(present_run(run)), current_mount(), run)
+
+
+@requires("runs:create")
+def stream_stateless_run() -> Response:
+    """Start a run on a thread of its own and stream it."""
+    watch, spec = watch_client(), _spec()
+    run = _submit(spec)
+    if spec.on_disconnect is OnDisconnect.CANCEL:
+        cancel_when_gone(watch, run)
+    mount = current_mount()
+    return sse.name_stateless(sse.stream(mount, run, Following(backend(), run, after=0), watch), mount, run)
+
+
+@requires("runs:create")
+def wait_for_stateless_run() -> Response:
+    """Start a run on a thread of its own and answer what it leaves."""
+    watch, spec = watch_client(), _spec()
+    run = _submit(spec)
+    if spec.on_disconnect is OnDisconnect.CANCEL:
+        cancel_when_gone(watch, run)
+    return wait_for(run, watch)
+
+
+@requires("runs:create")
+def create_stateless_runs() -> Response:
+    """Start several runs in the background, each on a thread of its own; all are checked before the first starts."""
+    try:
+        bodies = orjson.loads(request.get_data())
+    except orjson.JSONDecodeError as error:
+        raise Invalid("Invalid JSON in request body") from error
+    if not isinstance(bodies, list) or not 0 < len(bodies) <= _MOST_RUNS:
+        raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
+    specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
+    return json([present_run(_submit(spec)) for spec in specs])
+
+
+@requires("runs:read")
+def join_stateless_run(run_id: UUID) -> Response:
+    """Follow a run by its id alone, from ``Last-Event-ID``."""
+    run = find_run(run_id)
+    return sse.name_stateless(stream_found(run), current_mount(), run)
+
+
+def _spec() -> RunSpec:
+    return RunCreate.read(request).to_spec(current_mount(), stateless=True)
+
+
+def _submit(spec: RunSpec) -> Run:
+    return submit(backend(), principal(), spec, thread_id=new_id())
