@@ -39,6 +39,7 @@ def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
         for frame in read_frames(response):
             seen.append(frame)
             if frame.event == "custom" and frame.data == {"step": "three"} and len(seen) < 12:
+                until_stored(live, thread, "three")
                 live.kill("worker")
     assert [f.id for f in seen] == list(range(1, len(seen) + 1))
     assert [f.data["attempt"] for f in seen if f.event == "metadata"] == [1, 2]

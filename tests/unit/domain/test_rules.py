@@ -32,14 +32,18 @@ def test_a_run_on_a_free_thread_goes(strategy):
 @pytest.mark.parametrize("inflight", [[PENDING], [RUNNING], [RUNNING, PENDING, PENDING]])
 @pytest.mark.parametrize(
     ("strategy", "admission"),
-    [(MultitaskStrategy.ENQUEUE, Admission.WAIT), (MultitaskStrategy.REJECT, Admission.REFUSE)],
+    [
+        (MultitaskStrategy.ENQUEUE, Admission.WAIT),
+        (MultitaskStrategy.REJECT, Admission.REFUSE),
+        (MultitaskStrategy.INTERRUPT, Admission.DISPLACE),
+    ],
 )
 def test_the_strategy_decides_on_a_busy_thread(strategy, inflight, admission):
     assert admit(strategy, inflight) is admission
 
 
 def test_every_strategy_has_a_case_above():
-    assert set(MultitaskStrategy) == {MultitaskStrategy.ENQUEUE, MultitaskStrategy.REJECT}
+    assert set(MultitaskStrategy) == {MultitaskStrategy.ENQUEUE, MultitaskStrategy.REJECT, MultitaskStrategy.INTERRUPT}
 
 
 def head(*next_nodes: str) -> ThreadHead:
