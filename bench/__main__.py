@@ -52,7 +52,6 @@ def measures(*, quick: bool) -> dict[str, Measure]:
     """All measures by name; *quick*: the same with the least that yields every figure."""
     few = 3
     return {
-        "memory": processes.memory,
         "first": partial(runs.first_event, times=few if quick else 200),
         "wait": partial(runs.waiting, runs=4 if quick else 320, clients=2 if quick else 16),
         "create": partial(runs.create, times=few if quick else 100),
@@ -67,6 +66,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
             streams.idle, streams=10 if quick else 2_000, wakes=3 if quick else 1_000, seconds=0.1 if quick else 10
         ),
         "sleepers": partial(runs.sleepers, runs=4 if quick else 200, seconds=0.1 if quick else 5.0),
+        "memory": processes.memory,
         "start": partial(processes.web_start, times=1 if quick else 5),
     }
 

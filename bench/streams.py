@@ -85,6 +85,7 @@ async def _hear_to_the_end(target: Target, paths: list[str]) -> list[_Reader]:
 
 def idle(target: Target, *, streams: int, wakes: int, seconds: float) -> Figures:
     """Many streams of as many runs: held, memory, processor while idle, and how fast one of them is woken."""
+    target.renew_web()
     client = Client(target)
     threads = [client.thread() for _ in range(-(-streams // _RUNS_A_THREAD))]
     try:
@@ -106,6 +107,7 @@ def _queue(client: Client, thread: str) -> list[str]:
 
 async def _hold(target: Target, paths: list[str], wakes: int, seconds: float) -> Figures:
     count = len(paths)
+    await _hear_some(target, paths[:_OPEN_AT_ONCE])
     before = target.uss("web")
     readers = await _open(target, paths)
     await asyncio.sleep(1.0)
@@ -127,6 +129,13 @@ async def _hold(target: Target, paths: list[str], wakes: int, seconds: float) ->
         f"wake p50 among {count}": median(woken) * 1000,
         f"wake p99 among {count}": quantiles(woken, n=100)[-1] * 1000,
     }
+
+
+async def _hear_some(target: Target, paths: list[str]) -> None:
+    """Open some streams and close them: what the first ones need once and for all is not theirs."""
+    for reader in await _open(target, paths):
+        reader.transport.abort()
+    await asyncio.sleep(1.0)
 
 
 async def _wake_some(target: Target, paths: list[str], wakes: int) -> None:

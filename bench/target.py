@@ -1,7 +1,9 @@
 """The server that is measured: where it is, which processes it is made of, how much they use."""
 
 import os
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.live import Live
 
 HERE = Path(__file__).resolve().parent
 _SUPERVISORS = ("deerflow.cli", "flask", "honcho")
+_RENEWAL_SECONDS = 30.0
 _SLOTS = 256
 """Runs at once in a server of our own: the 200 sleeping ones are not to wait for each other."""
 
@@ -38,6 +41,16 @@ class Target:
     def uss(self, kind: str) -> int:
         """Bytes that are these processes' own."""
         return sum(process.memory_full_info().uss for process in self.processes(kind))
+
+    def renew_web(self) -> None:
+        """Let gunicorn replace its workers: memory that earlier streams have left behind would hide what new ones need."""
+        old = {process.pid for process in self.processes("web")}
+        self.processes("web master")[0].send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + _RENEWAL_SECONDS
+        while not (new := self.processes("web")) or old & {process.pid for process in new}:
+            if time.monotonic() > deadline:
+                raise RuntimeError("gunicorn did not replace its workers")
+            time.sleep(0.05)
 
     def environment(self, kind: str = "web") -> dict[str, str]:
         """The environment of a process of that kind."""

@@ -1,13 +1,14 @@
 """``flask db``: the schema of the app database and of the checkpoint store."""
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING
 
 import click
 
 from deerflow.backend import open_backend
 from deerflow.cli import sentences
-from deerflow.errors import ConfigError
+from deerflow.errors import ConfigError, Unavailable
 from deerflow.runtime.boot import boot
 from deerflow.settings import ROOT, Settings
 from deerflow.storage.database import sqlite_path
@@ -34,7 +35,8 @@ def upgrade(settings: Settings) -> None:
 
     Raises Unavailable with the reason, and ConfigError when a newer release has written the data.
     """
-    # Both take long to import, and no other command of this module's importers needs them.
+    # These take long to import, and no other command of this module's importers needs them.
+    import psycopg
     from alembic import command
     from alembic.util import CommandError
 
@@ -46,6 +48,8 @@ def upgrade(settings: Settings) -> None:
     try:
         command.upgrade(alembic_config(settings.database), "head")
         asyncio.run(set_up(settings.checkpoints))
+    except (sqlite3.Error, psycopg.Error, OSError) as error:
+        raise Unavailable("The checkpoint store cannot be prepared") from error
     except CommandError as error:
         raise ConfigError(
             f"The database was written by a newer release ({error}). Update this checkout, or use other data."

@@ -6,6 +6,7 @@ that dies is started again. Ctrl-C or SIGTERM stops what was started here, and n
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -39,6 +40,8 @@ _EXTERNAL_READY_SECONDS = 15.0
 _STOP_SECONDS = 28.0
 """Longer than a worker's drain of 18 s with its clean-up, shorter than the 30 s after which platforms kill."""
 _VALKEY = "valkey"
+_LEAST_FREE_BYTES = 64 << 20
+"""Less than this is soon nothing: a log, a checkpoint and a queue need room while they are rewritten."""
 _EXAMPLE = """
     from langgraph_sdk import get_sync_client
     client = get_sync_client(url="{url}")
@@ -85,6 +88,7 @@ def command(
     _refuse_strangers(settings)
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
+        _refuse_full_disk(settings.data)
         _Serve(settings, found, lock, workers=workers, reload=reload).run()
 
 
@@ -274,6 +278,13 @@ def _refuse_taken_port(settings: Settings) -> None:
         except OSError as error:
             told = f"Cannot listen on {_address(settings)}: {error.strerror}. Choose another with --port."
             raise ConfigError(told) from error
+
+
+def _refuse_full_disk(data: Path) -> None:
+    free = shutil.disk_usage(data).free
+    if free < _LEAST_FREE_BYTES:
+        told = f"The disk of the data folder {data} has {free >> 20} MiB left. "
+        raise ConfigError(told + "Free some space, or choose another with --data.")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The start command, as a person uses it."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from deerflow.cli.__main__ import main
 from tests.chaos.conftest import lines, until, until_stored
 from tests.conftest import GRAPHS, SETUPS, wait_for
 from tests.databases import Databases
@@ -189,6 +192,15 @@ def test_unusable_data_folder_is_named(tmp_path: Path) -> None:
     ended = _serve("--data", str(tmp_path / "file" / "data"), "--port", str(free_port()))
     assert ended.returncode == 1
     assert "cannot be used" in ended.stderr
+
+
+def test_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With next to no room left the start ends before anything is half written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1 << 30, 1 << 30, 3 << 20))
+    ended = CliRunner().invoke(main, ["serve", "--data", str(tmp_path), "--port", str(free_port())])
+    assert ended.exit_code == 1
+    assert f"The disk of the data folder {tmp_path} has 3 MiB left" in ended.output
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
 def test_reload_takes_up_a_change(tmp_path: Path) -> None:
