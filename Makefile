@@ -10,6 +10,9 @@ check: ## ruff, mypy, import contracts, unit tests and guards: under a minute
 test: ## everything, as CI does
 	./serve.sh test
 
+bench: ## how fast the server is; BENCH="--quick", "--only first wait", "--url ... --against ..."
+	$(PYTHON) -m bench $(BENCH)
+
 format: ## lay the code out
 	.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
@@ -17,4 +20,4 @@ lock: ## make the hashed locks anew from requirements*.in; needs uv
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help check test format lock
+.PHONY: help check test bench format lock

@@ -43,7 +43,7 @@ class Target:
         return sum(process.memory_full_info().uss for process in self.processes(kind))
 
     def renew_web(self) -> None:
-        """Let gunicorn replace its workers: memory that earlier streams have left behind would hide what new ones need."""
+        """Let gunicorn replace its workers: memory left behind by earlier streams would hide what new ones need."""
         old = {process.pid for process in self.processes("web")}
         self.processes("web master")[0].send_signal(signal.SIGHUP)
         deadline = time.monotonic() + _RENEWAL_SECONDS

@@ -43,8 +43,6 @@ class Gate:
     def __init__(self, before: Callable[[], Awaitable[None]]) -> None:
         self._before = before
         self._open = True
-        self.stored = 0
-        """Writes that went through."""
 
     def shut(self) -> None:
         """Refuse all further writes: the first line, in memory; the store's own fence is the second."""
@@ -68,7 +66,6 @@ class Gate:
             if "fenced" in str(error):
                 raise Fenced(_FENCED) from error
             raise
-        self.stored += 1
         return answer
 
 
@@ -114,9 +111,6 @@ class Savers(Protocol):
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write."""
 
-    async def ping(self) -> None:
-        """Raise when the store does not answer."""
-
 
 @asynccontextmanager
 async def open_savers(url: str, *, pool: int = 4) -> AsyncIterator[Savers]:
@@ -157,7 +151,30 @@ _RAISE_FENCE = (
 # --- SQLite ---------------------------------------------------------------------------------------------------
 
 
-class _SqliteSaver(_Gated, AsyncSqliteSaver):
+class _WholeSqliteSaver(AsyncSqliteSaver):
+    """A write that is refused leaves no transaction open: it would hold SQLite's lock against every other process."""
+
+    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+        """Store a checkpoint, or nothing."""
+        async with self._whole():
+            return await super().aput(*args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """Store a node's writes, or none of them."""
+        async with self._whole():
+            await super().aput_writes(*args, **kwargs)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            async with self.lock:
+                await self.conn.rollback()
+            raise
+
+
+class _SqliteSaver(_Gated, _WholeSqliteSaver):
     pass
 
 
@@ -181,11 +198,10 @@ class _Sqlite:
 
     async def for_run(self, thread_id: UUID, token: int, gate: Gate) -> BaseCheckpointSaver[Any]:
         key = str(thread_id)
-        async with self._lock:
-            await self._connection.execute(_RAISE_FENCE.format(p="?"), (key, token))
-            await self._connection.execute("INSERT OR REPLACE INTO temp.held VALUES (?, ?)", (key, token))
-            await self._connection.commit()
-            async with self._connection.execute("SELECT token FROM fences WHERE thread_id = ?", (key,)) as rows:
+        async with self._transaction() as connection:
+            await connection.execute(_RAISE_FENCE.format(p="?"), (key, token))
+            await connection.execute("INSERT OR REPLACE INTO temp.held VALUES (?, ?)", (key, token))
+            async with connection.execute("SELECT token FROM fences WHERE thread_id = ?", (key,)) as rows:
                 row = await rows.fetchone()
         if row is None or row[0] != token:
             raise Fenced(_FENCED)
@@ -194,23 +210,26 @@ class _Sqlite:
         return saver
 
     async def let_go(self, thread_id: UUID, token: int) -> None:
-        async with self._lock:
-            await self._connection.execute(
-                "DELETE FROM temp.held WHERE thread_id = ? AND token = ?", (str(thread_id), token)
-            )
-            await self._connection.commit()
+        async with self._transaction() as connection:
+            await connection.execute("DELETE FROM temp.held WHERE thread_id = ? AND token = ?", (str(thread_id), token))
 
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         key = str(thread_id)
-        async with self._lock:
-            await self._connection.execute(_RAISE_FENCE.format(p="?"), (key, token))
-            await self._connection.execute("DELETE FROM checkpoints WHERE thread_id = ?", (key,))
-            await self._connection.execute("DELETE FROM writes WHERE thread_id = ?", (key,))
-            await self._connection.commit()
+        async with self._transaction() as connection:
+            await connection.execute(_RAISE_FENCE.format(p="?"), (key, token))
+            await connection.execute("DELETE FROM checkpoints WHERE thread_id = ?", (key,))
+            await connection.execute("DELETE FROM writes WHERE thread_id = ?", (key,))
 
-    async def ping(self) -> None:
-        async with self._connection.execute("SELECT 1"):
-            pass
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One transaction, whole or not at all, also when it is cancelled in the middle."""
+        async with self._lock:
+            try:
+                yield self._connection
+                await self._connection.commit()
+            except BaseException:
+                await self._connection.rollback()
+                raise
 
     def _share(self, saver: _S) -> _S:
         saver.lock = self._lock
@@ -322,10 +341,6 @@ class _Postgres:
             await connection.execute(_RAISE_FENCE.format(p="%s"), (key, token))
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = %s", (key,))  # noqa: S608 - our words
-
-    async def ping(self) -> None:
-        async with self._pool.connection() as connection:
-            await connection.execute("SELECT 1")
 
 
 @asynccontextmanager

@@ -1,0 +1,152 @@
+"""The fence of the checkpoint store: what an attempt that is over writes is refused where it would be stored."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
+
+from deerflow.errors import Fenced
+from deerflow.graphs.savers import Gate, Savers, open_savers
+from deerflow.settings import Settings
+
+Act = Callable[[Savers], Awaitable[None]]
+
+
+@pytest.fixture
+def run(settings: Settings) -> Callable[[Act], None]:
+    """Run an async body with the store open, twice: as two processes would have it."""
+
+    def go(act: Callable[..., Awaitable[None]]) -> None:
+        async def both() -> None:
+            async with open_savers(settings.checkpoints) as one, open_savers(settings.checkpoints) as other:
+                await act(one, other)
+
+        asyncio.run(both())
+
+    return go
+
+
+async def _nothing() -> None:
+    """No log to flush."""
+
+
+async def _saver(savers: Savers, thread: UUID, token: int) -> BaseCheckpointSaver[Any]:
+    return await savers.for_run(thread, token, Gate(_nothing))
+
+
+async def _put(saver: BaseCheckpointSaver[Any], thread: UUID, parent: str | None = None) -> str:
+    config = {"configurable": {"thread_id": str(thread), "checkpoint_ns": "", "checkpoint_id": parent}}
+    written = await saver.aput(config, empty_checkpoint(), {"source": "loop", "step": 1, "parents": {}}, {})
+    return str(written["configurable"]["checkpoint_id"])
+
+
+async def _put_writes(saver: BaseCheckpointSaver[Any], thread: UUID, checkpoint: str) -> None:
+    config = {"configurable": {"thread_id": str(thread), "checkpoint_ns": "", "checkpoint_id": checkpoint}}
+    await saver.aput_writes(config, [("channel", "value")], "task")
+
+
+async def _count(savers: Savers, thread: UUID) -> int:
+    config = {"configurable": {"thread_id": str(thread)}}
+    return len([found async for found in savers.reader().alist(config)])
+
+
+def test_newer_claim_shuts_the_older_out(run: Callable[..., None]) -> None:
+    """scenario 11: the token moves between a saver's look and its write; checkpoint and writes are refused."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread = uuid4()
+        old = await _saver(one, thread, 5)
+        first = await _put(old, thread)
+        new = await _saver(other, thread, 6)
+        for late in (_put(old, thread, first), _put_writes(old, thread, first)):
+            with pytest.raises(Fenced):
+                await late
+        await _put_writes(new, thread, first)
+        await _put(new, thread, first)
+        assert await _count(one, thread) == 2
+
+    run(body)
+
+
+def test_late_claim_gets_nothing(run: Callable[..., None]) -> None:
+    """A worker that froze between its claim and the fence comes after its successor."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread = uuid4()
+        new = await _saver(one, thread, 8)
+        with pytest.raises(Fenced):
+            await _saver(other, thread, 7)
+        await _put(new, thread)
+
+    run(body)
+
+
+def test_deleted_thread_takes_nothing_more(run: Callable[..., None]) -> None:
+    """What a worker still writes after the deletion is refused, and nothing stays behind."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread = uuid4()
+        saver = await _saver(one, thread, 3)
+        await _put(saver, thread)
+        await other.remove_thread(thread, 4)
+        with pytest.raises(Fenced):
+            await _put(saver, thread)
+        assert await _count(other, thread) == 0
+        await _put(await _saver(other, thread, 5), thread)
+        assert await _count(other, thread) == 1, "the id can be used again"
+
+    run(body)
+
+
+def test_shut_gate_refuses_before_the_store_is_asked(run: Callable[..., None]) -> None:
+    """The first line, in memory."""
+
+    async def body(one: Savers, _other: Savers) -> None:
+        thread, gate = uuid4(), Gate(_nothing)
+        saver = await one.for_run(thread, 1, gate)
+        await _put(saver, thread)
+        gate.shut()
+        with pytest.raises(Fenced):
+            await _put(saver, thread)
+
+    run(body)
+
+
+def test_cancelled_write_is_whole(run: Callable[..., None]) -> None:
+    """A cancel in the middle of a write leaves no transaction open that would lock the others out."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread = uuid4()
+        saver = await _saver(one, thread, 1)
+        for _ in range(20):
+            writing = asyncio.ensure_future(_put(saver, thread))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        elsewhere = uuid4()
+        await asyncio.wait_for(_put(await _saver(other, elsewhere, 1), elsewhere), 5)
+
+    run(body)
+
+
+def test_owners_do_not_see_each_others_items(run: Callable[..., None]) -> None:
+    """One store, a namespace an owner, for items, searches and listings alike."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        mine, theirs = one.store("me"), other.store("you")
+        await mine.aput(("notes", "work"), "k", {"text": "mine"})
+        await theirs.aput(("notes",), "k", {"text": "theirs"})
+        assert (await mine.aget(("notes",), "k")) is None
+        found = await mine.asearch(("notes",))
+        assert [(item.namespace, item.value["text"]) for item in found] == [(("notes", "work"), "mine")]
+        assert await mine.alist_namespaces() == [("notes", "work")]
+        assert await mine.alist_namespaces(prefix=("notes",), max_depth=1) == [("notes",)]
+        assert await theirs.alist_namespaces() == [("notes",)]
+        await theirs.adelete(("notes", "work"), "k")
+        assert (await mine.aget(("notes", "work"), "k")) is not None
+
+    run(body)
