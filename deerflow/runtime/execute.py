@@ -146,11 +146,15 @@ class _Attempt:
                 await self._say(event.name, event.data)
         except (Drained, Fenced):
             raise
-        except Exception as error:  # noqa: BLE001 - a graph may raise anything; that is the run's end, not ours
+        except asyncio.CancelledError:
+            if self._hold.stopper.why is not None:
+                raise
+            return await self._failed(RuntimeError("The graph cancelled itself"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
             return await self._failed(error)
         return None
 
-    async def _failed(self, error: Exception) -> dict[str, str]:
+    async def _failed(self, error: BaseException) -> dict[str, str]:
         log.info("Graph failed", exc_info=error)
         told = jsonable.describe_error(error)
         await self._say("error", told)

@@ -112,6 +112,19 @@ def test_cancel_races_with_the_end(live: Live) -> None:
         assert live.client().threads.get(thread)["status"] != "busy"
 
 
+@pytest.mark.parametrize("kind", ["quitting", "quitting_in_thread", "cancelling_itself"])
+def test_node_that_ends_itself_ends_its_run_alone(live: Live, thread: str, kind: str) -> None:
+    """sys.exit() and a cancel out of nowhere are the run's failure; the worker and its other runs live on."""
+    other = live.client().threads.create()["thread_id"]
+    beside = _start(live, other, "steps", pause=0.5)
+    workers = live.pids("worker")
+    run = _start(live, thread, "stubborn", kind=kind)
+    until(live, run, "error")
+    until(live, beside, "success")
+    assert live.pids("worker") == workers
+    assert live.client().runs.get(other, beside["run_id"])["attempt"] == 1
+
+
 def test_cancel_outlives_the_worker(live: Live, thread: str, trace: Path) -> None:
     """scenario 54: the run's owner dies with the cancel in its hands; the run ends interrupted all the same."""
     run = _start(live, thread, "stubborn", kind="swallowing", seconds=60, trace=str(trace))

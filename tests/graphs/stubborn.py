@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TypedDict
@@ -47,6 +48,18 @@ async def poison(state: State):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def quitting(state: State):
+    sys.exit("a node wants to end the process")
+
+
+def quitting_in_thread(state: State):
+    sys.exit("a node wants to end the process")
+
+
+async def cancelling_itself(state: State):
+    raise asyncio.CancelledError
+
+
 async def patient(state: State):
     _trace(state, "patient started")
     try:
@@ -57,8 +70,9 @@ async def patient(state: State):
     return {"said": "patiently"}
 
 
+nodes = (in_thread, swallowing, patient, poison, quitting, quitting_in_thread, cancelling_itself)
 builder = StateGraph(State)
-for node in (in_thread, swallowing, patient, poison):
+for node in nodes:
     builder.add_node(node.__name__, node)
-builder.add_conditional_edges(START, lambda state: state["kind"], ["in_thread", "swallowing", "patient", "poison"])
+builder.add_conditional_edges(START, lambda state: state["kind"], [node.__name__ for node in nodes])
 graph = builder.compile()
