@@ -37,10 +37,27 @@ install() {
                 fail "$python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"
         fi
         "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
-        "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$root/$1" ||
-            fail "the packages could not be installed; what pip said stands above"
+        pip_install "$1"
     fi
     printf '%s\n' "$stamp" >"$venv/.deerflow-$1"
+}
+
+# pip_install LOCK: pip names hundreds of lines or nothing; this tells how far it is, and all of it when it fails.
+pip_install() {
+    log=$venv/.deerflow-install.log
+    total=$(grep -c '^[a-zA-Z0-9].*==' "$root/$1")
+    "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$root/$1" >"$log" 2>&1 &
+    pip=$!
+    trap 'kill $pip 2>/dev/null; exit 130' INT TERM
+    told=-1
+    while kill -0 $pip 2>/dev/null; do
+        done=$(grep -c -e '^Collecting' -e '^Requirement already' "$log" || true)
+        if [ "$done" != "$told" ]; then say "$done of $total packages"; fi
+        told=$done
+        sleep 2
+    done
+    trap - INT TERM
+    wait $pip || { cat "$log" >&2; fail "the packages could not be installed; what pip said stands above"; }
 }
 
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}

@@ -58,7 +58,7 @@ _EXAMPLE = """
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The langgraph.json to serve; default: the one in this folder, else a small example.",
+    help="The langgraph.json to serve; default: the one in this folder, else the example agent.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder for all data; default .deerflow.")
 @click.option(
@@ -73,7 +73,7 @@ _EXAMPLE = """
 def command(
     port: int | None, host: str | None, config: Path | None, data: Path | None, workers: int, *, reload: bool
 ) -> None:
-    r"""Run the whole server: web, worker, state and clock.
+    """Run the whole server: web, worker, state and clock.
 
     Redis and SQL are embedded unless REDIS_URL and DATABASE_URL are set. Ctrl-C stops everything.
 
@@ -82,7 +82,7 @@ def command(
       ./serve.sh
       ./serve.sh --config ../my-agent/langgraph.json --reload
       DATABASE_URL=postgresql://... REDIS_URL=redis://... ./serve.sh --workers 4
-    """
+    """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
     found = project.load(settings.project_file)
     _refuse_strangers(settings)

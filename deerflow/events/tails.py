@@ -28,6 +28,8 @@ _PATIENCE_SECONDS = 10.0
 class _Tail:
     """The newest entries of one run, without holes. ``base`` is that of the last look at Redis."""
 
+    __slots__ = ("_base", "_bytes", "_entries", "end", "lock", "watches")
+
     def __init__(self) -> None:
         self.watches: set[Watch] = set()
         self.lock = threading.Lock()
@@ -63,6 +65,8 @@ class _Tail:
 
 class Follower:
     """One client's view of a run's log: ``cursor`` is the last place it has read."""
+
+    __slots__ = ("_log", "_run_id", "_tail", "cursor", "watch")
 
     def __init__(self, log: RunLog, run_id: UUID, tail: _Tail, watch: Watch) -> None:
         self.watch = watch

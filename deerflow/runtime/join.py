@@ -107,7 +107,9 @@ class Following:
                     over = True  # and once more around: what was said before the end is in the log by now
                     continue
                 look_at_row = False
-                yield from self._until_rung(follower.watch)
+                while not self._rung(follower.watch):
+                    yield Heartbeat()
+                    self._look_after_all()
 
     def _wait(self) -> Iterator[Heartbeat]:
         with self._backend.tails.follow(self._run.run_id) as follower:
@@ -118,28 +120,26 @@ class Following:
                 if look_at_row and self._is_over():
                     return
                 look_at_row = False
-                yield from self._until_rung(follower.watch)
+                while not self._rung(follower.watch):
+                    yield Heartbeat()
+                    self._look_after_all()
 
-    def _until_rung(self, watch: Watch) -> Iterator[Heartbeat]:
-        """Wait for a ring. Heartbeats come also while it rings: a client may filter out all that it hears."""
-        rung = False
-        while not rung and not self._interrupted:
-            rung = watch.wait(max(self._next_beat - time.monotonic(), 0))
-            if time.monotonic() >= self._next_beat:
-                yield Heartbeat()
-                self._look_after_all()
-                self._next_beat = time.monotonic() + self._backend.rules.heartbeat_seconds
+    def _rung(self, watch: Watch) -> bool:
+        """Wait for a ring; False: a heartbeat is due, also while it rings: a client may filter out all that it hears."""
+        rung = watch.wait(max(self._next_beat - time.monotonic(), 0))
+        return rung and time.monotonic() < self._next_beat
 
     def _look_after_all(self) -> None:
         """Behind every doorbell there is a clock: one look at logs and rows for all that this process follows."""
-        tails = self._backend.tails
-        followed = tails.due(self._backend.rules.heartbeat_seconds)
+        tails, seconds = self._backend.tails, self._backend.rules.heartbeat_seconds
+        followed = tails.due(seconds)
         for start in range(0, len(followed), _RUNS_A_LOOK):
             some = followed[start : start + _RUNS_A_LOOK]
             tails.ring_unheard(some)
             with self._backend.db.read() as tx:
                 going_on = runs.still_inflight(tx, some)
             tails.ring_rows([run_id for run_id in some if run_id not in going_on])
+        self._next_beat = time.monotonic() + seconds
 
     def _stand(self, follower: Follower) -> None:
         """Stand behind the cursor.
