@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.context import backend, json
+from deerflow.api.context import backend, json, page_of
 from deerflow.api.wire.assistants import AssistantSearch, present_assistant
 from deerflow.authz import requires
 from deerflow.identity import principal
@@ -33,12 +33,7 @@ def search_assistants() -> Response:
             limit=asked.limit + 1,
             offset=asked.offset,
         )
-    page, upto = found[: asked.limit], asked.offset + min(len(found), asked.limit)
-    response = json([present_assistant(assistant) for assistant in page])
-    if len(found) > asked.limit:
-        response.headers["X-Pagination-Next"] = str(upto)
-    response.headers["X-Pagination-Total"] = str(asked.offset + len(found))
-    return response
+    return page_of(found, present_assistant, limit=asked.limit, offset=asked.offset)
 
 
 @requires("assistants:read")

@@ -1,11 +1,14 @@
 """What a view needs at hand: the process's Backend, and JSON answers."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import orjson
 from flask import Response, current_app
 
 from deerflow.backend import Backend
+
+T = TypeVar("T")
 
 
 def backend() -> Backend:
@@ -17,3 +20,12 @@ def backend() -> Backend:
 def json(value: Any, status: int = 200) -> Response:
     """A JSON answer."""
     return Response(orjson.dumps(value), status, content_type="application/json")
+
+
+def page_of(found: Sequence[T], show: Callable[[T], Any], *, limit: int, offset: int) -> Response:
+    """A page of a search that was asked for one more than *limit*; the headers say whether there are more."""
+    response = json([show(each) for each in found[:limit]])
+    if len(found) > limit:
+        response.headers["X-Pagination-Next"] = str(offset + limit)
+    response.headers["X-Pagination-Total"] = str(offset + len(found))
+    return response

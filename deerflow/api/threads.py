@@ -4,8 +4,8 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.context import backend, json
-from deerflow.api.wire.threads import ThreadCreate, present_thread
+from deerflow.api.context import backend, json, page_of
+from deerflow.api.wire.threads import ThreadCreate, ThreadPatch, ThreadSearch, ThreadWanted, present_thread
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.threads import Thread
@@ -20,7 +20,10 @@ def blueprint() -> Blueprint:
     bp = Blueprint("threads", __name__, url_prefix="/threads")
     bp.post("")(create_thread)
     bp.get("/<id(thread):thread_id>")(get_thread)
+    bp.patch("/<id(thread):thread_id>")(change_thread)
     bp.delete("/<id(thread):thread_id>")(delete_thread)
+    bp.post("/search")(search_threads)
+    bp.post("/count")(count_threads)
     return bp
 
 
@@ -45,6 +48,44 @@ def get_thread(thread_id: UUID) -> Response:
     """One thread."""
     with backend().db.read() as tx:
         return json(present_thread(threads.get(tx, principal(), thread_id)))
+
+
+@requires("threads:write")
+def change_thread(thread_id: UUID) -> Response:
+    """Merge metadata into a thread; ``Prefer: return=minimal`` answers 204."""
+    body = ThreadPatch.read(request)
+    body.refuse_what_comes_later()
+    with backend().db.begin() as tx:
+        thread = threads.merge_metadata(tx, principal(), thread_id, body.metadata or {})
+    if "return=minimal" in request.headers.get("Prefer", ""):
+        return Response(status=204)
+    return json(present_thread(thread))
+
+
+@requires("threads:read")
+def search_threads() -> Response:
+    """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
+    asked = ThreadSearch.read(request)
+    asked.refuse_what_comes_later()
+    with backend().db.read() as tx:
+        found = threads.search(
+            tx,
+            principal(),
+            asked.to_filter(),
+            sort_by=asked.sort_by or "updated_at",
+            descending=asked.sort_order != "asc",
+            limit=asked.limit + 1,
+            offset=asked.offset,
+        )
+    return page_of(found, asked.shown, limit=asked.limit, offset=asked.offset)
+
+
+@requires("threads:read")
+def count_threads() -> Response:
+    """How many threads there are of a kind."""
+    wanted = ThreadWanted.read(request).to_filter()
+    with backend().db.read() as tx:
+        return json(threads.count(tx, principal(), wanted))
 
 
 @requires("threads:delete")

@@ -31,6 +31,16 @@ class Thread:
 
 
 @dataclass(frozen=True)
+class ThreadFilter:
+    """Which threads are looked for: all that is given has to hold. ``metadata`` and ``values`` have to be contained."""
+
+    ids: tuple[UUID, ...] | None = None
+    status: ThreadStatus | None = None
+    metadata: dict[str, Any] | None = None
+    values: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class ThreadHead:
     """What a run leaves on its thread: the state's values, the nodes that would run next, open interrupts by task."""
 

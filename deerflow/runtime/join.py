@@ -125,7 +125,7 @@ class Following:
                     self._look_after_all()
 
     def _rung(self, watch: Watch) -> bool:
-        """Wait for a ring; False: a heartbeat is due, also while it rings: a client may filter out all that it hears."""
+        """Wait for a ring; False: a heartbeat is due, also while it rings, as a client may filter out all it hears."""
         rung = watch.wait(max(self._next_beat - time.monotonic(), 0))
         return rung and time.monotonic() < self._next_beat
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from deerflow.errors import Unavailable
-from deerflow.storage.types import dump_json
+from deerflow.storage.types import dump_json, holds
 
 Tx = sa.Connection
 """An open transaction; storage functions take one and never commit it."""
@@ -136,9 +136,14 @@ def sqlite_path(url: str) -> Path:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     connection.create_function("now_us", 1, _now_us)
+    connection.create_function("json_contains", 2, _json_contains, deterministic=True)
     _retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"))
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _json_contains(there: str | None, wanted: str) -> bool:
+    return there is not None and holds(orjson.loads(there), orjson.loads(wanted))
 
 
 def _now_us(offset_seconds: float) -> int:

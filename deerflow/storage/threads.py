@@ -6,12 +6,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import Thread, ThreadHead, resting_status
+from deerflow.domain.threads import Thread, ThreadFilter, ThreadHead, resting_status
 from deerflow.domain.words import ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
 from deerflow.storage.models import doomed_threads, threads
-from deerflow.storage.types import epoch_ms, now
+from deerflow.storage.types import contains, epoch_ms, now
 
 _HIDDEN = {"last_ordinal", "fence", "resting"}
 _columns = [c for c in threads.c if c.name not in _HIDDEN]
@@ -82,6 +82,42 @@ _TAKE_RUN = (
         updated_at=now(),
     )
 )
+
+
+def search(
+    tx: Tx, principal: Principal, wanted: ThreadFilter, *, sort_by: str, descending: bool, limit: int, offset: int
+) -> list[Thread]:
+    """A page of the caller's threads; *sort_by* is a column, equal ones come in the order of their ids."""
+    column = threads.c[sort_by]
+    order = (column.desc(), threads.c.thread_id.desc()) if descending else (column, threads.c.thread_id)
+    query = sa.select(*_columns).where(*_wanted(principal, wanted)).order_by(*order)
+    return [_record(row) for row in tx.execute(query.limit(limit).offset(offset))]
+
+
+def count(tx: Tx, principal: Principal, wanted: ThreadFilter) -> int:
+    """How many of the caller's threads there are of that kind."""
+    return tx.scalar(sa.select(sa.func.count()).select_from(threads).where(*_wanted(principal, wanted))) or 0
+
+
+def _wanted(principal: Principal, wanted: ThreadFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = [threads.c.owner == principal.user_id]
+    if wanted.ids is not None:
+        found.append(threads.c.thread_id.in_(wanted.ids))
+    if wanted.status is not None:
+        found.append(threads.c.status == wanted.status)
+    if wanted.metadata:
+        found.append(contains(threads.c.metadata, wanted.metadata))
+    if wanted.values:
+        found.append(contains(threads.c["values"], wanted.values))
+    return found
+
+
+def merge_metadata(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
+    """Add to a thread's metadata, key by key; NotFound when there is no such thread of this caller."""
+    thread, _ = lock(tx, principal, thread_id)
+    merged = {**thread.metadata, **metadata}
+    statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(metadata=merged, updated_at=now())
+    return _record(tx.execute(statement.returning(*_columns)).one())
 
 
 def raise_fence(tx: Tx, thread_id: UUID) -> int:

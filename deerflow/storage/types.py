@@ -84,6 +84,40 @@ def _epoch_ms_postgres(_element: epoch_ms, _compiler: Any, **_kw: Any) -> str:
     return "CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint)"
 
 
+class contains(FunctionElement[bool]):  # noqa: N801 - reads as a function in queries
+    """Whether a JSON column holds a value, as Postgres's ``@>``: objects may have more keys, lists more elements."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[Any], value: Any) -> None:
+        super().__init__(column, sa.literal(dump_json(value), sa.Text))
+
+
+@compiles(contains, "sqlite")
+def _contains_sqlite(element: contains, compiler: Any, **kw: Any) -> str:
+    return f"json_contains({compiler.process(element.clauses, **kw)})"  # registered as now_us is
+
+
+@compiles(contains, "postgresql")
+def _contains_postgres(element: contains, compiler: Any, **kw: Any) -> str:
+    column, value = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({column} @> CAST({value} AS JSONB))"
+
+
+def holds(there: Any, wanted: Any) -> bool:
+    """The rule of ``contains`` for SQLite."""
+    if isinstance(wanted, dict):
+        return isinstance(there, dict) and all(k in there and holds(there[k], v) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(there, list) and all(any(holds(t, w) for t in there) for w in wanted)
+    return (type(there) is type(wanted) and bool(there == wanted)) or _same_number(there, wanted)
+
+
+def _same_number(one: Any, other: Any) -> bool:
+    return not isinstance(one, bool) and not isinstance(other, bool) and isinstance(one, int | float) and one == other
+
+
 def dump_json(value: Any) -> str:
     """JSON for a column. Postgres refuses NUL in text, so it becomes U+FFFD on both databases alike."""
     return without_nul(orjson.dumps(value)).decode()

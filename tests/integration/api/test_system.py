@@ -100,7 +100,7 @@ def test_info(web: FlaskClient, mount: Mount) -> None:
     assert info["flags"]["assistants"] is True
 
 
-@pytest.mark.parametrize("path", ["/nope", "/threads/", "/threads/x/nope", "/runs", "/%00", "/..%2f"])
+@pytest.mark.parametrize("path", ["/nope", "/threads/", "/threads/x/nope", "/nothing", "/%00", "/..%2f"])
 @by_mount
 def test_unknown_route(web: FlaskClient, mount: Mount, path: str) -> None:
     """Where there is no route the answer is a plain 404, never a redirect or a page."""
@@ -121,7 +121,7 @@ def test_head_and_options(web: FlaskClient, thread: str, mount: Mount) -> None:
     run = web.post(f"/threads/{thread}/runs", json={"assistant_id": "chat"}).get_json()
     web.post(f"/threads/{thread}/runs/{run['run_id']}/cancel")
     root = f"{mount.prefix}/threads/{thread}"
-    for path in ("", "/state", "/runs", *(f"/runs/{run['run_id']}{end}" for end in ("", "/join", "/stream"))):
+    for path in ("", "/state", "/nothing", *(f"/runs/{run['run_id']}{end}" for end in ("", "/join", "/stream"))):
         if path != "/state":  # that one would ask a worker
             head = web.head(root + path)
             assert (head.status_code, head.data) == (200, b"")
