@@ -121,7 +121,7 @@ def test_head_and_options(web: FlaskClient, thread: str, mount: Mount) -> None:
     run = web.post(f"/threads/{thread}/runs", json={"assistant_id": "chat"}).get_json()
     web.post(f"/threads/{thread}/runs/{run['run_id']}/cancel")
     root = f"{mount.prefix}/threads/{thread}"
-    for path in ("", "/state", "/nothing", *(f"/runs/{run['run_id']}{end}" for end in ("", "/join", "/stream"))):
+    for path in ("", "/state", "/runs", *(f"/runs/{run['run_id']}{end}" for end in ("", "/join", "/stream"))):
         if path != "/state":  # that one would ask a worker
             head = web.head(root + path)
             assert (head.status_code, head.data) == (200, b"")
