@@ -28,11 +28,11 @@ for name in sys.argv[1:]:
 _READY_SECONDS = 60.0
 
 
-def memory(target: Target) -> Figures:
-    """MB of each kind of process: its own, and its part of what is shared (PSS)."""
+def memory(target: Target, *, when: str) -> Figures:
+    """MB of each kind of process: its own, and its part of what is shared (PSS). *when* names the figures."""
     found: Figures = {}
     for process in target.processes():
-        name = f"memory {kind_of(process)}, MB"
+        name = f"memory {kind_of(process)} {when}, MB"
         found[name] = found.get(name, 0.0) + process.memory_full_info().pss / 1e6
     return found
 

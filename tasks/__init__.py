@@ -1,6 +1,7 @@
 """The Celery app: opens a worker's Backend when its pool starts, closes it when the pool stops."""
 
 import asyncio
+import gc
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,6 +57,9 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     ) as backend:
         await backend.sql(boot, backend)
         await tell_schemas(backend)
+        # What is loaded now stays: the collector need not walk it again with every thousand tokens.
+        gc.collect()
+        gc.freeze()
         leases = Leases(backend, tuple(sorted(queues)))
         leases.start()
         drain = asyncio.create_task(_drain_when_told(pool, leases))

@@ -9,6 +9,7 @@ import pytest
 
 from deerflow.domain.words import RunStatus
 from deerflow.events.connections import connect
+from deerflow.events.log import encode, log_key
 from deerflow.events.wakeups import Watch
 from deerflow.runtime.join import Following, Gap, Heartbeat
 from deerflow.runtime.remove import remove_thread
@@ -157,6 +158,22 @@ def test_an_end_whose_wake_was_lost_is_seen_at_the_next_heartbeat(quick):
         following = in_a_thread(pool, quick, run)
         assert finish_run(quick, run)
         assert all(isinstance(step, Heartbeat) for step in following.result(PATIENCE))
+
+
+def test_words_whose_wake_was_lost_are_heard_at_the_next_heartbeat(quick, settings, say):
+    """Behind every doorbell there is a clock: one for all that this process follows."""
+    heard, other = make_running(quick), make_running(quick)
+    say(heard, [1])
+    with ThreadPoolExecutor(2) as pool:
+        following = [in_a_thread(pool, quick, run) for run in (heard, other)]
+        wait_for(lambda: [tail.end for tail in quick.tails._tails.values()] == [1, 0], what="the readers")
+        client = connect(settings.redis)
+        client.rpush(log_key(heard.run_id), encode("values", b"2", 0))
+        client.close()
+        wait_for(lambda: quick.tails._tails[heard.run_id].end == 2, what="the second word")
+        end(quick, heard)
+        end(quick, other)
+        assert [words_of(entries(each.result(PATIENCE))) for each in following] == [[1, 2], []]
 
 
 def test_a_silent_run_is_a_steady_row_of_heartbeats(quick):
