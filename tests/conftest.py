@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,12 +133,6 @@ def live(
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def new_id() -> Callable[[], str]:
-    """Unused ids."""
-    return lambda: str(uuid.uuid4())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

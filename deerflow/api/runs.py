@@ -12,7 +12,7 @@ from deerflow.api.mounts import current_mount
 from deerflow.api.wire.body import flag, many, number
 from deerflow.api.wire.runs import RunCreate, present_outcome, present_run
 from deerflow.authz import require, requires
-from deerflow.domain.runs import Ended, Followed, Run
+from deerflow.domain.runs import Ended, Followed, Run, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
@@ -42,7 +42,7 @@ def blueprint() -> Blueprint:
 @requires("runs:create")
 def create_run(thread_id: UUID) -> Response:
     """Start a run in the background."""
-    run, _ = _submit(thread_id)
+    run = submit(backend(), principal(), RunCreate.read(request).to_spec(current_mount()), thread_id=thread_id)
     return sse.name_run(json(present_run(run)), current_mount(), run)
 
 
@@ -50,9 +50,7 @@ def create_run(thread_id: UUID) -> Response:
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
     watch = watch_client()
-    run, on_disconnect = _submit(thread_id)
-    if on_disconnect is OnDisconnect.CANCEL:
-        cancel_when_gone(watch, run)
+    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
     return sse.stream(current_mount(), run, Following(backend(), run, after=0), watch)
 
 
@@ -60,9 +58,7 @@ def stream_new_run(thread_id: UUID) -> Response:
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
     watch = watch_client()
-    run, on_disconnect = _submit(thread_id)
-    if on_disconnect is OnDisconnect.CANCEL:
-        cancel_when_gone(watch, run)
+    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
     return wait_for(run, watch)
 
 
@@ -134,9 +130,12 @@ def stream_found(run: Followed) -> Response:
     return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
 
 
-def _submit(thread_id: UUID) -> tuple[Run, OnDisconnect]:
-    spec = RunCreate.read(request).to_spec(current_mount())
-    return submit(backend(), principal(), spec, thread_id=thread_id), spec.on_disconnect
+def start_watched(watch: ClientWatch, spec: RunSpec, thread_id: UUID) -> Run:
+    """Start a run whose creator stays; should they leave, ``on_disconnect`` says what becomes of it."""
+    run = submit(backend(), principal(), spec, thread_id=thread_id)
+    if spec.on_disconnect is OnDisconnect.CANCEL:
+        cancel_when_gone(watch, run)
+    return run
 
 
 def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:

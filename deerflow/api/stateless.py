@@ -8,12 +8,11 @@ from flask import Blueprint, Response, request
 from deerflow.api import sse
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
-from deerflow.api.runs import cancel_when_gone, find_run, stream_found, wait_for, watch_client
+from deerflow.api.runs import find_run, start_watched, stream_found, wait_for, watch_client
 from deerflow.api.wire.runs import RunCreate, present_run
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.runs import Run, RunSpec
-from deerflow.domain.words import OnDisconnect
 from deerflow.errors import Invalid
 from deerflow.identity import principal
 from deerflow.runtime.join import Following
@@ -43,10 +42,8 @@ def create_stateless_run() -> Response:
 @requires("runs:create")
 def stream_stateless_run() -> Response:
     """Start a run on a thread of its own and stream it."""
-    watch, spec = watch_client(), _spec()
-    run = _submit(spec)
-    if spec.on_disconnect is OnDisconnect.CANCEL:
-        cancel_when_gone(watch, run)
+    watch = watch_client()
+    run = start_watched(watch, _spec(), new_id())
     mount = current_mount()
     return sse.name_stateless(sse.stream(mount, run, Following(backend(), run, after=0), watch), mount, run)
 
@@ -54,10 +51,8 @@ def stream_stateless_run() -> Response:
 @requires("runs:create")
 def wait_for_stateless_run() -> Response:
     """Start a run on a thread of its own and answer what it leaves."""
-    watch, spec = watch_client(), _spec()
-    run = _submit(spec)
-    if spec.on_disconnect is OnDisconnect.CANCEL:
-        cancel_when_gone(watch, run)
+    watch = watch_client()
+    run = start_watched(watch, _spec(), new_id())
     return wait_for(run, watch)
 
 

@@ -39,7 +39,7 @@ def test_forgotten_revoke_starts_nothing(live: Live, thread: str, trace: Path) -
 
 
 def test_nobody_has_to_listen(live: Live, thread: str) -> None:
-    """scenario 24: a run with many tokens ends as fast for readers that never read as for none."""
+    """scenario 24: a run with many tokens comes to its end although ten readers never read."""
     config = {"configurable": {"words": 3_000}}
     run = dict(
         live.client().runs.create(thread, "chat", input={"messages": []}, config=config, stream_mode="messages-tuple")
