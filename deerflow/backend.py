@@ -44,6 +44,12 @@ class Rules:
     heartbeat_seconds: float
     keep_log_seconds: int
     keep_resumable_log_seconds: int
+    run_timeout_seconds: float
+    thread_queue_limit: int
+    recursion_limit: int
+    idempotency_seconds: int
+    log_bytes: int
+    event_bytes: int
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,12 @@ def _rules(settings: Settings) -> Rules:
         heartbeat_seconds=settings.heartbeat_seconds,
         keep_log_seconds=settings.keep_log_seconds,
         keep_resumable_log_seconds=settings.keep_resumable_log_seconds,
+        run_timeout_seconds=settings.run_timeout_seconds,
+        thread_queue_limit=settings.thread_queue_limit,
+        recursion_limit=settings.recursion_limit,
+        idempotency_seconds=settings.idempotency_seconds,
+        log_bytes=settings.log_bytes,
+        event_bytes=settings.event_bytes,
     )
 
 

@@ -6,6 +6,8 @@ DeerflowError
 ├── Forbidden         known caller, not allowed
 ├── NotFound          absent, or another owner's: the two look the same
 ├── Conflict          right request, wrong moment
+├── TooLarge          more than a setting allows
+├── RateLimited       too much of it for now
 ├── Unavailable       a part we need does not answer; try again later
 ├── ConfigError       a setting or langgraph.json is wrong: the start stops
 └── Fenced            a write came from an attempt that is over (inside the worker only)
@@ -34,6 +36,18 @@ class NotFound(DeerflowError):
 
 class Conflict(DeerflowError):
     """The request is right but the moment is not."""
+
+
+class TooLarge(DeerflowError):
+    """What was sent is larger than a setting allows; the text names both."""
+
+
+class RateLimited(DeerflowError):
+    """Too much of it for now; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(DeerflowError):

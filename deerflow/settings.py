@@ -68,6 +68,16 @@ class Settings(BaseSettings):
     """How often the clock looks for lapsed leases and unheard rings."""
     crash_limit: Annotated[int, Field(ge=1)] = 3
     """Lapsed leases without a new checkpoint after which a run ends as error."""
+    run_timeout_seconds: Annotated[float, Field(ge=0)] = 86_400.0
+    """How long a run may take from its first start, whatever worker has it; then it ends as timeout. 0: for ever."""
+    thread_queue_limit: Annotated[int, Field(ge=1)] = 1_000
+    """Runs that may wait on one thread; a further one is refused with 429."""
+    recursion_limit: Annotated[int, Field(ge=1)] = 10_007
+    """The most steps that a run may ask for in its ``recursion_limit``."""
+    body_bytes: Annotated[int, Field(ge=1_024)] = 32 << 20
+    """The largest request body; a larger one is answered with 413."""
+    idempotency_seconds: Annotated[int, Field(ge=1)] = 86_400
+    """How long an ``Idempotency-Key`` stands for what it has created."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Pause between two signs of life on an open stream."""
     drain_seconds: Annotated[float, Field(ge=0)] = 18.0
@@ -76,6 +86,10 @@ class Settings(BaseSettings):
     """How long a finished run's events stay readable."""
     keep_resumable_log_seconds: Annotated[int, Field(ge=1)] = 86_400
     """The same for runs created with ``stream_resumable``."""
+    log_bytes: Annotated[int, Field(ge=1 << 16)] = 64 << 20
+    """The most bytes of events that are kept of one run; the oldest go first, and readers are told of the gap."""
+    event_bytes: Annotated[int, Field(ge=1 << 10)] = 4 << 20
+    """The largest event; of a larger one the longest texts are left out. The thread's state has them."""
 
     @field_validator("database_url")
     @classmethod

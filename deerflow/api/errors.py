@@ -16,7 +16,9 @@ _STATUS: dict[type[errors.DeerflowError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.TooLarge: 413,
     errors.Invalid: 422,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
 
@@ -38,7 +40,7 @@ def _ours(error: errors.DeerflowError) -> Response:
     if status is None:
         return _unexpected(error)
     answer = detail(str(error), status)
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

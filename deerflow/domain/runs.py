@@ -86,6 +86,8 @@ class Run:
     events_upto: int
     fence: int
     cancel_action: CancelAction | None
+    thread_before: dict[str, Any] | None
+    """What the thread's metadata said of graph and assistant before this run; None: the run has not changed it."""
     error: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
@@ -151,6 +153,7 @@ def admit(strategy: MultitaskStrategy, inflight: Sequence[RunStatus]) -> Admissi
         MultitaskStrategy.REJECT: Admission.REFUSE,
         MultitaskStrategy.ENQUEUE: Admission.WAIT,
         MultitaskStrategy.INTERRUPT: Admission.DISPLACE,
+        MultitaskStrategy.ROLLBACK: Admission.DISPLACE,
     }[strategy]
 
 

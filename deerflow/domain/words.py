@@ -51,6 +51,7 @@ class MultitaskStrategy(StrEnum):
     REJECT = "reject"
     ENQUEUE = "enqueue"
     INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
 
 
 class OnDisconnect(StrEnum):
@@ -75,6 +76,7 @@ class OnCompletion(StrEnum):
 
 
 class CancelAction(StrEnum):
-    """What a cancel leaves behind; ``interrupt`` keeps the checkpoints."""
+    """What a cancel leaves behind: ``interrupt`` the run and its checkpoints, ``rollback`` nothing of either."""
 
     INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"

@@ -78,6 +78,8 @@ runs = sa.Table(
     sa.Column("events_upto", sa.BigInteger, nullable=False),  # how far the log had come at the last lease beat
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("cancel_action", sa.Text),
+    # What the thread's metadata said of graph and assistant before this run; NULL: the run has not changed it.
+    sa.Column("thread_before", Json),
     sa.Column("error", Json),
     sa.Column("created_at", UtcTime, nullable=False, default=now()),
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
@@ -112,3 +114,40 @@ doomed_threads = sa.Table(
     sa.Column("deleted_at", UtcTime, nullable=False, default=now()),
 )
 """Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again."""
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("webhook_id", sa.Uuid, primary_key=True),  # the same at every try: receivers know repeats by it
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("run_id", sa.Uuid, nullable=False, index=True),  # no foreign key: the run's row may go with its thread
+    sa.Column("thread_id", sa.Uuid, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at", UtcTime, nullable=False, default=now()),  # pushed ahead by who is about to send it
+    sa.Column("delivered_at", UtcTime),
+    sa.Column("dead_at", UtcTime),  # given up; the command line can replay it
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_error", sa.Text),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+)
+"""The outbox: written in the transaction that ends a run, emptied by the clock."""
+
+sa.Index(
+    "ix_webhooks_due",
+    webhooks.c.due_at,
+    sqlite_where=sa.text("delivered_at IS NULL AND dead_at IS NULL"),
+    postgresql_where=sa.text("delivered_at IS NULL AND dead_at IS NULL"),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),  # of method, path and body; another one is a conflict
+    sa.Column("answer", Json, nullable=False),  # what the first request created
+    sa.Column("created_at", UtcTime, nullable=False, default=now(), index=True),
+)
+"""What was created under which ``Idempotency-Key``; written in the transaction of the creation."""

@@ -137,12 +137,11 @@ class RunCreate(Shape):
 
     def _strategy(self, mount: Mount) -> MultitaskStrategy:
         asked = self.multitask_strategy or mount.multitask_strategy
-        try:
-            return MultitaskStrategy(asked)
-        except ValueError:
+        if asked == "rollback":
             raise Invalid(
                 f"multitask_strategy: '{asked}' is not supported by this release; use enqueue, interrupt or reject"
-            ) from None
+            )
+        return MultitaskStrategy(asked)
 
 
 def present_run(run: Run) -> dict[str, Any]:
