@@ -31,6 +31,9 @@ from deerflow.domain.words import (
 
 INFLIGHT = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
 
+USER_INTERRUPT = {"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."}
+"""What is told of a cancelled run."""
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -59,6 +62,8 @@ class RunSpec:
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
     if_not_exists: IfNotExists = IfNotExists.REJECT
+    webhook: str | None = None
+    """The URL that is told of the run's end."""
 
 
 @dataclass(frozen=True)

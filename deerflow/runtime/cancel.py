@@ -5,11 +5,13 @@ from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.principal import Principal
-from deerflow.domain.runs import Run
+from deerflow.domain.runs import USER_INTERRUPT, Run
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import Conflict
+from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again, ring_next
 from deerflow.storage import runs, threads
+from deerflow.storage.database import Tx
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +32,19 @@ def cancel(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID
     """
     with backend.db.begin() as tx:
         run = runs.get(tx, principal, thread_id, run_id)
-        marked = runs.mark_cancel(tx, run, action) if not run.is_terminal else None
+        marked = mark(tx, run, action) if not run.is_terminal else None
     if marked is None:
         return _as_the_first_time(backend, principal, run)
     log.info("Cancel marked", extra={"run_id": run_id, "status": marked.status, "action": marked.cancel_action})
     carry_out(backend, marked)
+    return marked
+
+
+def mark(tx: Tx, run: Run, action: CancelAction) -> Run | None:
+    """Write the mark; a run that never started has ended with it. None when it is no longer in flight."""
+    marked = runs.mark_cancel(tx, run, action)
+    if marked is not None and marked.is_terminal:
+        note_end(tx, marked, status=marked.status, error=USER_INTERRUPT, values=None)
     return marked
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from deerflow.backend import WorkerBackend
-from deerflow.domain.runs import Run
+from deerflow.domain.runs import USER_INTERRUPT, Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
@@ -30,6 +30,7 @@ from deerflow.graphs.start import run_config
 from deerflow.graphs.stream import Drained, Performance, read_head
 from deerflow.logs import bound
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
+from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again
 from deerflow.storage import runs, threads
 
@@ -162,14 +163,13 @@ class _Attempt:
 
     async def _cancelled(self) -> _Ending:
         """The ending of a cancelled run. A graph that cannot be read leaves its thread's values as they were."""
-        told = {"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."}
         try:
             async with self._graph("threads.read") as graph:
                 head = await read_head(graph, self._backend.savers.reader(), self._run.thread_id)
         except Exception:
             log.warning("State of a cancelled run could not be read", exc_info=True)
             head = None
-        return _Ending(RunStatus.INTERRUPTED, None, told, head)
+        return _Ending(RunStatus.INTERRUPTED, None, USER_INTERRUPT, head)
 
     def _graph(self, access: Access) -> AbstractAsyncContextManager[Graph]:
         run = self._run
@@ -263,6 +263,10 @@ class _Attempt:
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
             )
+            if finished:
+                told = ending.error or ending.thread_error
+                values = ending.head.values if ending.head is not None else None
+                note_end(tx, self._run, status=ending.status, error=told, values=values)
             if finished and self._run.takes_its_thread:
                 threads.discard(tx, self._run.thread_id)
             return finished, runs.next_of_thread(tx, self._run.thread_id) if finished else None
