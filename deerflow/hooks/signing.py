@@ -5,7 +5,6 @@ each secret there is one, separated by spaces, so that a secret can be exchanged
 """
 
 import base64
-import binascii
 import hmac
 import logging
 import os
@@ -37,7 +36,7 @@ def keys_of(text: str) -> list[bytes]:
 def _key(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if secret.startswith(_PREFIX) else b""
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) < _FEWEST_BYTES:
         raise ConfigError(f"A webhook secret must look like {_PREFIX}<base64 of at least {_FEWEST_BYTES} bytes>")

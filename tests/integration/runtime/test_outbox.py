@@ -1,0 +1,123 @@
+"""Whatever ends a run puts its webhook into the outbox, in the same transaction."""
+
+from datetime import datetime
+
+import pytest
+
+from deerflow.domain.words import CancelAction, MultitaskStrategy, OnCompletion, RunStatus
+from deerflow.errors import Invalid
+from deerflow.runtime.cancel import cancel
+from deerflow.runtime.outbox import note_end
+from deerflow.runtime.reap import reap
+from deerflow.storage import threads, webhooks
+from deerflow.storage.types import now
+from tests.factories import OWNER, claim_run, finish_run, make_run, make_running, row_of, set_columns
+
+URL = "https://user:secret@example.org/hook?token=secret"
+INTERRUPTED = {"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."}
+
+
+def outbox(backend):
+    """All webhooks with their payloads, oldest first."""
+    with backend.db.read() as tx:
+        return [webhooks.get(tx, each.webhook_id) for each in webhooks.page(tx, state=None, limit=100)][::-1]
+
+
+def test_the_end_of_a_run_is_put_in_as_clients_read_the_run(backend):
+    run = make_running(backend, webhook=URL, metadata={"n": 1})
+    assert finish_run(backend, run)
+    with backend.db.begin() as tx:
+        note_end(tx, run, status=RunStatus.SUCCESS, error=None, values={"n": 2})
+    ((webhook, payload),) = outbox(backend)
+    ended = row_of(backend, run)
+    assert (webhook.url, webhook.receiver, webhook.owner) == (URL, "https://example.org:443", "owner")
+    assert (webhook.run_id, webhook.thread_id) == (run.run_id, run.thread_id)
+    assert payload["run_id"] == str(run.run_id)
+    assert (payload["status"], payload["values"], payload["error"]) == ("success", {"n": 2}, None)
+    assert payload["metadata"]["n"] == 1
+    assert payload["kwargs"] == ended.kwargs
+    assert datetime.fromisoformat(payload["run_started_at"]) == ended.started_at
+    assert datetime.fromisoformat(payload["run_ended_at"]) == ended.ended_at
+    assert datetime.fromisoformat(payload["updated_at"]) == ended.updated_at
+
+
+def test_a_run_whose_row_is_gone_is_told_too(backend):
+    """A rollback deletes the row in the same transaction."""
+    run = make_running(backend, webhook=URL)
+    with backend.db.begin() as tx:
+        threads.delete(tx, OWNER, run.thread_id)
+        note_end(tx, run, status=RunStatus.INTERRUPTED, error=INTERRUPTED, values=None)
+    ((_, payload),) = outbox(backend)
+    assert (payload["status"], payload["error"], payload["run_id"]) == ("interrupted", INTERRUPTED, str(run.run_id))
+    assert payload["run_ended_at"] >= payload["run_started_at"]
+
+
+def test_a_run_without_a_webhook_puts_nothing_in(backend):
+    run = make_running(backend)
+    with backend.db.begin() as tx:
+        note_end(tx, run, status=RunStatus.SUCCESS, error=None, values={})
+    assert outbox(backend) == []
+
+
+def test_what_does_not_commit_is_not_told(backend):
+    run = make_running(backend, webhook=URL)
+
+    def fail():
+        with backend.db.begin() as tx:
+            note_end(tx, run, status=RunStatus.SUCCESS, error=None, values={})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert outbox(backend) == []
+
+
+def test_a_cancelled_run_that_never_started_is_told(backend):
+    run = make_run(backend, webhook=URL)
+    cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
+    cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
+    ((_, payload),) = outbox(backend)
+    assert (payload["status"], payload["error"], payload["values"]) == ("interrupted", INTERRUPTED, None)
+    assert payload["run_started_at"] is None
+
+
+def test_a_cancelled_run_that_runs_is_told_by_its_worker_only(backend):
+    run = make_running(backend, webhook=URL)
+    cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
+    assert outbox(backend) == []
+
+
+def test_a_stateless_run_is_told_though_its_thread_goes_with_it(backend):
+    run = make_run(backend, webhook=URL, temporary=True, on_completion=OnCompletion.DELETE)
+    cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
+    with backend.db.read() as tx:
+        assert threads.count(tx, OWNER, threads.ThreadFilter()) == 0
+    ((webhook, _),) = outbox(backend)
+    assert webhook.run_id == run.run_id
+
+
+def test_a_run_that_is_displaced_before_it_starts_is_told(backend):
+    waiting = make_run(backend, webhook=URL)
+    make_run(backend, thread_id=waiting.thread_id, multitask_strategy=MultitaskStrategy.INTERRUPT)
+    ((webhook, payload),) = outbox(backend)
+    assert (webhook.run_id, payload["status"]) == (waiting.run_id, "interrupted")
+
+
+def test_a_run_that_lost_its_workers_is_told(backend):
+    run = make_run(backend, webhook=URL)
+    for attempt in range(1, backend.rules.crash_limit + 1):
+        assert outbox(backend) == []
+        assert claim_run(backend, run).attempt == attempt
+        set_columns(backend, run, lease_until=now(-1.0))
+        reap(backend)
+    ((_, payload),) = outbox(backend)
+    assert (payload["status"], payload["error"]["error"], payload["values"]) == ("error", "WorkerLost", None)
+    reap(backend)
+    assert len(outbox(backend)) == 1
+
+
+def test_a_webhook_that_may_not_go_there_leaves_no_run(backend):
+    with pytest.raises(Invalid, match="Loopback webhooks"):
+        make_run(backend, webhook="https://localhost/hook")
+    with backend.db.read() as tx:
+        assert not webhooks.any_due(tx)
