@@ -13,9 +13,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from deerflow.backend import WorkerBackend
 from deerflow.domain.webhooks import Receipt, Webhook, pause_seconds
@@ -24,7 +25,7 @@ from deerflow.storage import webhooks
 
 log = logging.getLogger(__name__)
 
-_MARGIN_SECONDS = 15.0
+_MARGIN_SECONDS = 5.0
 """How much longer than a delivery a claim lasts: for the way to the database and back."""
 _MOST_REMEMBERED = 1_000
 
@@ -44,30 +45,34 @@ class Deliveries:
         self._sender = sender
         self._slots = backend.rules.webhook_slots
         self._lease = timedelta(seconds=backend.rules.webhook_timeout_seconds + _MARGIN_SECONDS)
-        self._underway: dict[asyncio.Task[None], str] = {}
+        self._held: dict[UUID, str] = {}  # the webhooks that are being sent, and their receivers
+        self._tasks: set[asyncio.Task[None]] = set()
         self._filling = asyncio.Lock()
+        self._closing = asyncio.Event()
         self._well: set[str] = set()  # receivers whose last answer was good
 
     async def notify(self) -> None:
         """Begin what is due, as far as there are slots; does not wait for any receiver."""
         async with self._filling:
-            while len(self._underway) < self._slots:
+            while len(self._held) < self._slots and not self._closing.is_set():
                 claimed = await self._backend.sql(self._claim, self._full())
                 if claimed is None:
                     return
+                self._held[claimed[0].webhook_id] = claimed[0].receiver
                 delivery = asyncio.create_task(self._deliver(*claimed))
-                self._underway[delivery] = claimed[0].receiver
+                self._tasks.add(delivery)
+                delivery.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop; what was not answered yet is sent again when its claim has lapsed."""
-        deliveries = list(self._underway)
-        for delivery in deliveries:
-            delivery.cancel()
-        await asyncio.gather(*deliveries, return_exceptions=True)
+        self._closing.set()
+        async with self._filling:
+            pass
+        await asyncio.gather(*self._tasks)
 
     def _full(self) -> list[str]:
         """The receivers that have all the slots they may have."""
-        held = Counter(self._underway.values())
+        held = Counter(self._held.values())
         most = max(1, self._slots // 2)
         return [receiver for receiver, count in held.items() if count >= (most if receiver in self._well else 1)]
 
@@ -82,17 +87,30 @@ class Deliveries:
         """Send one, note what came of it, and let the next one have the slot."""
         try:
             with bound(run_id=webhook.run_id, thread_id=webhook.thread_id, webhook_id=webhook.webhook_id):
-                receipt = await self._send(webhook, payload)
+                receipt = await self._unless_closing(self._send(webhook, payload))
+                if receipt is None:
+                    return
                 self._remember(webhook.receiver, well=receipt.is_delivered)
                 await self._backend.sql(self._note, webhook, receipt)
         except Exception:
             log.exception("What came of a webhook could not be noted; it is sent again")
         finally:
-            self._underway.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
+            self._held.pop(webhook.webhook_id, None)
         try:
             await self.notify()
         except Exception:  # the clock looks again in a second
             log.warning("The next webhook could not be claimed", exc_info=True)
+
+    async def _unless_closing(self, sending: Coroutine[Any, Any, Receipt]) -> Receipt | None:
+        """What came of it; None when it was cut off because the clock stops."""
+        send, stop = asyncio.create_task(sending), asyncio.create_task(self._closing.wait())
+        await asyncio.wait({send, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if send.done():
+            return send.result()
+        send.cancel()
+        await asyncio.wait({send})
+        return None
 
     async def _send(self, webhook: Webhook, payload: dict[str, Any]) -> Receipt:
         if webhook.tries > self._backend.rules.webhook_tries:
