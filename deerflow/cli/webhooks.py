@@ -19,6 +19,7 @@ from deerflow.hooks.signing import secret_in_force
 from deerflow.settings import Settings
 from deerflow.storage import webhooks
 from deerflow.storage.database import Database, Tx
+from deerflow.storage.schema import revision
 
 _LIST_FORMAT = "{:36}  {:9}  {:>5}  {:20}  {:30}  {}"
 
@@ -130,6 +131,9 @@ def _writing() -> Iterator[Tx]:
 def _database() -> Iterator[Database]:
     database = Database(Settings.from_env().database, pool=1)
     try:
+        here, wanted = revision(database)
+        if here != wanted:
+            raise ConfigError(f"The schema is at {here or 'nothing'}, not {wanted}: flask --app app db upgrade")
         yield database
     finally:
         database.close()

@@ -76,7 +76,7 @@ def assert_signed(live: Live, got: Got) -> None:
 
 
 def test_killed_clock_tells_it_later(live: Live, receiver: Receiver) -> None:
-    """kill -9 between the sending and the noting: it comes again, with the same id. A neighbour is not held up."""
+    """kill -9 between the sending and the noting: it comes again, with the same id."""
     receiver.answers.append(HANG)
     run = start(live, receiver.url(), "steps", input={})
     (first,) = receiver.wait()

@@ -108,6 +108,13 @@ def test_what_is_wrong_is_told_in_a_sentence(deerflow, words, code, told):
     assert "Traceback" not in shown
 
 
+def test_a_database_without_our_tables_is_told(deerflow, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/empty.db")
+    code, told = deerflow("list")
+    assert code == 1
+    assert "The schema is at nothing" in told
+
+
 def test_secret(deerflow, settings, monkeypatch):
     """The one that is set; the test's set-up names its database, so none is made."""
     code, told = deerflow("secret")

@@ -1,15 +1,21 @@
 """Whatever ends a run puts its webhook into the outbox, in the same transaction."""
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from deerflow.backend import open_worker
+from deerflow.domain.ids import least_id
 from deerflow.domain.words import CancelAction, MultitaskStrategy, OnCompletion, RunStatus
 from deerflow.errors import Invalid
 from deerflow.runtime.cancel import cancel
 from deerflow.runtime.outbox import note_end
 from deerflow.runtime.reap import reap
-from deerflow.storage import threads, webhooks
+from deerflow.runtime.remove import remove_thread
+from deerflow.runtime.sweep import sweep
+from deerflow.storage import models, threads, webhooks
 from deerflow.storage.types import now
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_running, row_of, set_columns
 
@@ -114,6 +120,35 @@ def test_a_run_that_lost_its_workers_is_told(backend):
     assert (payload["status"], payload["error"]["error"], payload["values"]) == ("error", "WorkerLost", None)
     reap(backend)
     assert len(outbox(backend)) == 1
+
+
+def test_a_run_that_goes_with_its_deleted_thread_is_not_told(backend):
+    run = make_running(backend, webhook=URL)
+    remove_thread(backend, OWNER, run.thread_id)
+    assert outbox(backend) == []
+
+
+def test_the_sweep_keeps_delivered_ones_for_three_days_and_dead_ones_for_thirty(settings, backend):
+    at = {"delivered_at": [-4, -2], "dead_at": [-31, -29]}
+    for column, days in at.items():
+        for each in days:
+            age(backend, make_run(backend), column, days=each)
+
+    async def sweep_once():
+        async with open_worker(settings, user_code=False) as worker:
+            await sweep(worker)
+
+    asyncio.run(sweep_once())
+    assert [webhook.state for webhook, _ in outbox(backend)] == ["dead", "delivered"]
+
+
+def age(backend, run, column, *, days):
+    """A webhook that was created, and done with, that many days ago."""
+    seconds = days * 86_400.0
+    with backend.db.begin() as tx:
+        webhook_id = webhooks.put(tx, run, url=URL, receiver="https://example.org:443", payload={})
+        old = {"webhook_id": least_id(datetime.now(UTC) + timedelta(seconds=seconds)), column: now(seconds)}
+        tx.execute(sa.update(models.webhooks).where(models.webhooks.c.webhook_id == webhook_id).values(old))
 
 
 def test_a_webhook_that_may_not_go_there_leaves_no_run(backend):
