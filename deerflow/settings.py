@@ -117,6 +117,13 @@ class Settings(BaseSettings):
             return url
         raise ValueError("must start with postgresql:// or sqlite:///")
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret_prefix(cls, secrets: str) -> str:
+        if all(secret.startswith("whsec_") for secret in secrets.split()):
+            return secrets
+        raise ValueError("must look like whsec_<base64>")
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, url: str) -> str:

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses behind a host and port."""
 
-_RESOLVER_THREADS = 16
+_RESOLVERS_A_SLOT = 4
+"""A name service that hangs does so for longer than a delivery: the slot is free again, its thread is not."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def open_sender(settings: Settings, project: Project, policy: Policy) -> "Sender
         log.warning("Webhooks are not signed: DEERFLOW_WEBHOOK_SECRET is not set, and the database is shared")
     allowed = project.webhooks.allowed_fields
     style = Style(keys, _headers(project), None if allowed is None else frozenset(allowed))
-    return Sender(policy, style, timeout_seconds=settings.webhook_timeout_seconds)
+    slots, timeout_seconds = settings.webhook_slots, settings.webhook_timeout_seconds
+    return Sender(policy, style, timeout_seconds=timeout_seconds, resolver_threads=_RESOLVERS_A_SLOT * slots)
 
 
 _TEMPLATE = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}", re.ASCII)
@@ -88,6 +90,7 @@ class Sender:
         style: Style,
         *,
         timeout_seconds: float,
+        resolver_threads: int = 4,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -95,7 +98,7 @@ class Sender:
         self._style = style
         self._timeout_seconds = timeout_seconds
         # The default executor is the users' threads; a name service that hangs must hold up nobody else.
-        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolve")
+        self._threads = ThreadPoolExecutor(resolver_threads, thread_name_prefix="resolve")
         # No connection is kept: its pool knows it by its address, and two names may share one.
         inner = httpx.AsyncHTTPTransport(verify=tls or _tls(), limits=httpx.Limits(max_keepalive_connections=0))
         checked = _Checked(inner, policy, resolve or self._resolve)
@@ -150,14 +153,15 @@ class _Checked(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the first address of its host that takes the connection."""
         url = request.url
-        self._policy.check_place(url.scheme, url.host, url.port)
-        addresses = await self._resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
+        name = url.raw_host.decode("ascii")  # ``url.host`` would be the Unicode of a punycode name
+        self._policy.check_place(url.scheme, name, url.port)
+        addresses = await self._resolve(name, url.port or (443 if url.scheme == "https" else 80))
         for address in addresses:  # all before the first is used: one that leads inside makes the name suspect
-            self._policy.check_address(url.host, ip_address(address))
-        failure: httpx.TransportError = httpx.ConnectError(f"'{url.host}' has no address")
+            self._policy.check_address(name, ip_address(address))
+        failure: httpx.TransportError = httpx.ConnectError(f"'{name}' has no address")
         for address in addresses:
             request.url = url.copy_with(host=address)
-            request.extensions = {**request.extensions, "sni_hostname": url.host}
+            request.extensions = {**request.extensions, "sni_hostname": name}
             try:
                 return await self._inner.handle_async_request(request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -198,6 +198,20 @@ def test_the_name_is_resolved_once(receiver: Receiver) -> None:
     assert receiver.got[0].headers["host"] == f"hooks.example.org:{receiver.port}"
 
 
+def test_a_punycode_name_stays_one(receiver: Receiver) -> None:
+    """Who resolves, checks and greets has the same spelling before them."""
+    asked: list[str] = []
+
+    async def resolve(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    policy = Policy(allow_http=True, allow_loopback=True, allowed_domains=("xn--bcher-kva.example",))
+    assert send(receiver.url(host="XN--bcher-kva.example"), policy=policy, resolve=resolve).is_delivered
+    assert asked == ["xn--bcher-kva.example"]
+    assert receiver.got[0].headers["host"].lower() == f"xn--bcher-kva.example:{receiver.port}"
+
+
 def test_the_next_address_is_tried(receiver: Receiver) -> None:
     """A host with IPv6 and IPv4 addresses is reached by whichever answers."""
     resolve = leading_to(["::1", "127.0.0.1"])
@@ -293,6 +307,14 @@ def test_headers_that_cannot_be_filled_in(
     monkeypatch.setenv("LG_WEBHOOK_LINES", "a\r\nb: c")
     with pytest.raises(ConfigError, match=told):
         opened(Settings(data=tmp_path), Webhooks(headers={"x": template}))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_that_nothing_is_signed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, *, shared: bool) -> None:
+    """Several machines would each make a secret of their own, so there is none until it is set."""
+    opened(Settings(data=tmp_path, database_url="postgresql://db/x" if shared else ""), Webhooks())
+    assert sum("Webhooks are not signed" in record.message for record in caplog.records) == shared
+    assert (tmp_path / "webhook-secret").exists() is not shared
 
 
 def test_a_large_payload_arrives_whole(receiver: Receiver) -> None:

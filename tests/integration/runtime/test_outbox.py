@@ -30,6 +30,7 @@ def outbox(backend):
 
 
 def test_the_end_of_a_run_is_put_in_as_clients_read_the_run(backend):
+    """scenario 52: with the run's owner"""
     run = make_running(backend, webhook=URL, metadata={"n": 1})
     assert finish_run(backend, run)
     with backend.db.begin() as tx:

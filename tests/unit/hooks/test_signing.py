@@ -82,3 +82,14 @@ def test_a_folder_that_takes_no_secret_is_told(tmp_path: Path) -> None:
 
 def test_a_secret_is_not_shown_with_the_settings() -> None:
     assert SECRET not in repr(Settings(webhook_secret=SECRET))
+
+
+def test_what_is_no_secret_stops_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is named and not shown; also when it is given as a file."""
+    (tmp_path / "secret").write_text("my-password\n")
+    monkeypatch.setenv("DEERFLOW_WEBHOOK_SECRET_FILE", str(tmp_path / "secret"))
+    with pytest.raises(ConfigError, match=r"webhook_secret: .*must look like whsec_<base64>") as raised:
+        Settings.from_env()
+    assert "my-password" not in str(raised.value)
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    assert Settings.from_env().webhook_secret == SECRET
