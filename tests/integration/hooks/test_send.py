@@ -1,6 +1,7 @@
 """Sending one webhook to a real receiver: what arrives, what an answer means, and where the connection goes."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -143,6 +144,25 @@ def test_a_receiver_that_answers_by_drops_is_given_up_in_time() -> None:
         receipt = send(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_seconds=0.5)
         thread.join(10)
     assert receipt == Receipt(error="no answer within 0.5 s")
+
+
+def test_a_body_without_end_is_not_read() -> None:
+    """The status says it all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=_pour, args=(server,), daemon=True)
+        thread.start()
+        assert send(f"http://127.0.0.1:{server.getsockname()[1]}/") == Receipt(200)
+        thread.join(10)
+        assert not thread.is_alive(), "the connection was closed"
+
+
+def _pour(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(b"5\r\nxxxxx\r\n")
 
 
 def _drip(server: socket.socket) -> None:
