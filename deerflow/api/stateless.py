@@ -8,14 +8,15 @@ from flask import Blueprint, Response, request
 from deerflow.api import sse
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
-from deerflow.api.runs import find_run, start_watched, stream_found, wait_for, watch_client
-from deerflow.api.wire.runs import RunCreate
+from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
+from deerflow.api.wire.runs import CancelMany, RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Run, RunSpec
-from deerflow.errors import Invalid
+from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
+from deerflow.runtime.cancel import cancel_all, cancel_many
 from deerflow.runtime.join import Following
 from deerflow.runtime.submit import check_webhook, submit
 
@@ -29,6 +30,7 @@ def blueprint() -> Blueprint:
     bp.post("/stream")(stream_stateless_run)
     bp.post("/wait")(wait_for_stateless_run)
     bp.post("/batch")(create_stateless_runs)
+    bp.post("/cancel")(cancel_runs)
     bp.get("/<id(run):run_id>/stream")(join_stateless_run)
     return bp
 
@@ -70,6 +72,19 @@ def create_stateless_runs() -> Response:
     for spec in specs:
         check_webhook(backend(), spec)
     return json([present_run(_submit(spec)) for spec in specs])
+
+
+@requires("runs:cancel")
+def cancel_runs() -> Response:
+    """Stop several runs: of one thread by their ids, or all of the caller's that have a status."""
+    asked, action = CancelMany.read(request), cancel_action(request.args.get("action"))
+    if asked.thread_id is not None:
+        count = cancel_many(backend(), principal(), action, thread_id=asked.thread_id, run_ids=asked.run_ids or [])
+    else:
+        count = cancel_all(backend(), principal(), action, asked.statuses())
+    if not count:
+        raise NotFound("No runs found to cancel.")
+    return Response(status=204)
 
 
 @requires("runs:read")

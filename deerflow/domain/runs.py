@@ -31,9 +31,6 @@ from deerflow.domain.words import (
 
 INFLIGHT = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
 
-USER_INTERRUPT = {"error": "UserInterrupt", "message": "The run was interrupted by a cancel request."}
-"""What is told of a cancelled run."""
-
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -108,6 +105,11 @@ class Run:
     def takes_its_thread(self) -> bool:
         """Whether it is stateless and its thread goes with it."""
         return bool(self.kwargs.get("temporary")) and self.kwargs.get("on_completion") == OnCompletion.DELETE
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Whether nothing is to be left of this run."""
+        return self.cancel_action is CancelAction.ROLLBACK
 
     @property
     def was_cancelled(self) -> bool:

@@ -58,19 +58,23 @@ def _admit(
     admission = admit(spec.multitask_strategy, [run.status for run in inflight])
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
-    displaced = _displace(tx, inflight) if admission is Admission.DISPLACE else []
+    displaced: list[Run] = []
+    if admission is Admission.DISPLACE:
+        displaced = _displace(tx, backend, inflight, CancelAction(spec.multitask_strategy))
+        thread, last = threads.lock(tx, principal, thread_id)  # those that never started have left it as it was before
     ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
-    metadata = thread.metadata if thread.status is ThreadStatus.BUSY else {**thread.metadata, **ids}
-    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=metadata)
+    is_busy = thread.status is ThreadStatus.BUSY
+    before = None if is_busy else {name: thread.metadata[name] for name in ids if name in thread.metadata}
+    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=thread.metadata | ({} if is_busy else ids))
     # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
     in_its_way = [run for run in runs.inflight(tx, thread_id) if run.run_at <= datetime.now(UTC)]
-    row = _row(principal, spec, thread, assistant, last + 1)
+    row = {**_row(principal, spec, thread, assistant, last + 1), "thread_before": before}
     rung = not in_its_way and not spec.after_seconds
     return runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds), admission, displaced
 
 
-def _displace(tx: Tx, inflight: list[Run]) -> list[Run]:
-    marked = [mark(tx, run, CancelAction.INTERRUPT) for run in inflight]
+def _displace(tx: Tx, backend: Backend, inflight: list[Run], action: CancelAction) -> list[Run]:
+    marked = [mark(tx, backend, run, action) for run in inflight]
     return [run for run in marked if run is not None]
 
 

@@ -29,18 +29,19 @@ def start(live: Live, url: str, assistant: str, thread: bool = True, **body: Any
 
 
 def test_every_end_is_told_once(live: Live, receiver: Receiver, trace: Path) -> None:
-    """Success, failure, a question, a cancel, and a stateless run whose thread goes with it."""
+    """Success, failure, a question, a cancel, a rollback, and a stateless run whose thread goes with it."""
     url = receiver.url()
     runs = {
         "success": start(live, url, "steps", input={"trace": str(trace)}, metadata={"mark": 1}),
         "error": start(live, url, "faulty", input={"kind": "told"}),
         "asking": start(live, url, "asking", input={}),
         "cancel": start(live, url, "steps", input={"pause": 60}),
+        "rollback": start(live, url, "steps", input={"pause": 60}),
         "stateless": start(live, url, "steps", thread=False, input={}),
     }
-    cancelled = runs["cancel"]
-    until(live, cancelled, "running")
-    live.client().runs.cancel(cancelled["thread_id"], cancelled["run_id"])
+    for name, action in (("cancel", "interrupt"), ("rollback", "rollback")):
+        until(live, runs[name], "running")
+        live.client().runs.cancel(runs[name]["thread_id"], runs[name]["run_id"], action=action)
     receiver.wait(len(runs))
     got = {each.json["run_id"]: each for each in receiver.got}
     told = {name: got[run["run_id"]].json for name, run in runs.items()}
@@ -49,6 +50,7 @@ def test_every_end_is_told_once(live: Live, receiver: Receiver, trace: Path) -> 
         "error": "error",
         "asking": "success",
         "cancel": "interrupted",
+        "rollback": "interrupted",
         "stateless": "success",
     }
     assert told["success"]["values"]["done"] == ["one", "two", "three", "four"]
@@ -57,6 +59,7 @@ def test_every_end_is_told_once(live: Live, receiver: Receiver, trace: Path) -> 
     assert told["error"]["values"]["before"] == "kept"
     assert told["asking"]["values"] == {"log": ["before"]}
     assert told["cancel"]["error"]["error"] == "UserInterrupt"
+    assert told["rollback"]["error"]["error"] == "UserRollback"
     shown = live.client().runs.get(runs["success"]["thread_id"], runs["success"]["run_id"])
     assert shown.items() <= told["success"].items()
     assert live.http().get(f"/threads/{runs['stateless']['thread_id']}").status_code == 404

@@ -88,6 +88,14 @@ def test_a_cancelled_run_that_never_started_is_told(backend):
     assert payload["run_started_at"] is None
 
 
+def test_a_run_that_is_rolled_back_before_it_starts_is_told(backend):
+    run = make_run(backend, webhook=URL)
+    cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.ROLLBACK)
+    ((_, payload),) = outbox(backend)
+    assert (payload["status"], payload["error"]["error"]) == ("interrupted", "UserRollback")
+    assert payload["run_ended_at"] >= payload["created_at"]
+
+
 def test_a_cancelled_run_that_runs_is_told_by_its_worker_only(backend):
     run = make_running(backend, webhook=URL)
     cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
