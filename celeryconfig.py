@@ -34,6 +34,7 @@ beat_schedule = {
         "options": {"expires": _settings.reap_seconds},
     },
     "tick": {"task": "tasks.clock.tick", "schedule": 1.0, "options": {"expires": 1.0}},
+    "notify": {"task": "tasks.clock.notify", "schedule": 1.0, "options": {"expires": 1.0}},
     "sweep": {"task": "tasks.clock.sweep", "schedule": 30.0, "options": {"expires": 30.0}},
 }
 beat_scheduler = "celery.beat:Scheduler"  # periods of seconds need no memory, so no file that could break

@@ -20,6 +20,7 @@ from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
 from deerflow.events.wakeups import Wakeups
+from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
 from deerflow.storage.database import Database
 
@@ -50,6 +51,9 @@ class Rules:
     idempotency_seconds: int
     log_bytes: int
     event_bytes: int
+    webhook_timeout_seconds: float
+    webhook_tries: int
+    webhook_slots: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Backend:
     bell: Bell
     rules: Rules
     project: project.Project
+    webhook_policy: Policy
 
     def ping(self) -> None:
         """Raise Unavailable when a part does not answer."""
@@ -83,6 +88,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
     """Open the resources that web and command line need; nothing is connected before its first use."""
     client = connect(settings.redis)
     log, wakeups = RunLog(client), Wakeups(connect_listener(settings.redis))
+    found = project.load(settings.project_file)
     return Backend(
         db=Database(settings.database, pool=sql_pool),
         log=log,
@@ -92,7 +98,8 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         presence=Presence(client),
         bell=Bell(sender(settings.broker)),
         rules=_rules(settings),
-        project=project.load(settings.project_file),
+        project=found,
+        webhook_policy=_webhook_policy(settings, found.webhooks),
     )
 
 
@@ -110,6 +117,21 @@ def _rules(settings: Settings) -> Rules:
         idempotency_seconds=settings.idempotency_seconds,
         log_bytes=settings.log_bytes,
         event_bytes=settings.event_bytes,
+        webhook_timeout_seconds=settings.webhook_timeout_seconds,
+        webhook_tries=settings.webhook_tries,
+        webhook_slots=settings.webhook_slots,
+    )
+
+
+def _webhook_policy(settings: Settings, said: project.Webhooks) -> Policy:
+    """What langgraph.json says of webhooks goes before the settings, in both directions."""
+    return Policy(
+        allow_http=settings.webhook_allow_http if said.require_https is None else not said.require_https,
+        allow_loopback=settings.webhook_allow_loopback if said.disable_loopback is None else not said.disable_loopback,
+        allow_private=settings.webhook_allow_private,
+        allowed_domains=said.allowed_domains,
+        allowed_ports=said.allowed_ports,
+        max_url_length=said.max_url_length or Policy.max_url_length,
     )
 
 

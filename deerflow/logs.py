@@ -17,7 +17,8 @@ _CHATTY = (
     "celery.worker.strategy",
     "celery.worker.consumer",
     "alembic",
-    "httpx",
+    "httpx",  # an INFO line of its own would show the queries of webhooks
+    "httpcore",
 )
 
 

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,20 @@ class GraphSource:
 
 
 @dataclass(frozen=True)
+class Webhooks:
+    """The key ``webhooks``. None: not said, so that the settings decide, or nothing is restricted."""
+
+    require_https: bool | None = None
+    disable_loopback: bool | None = None
+    allowed_domains: tuple[str, ...] | None = None
+    allowed_ports: tuple[int, ...] | None = None
+    max_url_length: int | None = None
+    env_prefix: str = "LG_WEBHOOK_"
+    headers: dict[str, str] = field(default_factory=dict)
+    allowed_fields: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Project:
     """One langgraph.json. ``folder`` is where its relative paths start."""
 
@@ -28,10 +44,11 @@ class Project:
     graphs: dict[str, GraphSource]
     dependencies: list[str] = field(default_factory=list)
     env: dict[str, str] | str = field(default_factory=dict)
+    webhooks: Webhooks = field(default_factory=Webhooks)
 
 
-_KNOWN = {"graphs", "dependencies", "env"}
-_LATER = {"auth", "http", "store", "checkpointer", "webhooks"}
+_KNOWN = {"graphs", "dependencies", "env", "webhooks"}
+_LATER = {"auth", "http", "store", "checkpointer"}
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -58,6 +75,7 @@ def load(path: Path) -> Project:
         graphs=graphs,
         dependencies=[str(entry) for entry in raw.get("dependencies") or []],
         env=raw.get("env") or {},
+        webhooks=_webhooks(path, raw.get("webhooks")),
     )
 
 
@@ -66,3 +84,63 @@ def _source(path: Path, graph_id: str, value: Any) -> GraphSource:
     if not isinstance(target, str) or ":" not in target:
         raise ConfigError(f'{path}: graph "{graph_id}" must look like "./file.py:attribute", not {value!r}')
     return GraphSource(graph_id, target, description)
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[ -~]*", re.ASCII)
+_OUR_HEADERS = re.compile(r"(?i)host|content-.*|transfer-encoding|connection|webhook-.*")
+
+_Kind = tuple[Callable[[Any], bool], str]
+_FLAG: _Kind = (lambda value: isinstance(value, bool), "true or false")
+_WORDS: _Kind = (
+    lambda value: isinstance(value, list) and all(isinstance(each, str) and each for each in value),
+    "a list of strings",
+)
+_NUMBER: _Kind = (lambda value: type(value) is int and value > 0, "a positive whole number")
+_NUMBERS: _Kind = (
+    lambda value: isinstance(value, list) and all(_NUMBER[0](each) for each in value),
+    "a list of positive whole numbers",
+)
+_OBJECT: _Kind = (lambda value: isinstance(value, dict), "an object")
+_PREFIX: _Kind = (lambda value: isinstance(value, str) and value != "", "a string that is not empty")
+_HEADERS: _Kind = (
+    lambda value: (
+        isinstance(value, dict)
+        and all(_HEADER_NAME.fullmatch(name) and not _OUR_HEADERS.fullmatch(name) for name in value)
+        and all(isinstance(each, str) and _HEADER_VALUE.fullmatch(each) for each in value.values())
+    ),
+    "an object of header lines; host, connection, content-* and webhook-* are the server's own",
+)
+
+_WEBHOOK_KEYS = {"url": _OBJECT, "env_prefix": _PREFIX, "headers": _HEADERS, "allowed_fields": _WORDS}
+_URL_KEYS = {
+    "require_https": _FLAG,
+    "disable_loopback": _FLAG,
+    "allowed_domains": _WORDS,
+    "allowed_ports": _NUMBERS,
+    "max_url_length": _NUMBER,
+}
+
+
+def _webhooks(path: Path, raw: Any) -> Webhooks:
+    """The key ``webhooks``; strict, because a rule that is misspelt would protect nothing."""
+    found = _checked(path, "webhooks", {} if raw is None else raw, _WEBHOOK_KEYS)
+    url = _checked(path, "webhooks.url", found.pop("url", {}), _URL_KEYS)
+    return Webhooks(**{name: _fixed(value) for name, value in (found | url).items()})
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _checked(path: Path, where: str, raw: Any, keys: dict[str, _Kind]) -> Any:
+    """An object whose keys are known and whose values are of their kind; null is as if it were not there."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f'{path}: "{where}" must be an object')
+    for name, value in raw.items():
+        if name not in keys:
+            raise ConfigError(f'{path}: "{where}.{name}" is not known; there are: {", ".join(keys)}')
+        holds, told = keys[name]
+        if value is not None and not holds(value):
+            raise ConfigError(f'{path}: "{where}.{name}" must be {told}')
+    return {name: value for name, value in raw.items() if value is not None}

@@ -90,6 +90,21 @@ class Settings(BaseSettings):
     """The most bytes of events that are kept of one run; the oldest go first, and readers are told of the gap."""
     event_bytes: Annotated[int, Field(ge=1 << 10)] = 4 << 20
     """The largest event; of a larger one the longest texts are left out. The thread's state has them."""
+    webhook_secret: Annotated[str, Field(repr=False)] = ""
+    """Signs webhooks: ``whsec_<base64>``, several separated by spaces while one is exchanged. Empty: made once and kept
+    in the data folder when the database is there too, else webhooks are not signed."""
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """How long a receiver may take to answer a webhook."""
+    webhook_tries: Annotated[int, Field(ge=1, le=1_000)] = 16
+    """Tries after which a webhook is given up; with the growing pauses between them about a day."""
+    webhook_slots: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """Webhooks that one clock sends at once."""
+    webhook_allow_http: bool = False
+    """Whether webhooks may go over plain ``http://``."""
+    webhook_allow_loopback: bool = False
+    """Whether webhooks may go to this machine itself."""
+    webhook_allow_private: bool = False
+    """Whether webhooks may go to private networks (10/8, 172.16/12, 192.168/16, 100.64/10, fc00::/7)."""
 
     @field_validator("database_url")
     @classmethod
@@ -101,6 +116,13 @@ class Settings(BaseSettings):
         if url == "" or url.startswith("sqlite:///"):
             return url
         raise ValueError("must start with postgresql:// or sqlite:///")
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret_prefix(cls, secrets: str) -> str:
+        if all(secret.startswith("whsec_") for secret in secrets.split()):
+            return secrets
+        raise ValueError("must look like whsec_<base64>")
 
     @field_validator("redis_url")
     @classmethod
@@ -163,6 +185,11 @@ class Settings(BaseSettings):
         return self.database.replace("postgresql+psycopg://", "postgresql://", 1)
 
     @property
+    def webhook_secret_file(self) -> Path | None:
+        """Where the secret is kept that nobody has set; None when several machines would have to agree on it."""
+        return None if self.database_url else self.data / "webhook-secret"
+
+    @property
     def project_file(self) -> Path:
         """The langgraph.json in force."""
         if self.config:
@@ -206,12 +233,22 @@ def apply_project_env(env: dict[str, str] | str, folder: Path) -> None:
 
     What is set already stays, as do all settings of ours, so a project cannot redirect the server's database.
     """
+    ours = {*DATABASE_NAMES, *REDIS_NAMES, "PORT"}
+    for name, value in _project_env(env, folder).items():
+        if name not in ours and not name.startswith("DEERFLOW_"):
+            os.environ.setdefault(name, value)
+
+
+def project_variables(env: dict[str, str] | str, folder: Path, *, prefix: str) -> dict[str, str]:
+    """The variables that begin with *prefix*, of the environment and of a project's ``env``; nothing is set."""
+    found = {**_project_env(env, folder), **os.environ}
+    return {name: value for name, value in found.items() if name.startswith(prefix)}
+
+
+def _project_env(env: dict[str, str] | str, folder: Path) -> dict[str, str]:
     if isinstance(env, str):
         path = folder / env
         if not path.exists():
             raise ConfigError(f"{path}, the env file that langgraph.json names, does not exist")
-        env = {name: value or "" for name, value in dotenv_values(path).items()}
-    ours = {*DATABASE_NAMES, *REDIS_NAMES, "PORT"}
-    for name, value in env.items():
-        if name not in ours and not name.startswith("DEERFLOW_"):
-            os.environ.setdefault(name, str(value))
+        return {name: value or "" for name, value in dotenv_values(path).items()}
+    return {name: str(value) for name, value in env.items()}

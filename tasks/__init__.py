@@ -4,7 +4,7 @@ import asyncio
 import gc
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from celery.platforms import SecurityWarning
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
 from deerflow.dispatch.bell import CLOCK, STATE
+from deerflow.hooks.send import open_sender
 from deerflow.runtime.boot import boot, tell_schemas
 from deerflow.runtime.lease import Leases
+from deerflow.runtime.notify import Deliveries
 from deerflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Worker:
 
     backend: WorkerBackend
     leases: Leases
+    deliveries: Deliveries | None = None
+    """The clock's only."""
 
 
 @signals.setup_logging.connect
@@ -52,8 +56,9 @@ def _set_up_logging(**_: Any) -> None:
 async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     """Open what the tasks of this worker need, for as long as its pool lives."""
     queues = set(pool.app.amqp.queues.consume_from)
+    settings = Settings.from_env()
     async with open_worker(
-        Settings.from_env(), user_code=queues != {CLOCK}, checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4)
+        settings, user_code=queues != {CLOCK}, checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4)
     ) as backend:
         await backend.sql(boot, backend)
         await tell_schemas(backend)
@@ -64,10 +69,21 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
         leases.start()
         drain = asyncio.create_task(_drain_when_told(pool, leases))
         try:
-            yield Worker(backend, leases)
+            async with _delivering(backend, settings) if CLOCK in queues else nullcontext() as deliveries:
+                yield Worker(backend, leases, deliveries)
         finally:
             drain.cancel()
             leases.close()
+
+
+@asynccontextmanager
+async def _delivering(backend: WorkerBackend, settings: Settings) -> AsyncIterator[Deliveries]:
+    async with aclosing(open_sender(settings, backend.project, backend.webhook_policy)) as sender:
+        deliveries = Deliveries(backend, sender)
+        try:
+            yield deliveries
+        finally:
+            await deliveries.close()
 
 
 async def _drain_when_told(pool: "AsyncioPool", leases: Leases) -> None:

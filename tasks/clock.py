@@ -28,9 +28,15 @@ async def tick(self: Any) -> None:
     await backend.sql(ring_due, backend)
 
 
+@app.task(bind=True, name="tasks.clock.notify")
+async def notify(self: Any) -> None:
+    """Begin to deliver the webhooks that are due."""
+    await self.resources.deliveries.notify()
+
+
 @app.task(bind=True, name="tasks.clock.sweep")
 async def sweep(self: Any) -> None:
-    """Remove the checkpoints of deleted threads."""
+    """Remove the checkpoints of deleted threads, and old webhooks."""
     await sweep_threads(self.resources.backend)
 
 

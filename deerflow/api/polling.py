@@ -7,8 +7,9 @@ from flask import Response, request
 
 from deerflow.api.context import backend, json
 from deerflow.api.wire.body import number
-from deerflow.api.wire.runs import present_event_page, present_run
+from deerflow.api.wire.runs import present_event_page
 from deerflow.authz import requires
+from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Run
 from deerflow.identity import principal
 from deerflow.runtime import poll

@@ -10,8 +10,9 @@ from deerflow.api.context import backend, json
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.body import flag, many, number
-from deerflow.api.wire.runs import RunCreate, present_outcome, present_run
+from deerflow.api.wire.runs import RunCreate, present_outcome
 from deerflow.authz import require, requires
+from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Ended, Followed, Run, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound

@@ -9,15 +9,16 @@ from deerflow.api import sse
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
-from deerflow.api.wire.runs import CancelMany, RunCreate, present_run
+from deerflow.api.wire.runs import CancelMany, RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
+from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Run, RunSpec
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import cancel_all, cancel_many
 from deerflow.runtime.join import Following
-from deerflow.runtime.submit import submit
+from deerflow.runtime.submit import check_webhook, submit
 
 _MOST_RUNS = 100
 
@@ -68,6 +69,8 @@ def create_stateless_runs() -> Response:
     if not isinstance(bodies, list) or not 0 < len(bodies) <= _MOST_RUNS:
         raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
     specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
+    for spec in specs:
+        check_webhook(backend(), spec)
     return json([present_run(_submit(spec)) for spec in specs])
 
 

@@ -37,7 +37,7 @@ def with_cause(error: BaseException) -> str:
 
 def register(app: Flask) -> None:
     """Add our commands to an app."""
-    from deerflow.cli import db, doctor, serve
+    from deerflow.cli import db, doctor, serve, webhooks
 
-    for command in (db.group, doctor.command, serve.command):
+    for command in (db.group, doctor.command, serve.command, webhooks.group):
         app.cli.add_command(command)

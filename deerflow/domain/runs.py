@@ -59,6 +59,8 @@ class RunSpec:
     multitask_strategy: MultitaskStrategy = MultitaskStrategy.ENQUEUE
     on_disconnect: OnDisconnect = OnDisconnect.CONTINUE
     if_not_exists: IfNotExists = IfNotExists.REJECT
+    webhook: str | None = None
+    """The URL that is told of the run's end."""
 
 
 @dataclass(frozen=True)

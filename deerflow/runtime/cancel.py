@@ -12,6 +12,7 @@ from deerflow.domain.runs import Ended, Followed, Run
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.events.log import Tombstone
+from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again, ring_next
 from deerflow.storage import cancels, runs, threads
 from deerflow.storage.database import Tx
@@ -80,7 +81,11 @@ def cancel_all(backend: Backend, principal: Principal, action: CancelAction, sta
 def mark(tx: Tx, backend: Backend, run: Run, action: CancelAction) -> Run | None:
     """Write a cancel's mark; ``carry_out`` has to follow the commit. None when the run is not in flight any more."""
     marked = cancels.mark_cancel(tx, run, action)
-    if marked is not None and marked.is_terminal and leaves_no_row(marked):
+    if marked is None or not marked.is_terminal:
+        return marked
+    told_error = ROLLED_BACK if marked.is_rolled_back else INTERRUPTED
+    note_end(tx, marked, status=marked.status, error=told_error, values=None)
+    if leaves_no_row(marked):
         # Before the commit: who waits for the run must find the reason when the row has gone.
         told = {"__error__": ROLLED_BACK} if marked.is_rolled_back else {}
         backend.log.bury(marked.run_id, tombstone(marked, cancelled=True), orjson.dumps(told))

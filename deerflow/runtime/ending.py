@@ -25,6 +25,7 @@ from deerflow.graphs.registry import Graph
 from deerflow.graphs.stream import read_head
 from deerflow.runtime.cancel import INTERRUPTED, ROLLED_BACK, tombstone
 from deerflow.runtime.lease import Hold, Stop
+from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again
 from deerflow.storage import cancels, runs, threads
 from deerflow.storage.database import Tx
@@ -172,6 +173,10 @@ class Conclusion:
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
             )
+            if finished:
+                told = ending.error or ending.thread_error
+                values = ending.head.values if ending.head is not None else None
+                note_end(tx, self._run, status=ending.status, error=told, values=values)
             if finished and self._run.takes_its_thread:
                 threads.discard(tx, self._run.thread_id)
             finished = finished or self._had_finished(tx, ending)
@@ -186,6 +191,8 @@ class Conclusion:
         """Whether the row was still ours to remove, and the run of this thread that has its turn now."""
         with self._backend.db.begin() as tx:
             gone = cancels.roll_back(tx, self._run)
+            if gone:
+                note_end(tx, self._run, status=RunStatus.INTERRUPTED, error=ROLLED_BACK, values=None)
             if gone and self._run.takes_its_thread:
                 threads.discard(tx, self._run.thread_id)
             return gone, runs.next_of_thread(tx, self._run.thread_id) if gone else None

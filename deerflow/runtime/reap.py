@@ -4,6 +4,7 @@ import logging
 
 from deerflow.backend import Backend
 from deerflow.domain.runs import Run
+from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again, ring_next
 from deerflow.storage import runs
 
@@ -21,6 +22,9 @@ def reap(backend: Backend) -> None:
     if backend.db.seconds_since_outage() > backend.rules.lease_beat.total_seconds():
         with backend.db.begin() as tx:
             reaped = runs.reap(tx, crash_limit=backend.rules.crash_limit)
+            for run in reaped:
+                if run.is_terminal:
+                    note_end(tx, run, status=run.status, error=run.error, values=None)
         for run in reaped:
             _follow_up(backend, run)
     ring_due(backend)

@@ -28,8 +28,10 @@ _BUSY = "Thread is already running a task. Wait for it to finish or choose a dif
 def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: UUID) -> Run:
     """Add a run to a thread; it is in the database when this returns, whatever becomes of the bell.
 
-    Raises NotFound (thread or assistant), Invalid (no such graph), Conflict (busy, and the strategy is reject).
+    Raises NotFound (thread or assistant), Invalid (no such graph, a webhook that may not go there), Conflict (busy,
+    and the strategy is reject).
     """
+    check_webhook(backend, spec)
     with backend.db.begin() as tx:
         run, admission, displaced = _admit(tx, backend, principal, spec, thread_id)
     log.info("Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name})
@@ -38,6 +40,12 @@ def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: 
     if run.rung_at is not None:
         ring(backend, run)
     return run
+
+
+def check_webhook(backend: Backend, spec: RunSpec) -> None:
+    """Raise Invalid when the run's webhook may not go where it is to go."""
+    if spec.webhook is not None:
+        backend.webhook_policy.check_url(spec.webhook)
 
 
 def _admit(
@@ -127,7 +135,7 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
             "stream_mode": list(spec.stream_modes),
             "interrupt_before": spec.interrupt_before,
             "interrupt_after": spec.interrupt_after,
-            "webhook": None,
+            "webhook": spec.webhook,
             "feedback_keys": None,
             "temporary": spec.temporary,
             "on_completion": spec.on_completion if spec.temporary else None,

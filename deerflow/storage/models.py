@@ -123,6 +123,7 @@ webhooks = sa.Table(
     sa.Column("run_id", sa.Uuid, nullable=False, index=True),  # no foreign key: the run's row may go with its thread
     sa.Column("thread_id", sa.Uuid, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
+    sa.Column("receiver", sa.Text, nullable=False),  # scheme, host and port; one that hangs must not hold up the rest
     sa.Column("payload", Json, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("due_at", UtcTime, nullable=False, default=now()),  # pushed ahead by who is about to send it

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("thread_id", sa.Uuid(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("receiver", sa.Text(), nullable=False),
         sa.Column("payload", Json, nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("due_at", UtcTime, nullable=False),

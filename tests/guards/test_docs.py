@@ -12,6 +12,7 @@ from deerflow.cli.__main__ import main
 from deerflow.domain.assistants import Assistant
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import Thread
+from deerflow.domain.webhooks import Webhook
 from deerflow.settings import ROOT, Settings
 from deerflow.storage import models
 
@@ -65,6 +66,7 @@ def test_architecture_names_every_file() -> None:
         (Run, models.runs, {"progressed"}),
         (Thread, models.threads, {"resting", "last_ordinal", "fence"}),
         (Assistant, models.assistants, set()),
+        (Webhook, models.webhooks, {"payload"}),
     ],
 )
 def test_records_match_their_tables(record: type, table: models.sa.Table, hidden: set[str]) -> None:

@@ -17,6 +17,10 @@ def _write(folder: Path, content: Any) -> Path:
     return path
 
 
+def _webhooks(value: Any = None, **keys: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "webhooks": keys if value is None else value}
+
+
 def test_graphs_in_both_spellings(tmp_path: Path) -> None:
     """A target alone, or a path with a description; by file and by module."""
     graphs = {"a": "./a.py:graph", "b": {"path": "pkg.mod:make", "description": "told"}}
@@ -36,6 +40,21 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         ({"graphs": {"a": "./a.py"}}, 'graph "a" must look like'),
         ({"graphs": {"a": 5}}, 'graph "a" must look like'),
         ({"graphs": {"a": {"description": "no path"}}}, 'graph "a" must look like'),
+        (_webhooks([]), '"webhooks" must be an object'),
+        (_webhooks(url=5), '"webhooks.url" must be an object'),
+        (_webhooks(urls={}), '"webhooks.urls" is not known; there are: url, env_prefix, headers, allowed_fields'),
+        (_webhooks(url={"require_http": True}), '"webhooks.url.require_http" is not known'),
+        (_webhooks(url={"require_https": "yes"}), '"webhooks.url.require_https" must be true or false'),
+        (_webhooks(url={"disable_loopback": 1}), '"webhooks.url.disable_loopback" must be true or false'),
+        (_webhooks(url={"allowed_domains": "a.org"}), '"webhooks.url.allowed_domains" must be a list of strings'),
+        (_webhooks(url={"allowed_ports": ["443"]}), '"webhooks.url.allowed_ports" must be a list of positive whole'),
+        (_webhooks(url={"max_url_length": 0}), '"webhooks.url.max_url_length" must be a positive whole number'),
+        (_webhooks(env_prefix=""), '"webhooks.env_prefix" must be a string that is not empty'),
+        (_webhooks(headers={"a": 1}), '"webhooks.headers" must be an object of header lines'),
+        (_webhooks(headers={"a": "b\r\nc: d"}), '"webhooks.headers" must be an object of header lines'),
+        (_webhooks(headers={"Webhook-Id": "1"}), "webhook-\\* are the server's own"),
+        (_webhooks(headers={"host": "x"}), '"webhooks.headers" must be an object of header lines'),
+        (_webhooks(allowed_fields="status"), '"webhooks.allowed_fields" must be a list of strings'),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: Any, told: str) -> None:
@@ -56,3 +75,28 @@ def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
     assert {record.key for record in caplog.records} == {"auth", "grpahs"}
+
+
+def test_webhooks(tmp_path: Path) -> None:
+    """Every key; what is not said, or null, is left open."""
+    url = {
+        "require_https": True,
+        "disable_loopback": False,
+        "allowed_domains": ["*.a.org"],
+        "allowed_ports": [443],
+        "max_url_length": 99,
+    }
+    keys = {"url": url, "headers": {"x": "${{ env.W_X }}"}, "env_prefix": "W_", "allowed_fields": ["status"]}
+    assert project.load(_write(tmp_path, _webhooks(**keys))).webhooks == project.Webhooks(
+        require_https=True,
+        disable_loopback=False,
+        allowed_domains=("*.a.org",),
+        allowed_ports=(443,),
+        max_url_length=99,
+        env_prefix="W_",
+        headers={"x": "${{ env.W_X }}"},
+        allowed_fields=("status",),
+    )
+    for nothing in ({}, {"url": None, "headers": None}):
+        assert project.load(_write(tmp_path, _webhooks(**nothing))).webhooks == project.Webhooks()
+    assert project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}})).webhooks == project.Webhooks()

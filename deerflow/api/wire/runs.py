@@ -13,7 +13,7 @@ from deerflow.api.wire.state import CHECKPOINT_PARTS, named_checkpoint
 from deerflow.api.wire.times import iso
 from deerflow.domain.events import Entry
 from deerflow.domain.ids import parse_id
-from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.runs import RunSpec
 from deerflow.domain.words import (
     Durability,
     IfNotExists,
@@ -30,7 +30,6 @@ _LONGEST_DELAY_SECONDS = 366 * 86_400
 
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
-    "webhook": (None,),
     "feedback_keys": (None, []),
 }
 
@@ -123,6 +122,7 @@ class RunCreate(Shape):
             if_not_exists=IfNotExists.CREATE if stateless else IfNotExists(self.if_not_exists or mount.if_not_exists),
             temporary=stateless,
             on_completion=OnCompletion(self.on_completion or mount.on_completion),
+            webhook=self.webhook,
         )
 
     def _refuse_what_comes_later(self) -> None:
@@ -167,25 +167,6 @@ class CancelMany(Shape):
         if self.status in (None, "all"):
             return RunStatus.PENDING, RunStatus.RUNNING
         return (RunStatus(self.status),)
-
-
-def present_run(run: Run) -> dict[str, Any]:
-    """A run as clients read it. ``created_at`` is the true time; ``run_at`` when it may start."""
-    return {
-        "run_id": str(run.run_id),
-        "thread_id": str(run.thread_id),
-        "assistant_id": str(run.assistant_id),
-        "created_at": iso(run.created_at),
-        "updated_at": iso(run.updated_at),
-        "run_at": iso(run.run_at),
-        "metadata": run.metadata,
-        "status": run.status.value,
-        "kwargs": run.kwargs,
-        "multitask_strategy": run.multitask_strategy.value,
-        "attempt": run.attempt,
-        "error": run.error,
-        "langsmith_session_name": None,
-    }
 
 
 def present_outcome(outcome: bytes, mount: Mount) -> bytes:

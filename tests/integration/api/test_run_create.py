@@ -170,7 +170,6 @@ def test_assistant_by_id(create: Create, mount: Mount) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("webhook", "https://example.org/hook"),
         ("feedback_keys", ["good"]),
     ],
 )

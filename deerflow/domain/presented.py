@@ -1,0 +1,30 @@
+"""A run as JSON: what clients read of it, and what webhooks carry."""
+
+from datetime import datetime
+from typing import Any
+
+from deerflow.domain.runs import Run
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds: ``2026-11-22T07:29:43.010826+00:00``."""
+    return at.isoformat(timespec="microseconds")
+
+
+def present_run(run: Run) -> dict[str, Any]:
+    """A run as clients read it. ``created_at`` is the true time; ``run_at`` when it may start."""
+    return {
+        "run_id": str(run.run_id),
+        "thread_id": str(run.thread_id),
+        "assistant_id": str(run.assistant_id),
+        "created_at": iso(run.created_at),
+        "updated_at": iso(run.updated_at),
+        "run_at": iso(run.run_at),
+        "metadata": run.metadata,
+        "status": run.status.value,
+        "kwargs": run.kwargs,
+        "multitask_strategy": run.multitask_strategy.value,
+        "attempt": run.attempt,
+        "error": run.error,
+        "langsmith_session_name": None,
+    }

@@ -1,0 +1,1 @@
+"""Webhooks at arm's length: where one may go, how it is signed, how it is sent."""
