@@ -30,7 +30,7 @@ async def tick(self: Any) -> None:
 
 @app.task(bind=True, name="tasks.clock.sweep")
 async def sweep(self: Any) -> None:
-    """Remove the checkpoints of deleted threads."""
+    """Remove the checkpoints of deleted threads and expired idempotency keys."""
     await sweep_threads(self.resources.backend)
 
 

@@ -6,17 +6,16 @@ import orjson
 from flask import Blueprint, Response, request
 
 from deerflow.api import sse
+from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import find_run, start_watched, stream_found, wait_for, watch_client
-from deerflow.api.wire.runs import RunCreate, present_run
+from deerflow.api.wire.runs import RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
-from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.runs import RunSpec
 from deerflow.errors import Invalid
-from deerflow.identity import principal
 from deerflow.runtime.join import Following
-from deerflow.runtime.submit import submit
 
 _MOST_RUNS = 100
 
@@ -35,8 +34,8 @@ def blueprint() -> Blueprint:
 @requires("runs:create")
 def create_stateless_run() -> Response:
     """Start a run in the background, on a thread of its own."""
-    run = _submit(_spec())
-    return sse.name_stateless(json(present_run(run)), current_mount(), run)
+    begun = begin(_spec(), new_id())
+    return sse.name_stateless(json(begun.shown), current_mount(), begun.run)
 
 
 @requires("runs:create")
@@ -58,7 +57,7 @@ def wait_for_stateless_run() -> Response:
 
 @requires("runs:create")
 def create_stateless_runs() -> Response:
-    """Start several runs in the background, each on a thread of its own; all are checked before the first starts."""
+    """Start several runs in the background, each on a thread of its own; all of them or none."""
     try:
         bodies = orjson.loads(request.get_data())
     except orjson.JSONDecodeError as error:
@@ -66,7 +65,7 @@ def create_stateless_runs() -> Response:
     if not isinstance(bodies, list) or not 0 < len(bodies) <= _MOST_RUNS:
         raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
     specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
-    return json([present_run(_submit(spec)) for spec in specs])
+    return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
 
 
 @requires("runs:read")
@@ -78,7 +77,3 @@ def join_stateless_run(run_id: UUID) -> Response:
 
 def _spec() -> RunSpec:
     return RunCreate.read(request).to_spec(current_mount(), stateless=True)
-
-
-def _submit(spec: RunSpec) -> Run:
-    return submit(backend(), principal(), spec, thread_id=new_id())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._config import ensure_config  # the default of the recursion limit is told nowhere else
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Send
 
@@ -51,6 +52,11 @@ def run_config(run: Run, checkpoint: dict[str, Any] | None = None) -> RunnableCo
     if run.attempt == 1:
         asked["run_id"] = run.run_id
     return asked  # type: ignore[return-value]
+
+
+def limit_steps(graph: Graph, config: RunnableConfig, most: int) -> None:
+    """Let a run take no more than *most* steps, wherever its recursion limit comes from: client, graph or LangGraph."""
+    config["recursion_limit"] = min(ensure_config(graph.config, config)["recursion_limit"], most)
 
 
 def fitting_context(graph: Graph, context: dict[str, Any] | None) -> dict[str, Any] | None:

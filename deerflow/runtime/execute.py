@@ -129,7 +129,9 @@ class _Attempt:
             return await self._cancelled()
         try:
             async with self._graph("threads.create_run") as graph:
-                failure = await self._stream(Performance(graph, run, saver, self._store))
+                failure = await self._stream(
+                    Performance(graph, run, saver, self._store, most_steps=self._backend.rules.recursion_limit)
+                )
                 head = await read_head(graph, self._backend.savers.reader(), run.thread_id)
         except (Drained, Fenced):
             raise

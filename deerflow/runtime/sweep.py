@@ -1,22 +1,35 @@
-"""Remove what deletions have left behind: the checkpoints of deleted threads."""
+"""Remove what has had its time: the checkpoints of deleted threads, expired idempotency keys."""
 
 import logging
 from uuid import UUID
 
-from deerflow.backend import WorkerBackend
-from deerflow.storage import threads
+from deerflow.backend import Backend, WorkerBackend
+from deerflow.storage import idempotency, threads
 
 log = logging.getLogger(__name__)
 
 _THREADS_A_SWEEP = 100
+_KEYS_A_TRANSACTION = 500
 
 
 async def sweep(backend: WorkerBackend) -> None:
-    """Delete the checkpoints of deleted threads and fence their workers off; what fails is tried at the next turn."""
+    """Delete the checkpoints of deleted threads and fence their workers off; what fails is tried at the next turn.
+
+    Expired idempotency keys go too, some hundred in each transaction so that nobody waits long for the database.
+    """
+    while await backend.sql(remove_expired_keys, backend) == _KEYS_A_TRANSACTION:
+        pass
     for thread_id, fence in await backend.sql(_doomed, backend):
         await backend.savers.remove_thread(thread_id, fence)
         await backend.sql(_forget, backend, thread_id)
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
+
+
+def remove_expired_keys(backend: Backend) -> int:
+    """Remove some of the keys that stand for nothing any more; how many."""
+    with backend.db.begin() as tx:
+        keep = backend.rules.idempotency_seconds
+        return idempotency.remove_expired(tx, keep_seconds=keep, limit=_KEYS_A_TRANSACTION)
 
 
 def _doomed(backend: WorkerBackend) -> list[tuple[UUID, int]]:

@@ -7,9 +7,10 @@ import orjson
 from pydantic import Field
 
 from deerflow.api.mounts import Mount
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Metadata, Shape
 from deerflow.api.wire.state import CHECKPOINT_PARTS, named_checkpoint
 from deerflow.api.wire.times import iso
+from deerflow.domain.claims import configured
 from deerflow.domain.events import Entry
 from deerflow.domain.ids import parse_id
 from deerflow.domain.runs import Run, RunSpec
@@ -22,7 +23,6 @@ _LONGEST_DELAY_SECONDS = 366 * 86_400
 _LATER: dict[str, tuple[Any, ...]] = {
     # Fields that this release does not carry out, with the values that ask for nothing.
     "webhook": (None,),
-    "feedback_keys": (None, []),
 }
 
 
@@ -37,17 +37,15 @@ class RunConfig(Shape):
     """What a client may say in ``config``; the rest of LangGraph's own keys is the server's business."""
 
     tags: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     configurable: dict[str, Any] | None = None
     recursion_limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     max_concurrency: Annotated[int, Field(ge=1, strict=True)] | None = None
     run_name: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """What was said, ``configurable`` always. Keys of LangGraph's own machinery are dropped from it."""
-        configurable = self.configurable or {}
-        kept = {name: value for name, value in configurable.items() if not name.startswith("__pregel")}
-        return {**self.model_dump(exclude_none=True), "configurable": kept}
+        """What was said, ``configurable`` always; without the keys there that are not the client's to fill."""
+        return {**self.model_dump(exclude_none=True), "configurable": configured(self.configurable or {})}
 
 
 class RunCommand(Shape):
@@ -65,7 +63,7 @@ class RunCreate(Shape):
     input: Any = None
     config: RunConfig | None = None
     context: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     stream_mode: StreamMode | list[StreamMode] | None = None
     stream_subgraphs: bool | None = False
     stream_resumable: bool | None = False
@@ -109,6 +107,7 @@ class RunCreate(Shape):
             stream_subgraphs=bool(self.stream_subgraphs),
             stream_resumable=bool(self.stream_resumable),
             after_seconds=self.after_seconds or 0.0,
+            feedback_keys=self.feedback_keys or None,
             multitask_strategy=self._strategy(mount),
             on_disconnect=OnDisconnect(self.on_disconnect or mount.on_disconnect),
             if_not_exists=IfNotExists.CREATE if stateless else IfNotExists(self.if_not_exists or mount.if_not_exists),
