@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from flask import Response, after_this_request, request
 
+from deerflow.api import sse
 from deerflow.api.context import backend
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.headers import configurable_of
@@ -32,6 +33,8 @@ class Begun:
 
     run: Followed
     shown: dict[str, Any]
+    after: int = 0
+    """Where its creator's stream begins. One that comes back may name the last event that it has seen."""
 
 
 def begin(spec: RunSpec, thread_id: UUID) -> Begun:
@@ -74,10 +77,11 @@ def say_replayed() -> None:
 
 
 def _begun_before(shown: dict[str, Any]) -> Begun:
+    after = sse.cursor(request) or 0
     run_id, thread_id = UUID(shown["run_id"]), UUID(shown["thread_id"])
     try:
         with backend().db.read() as tx:
             run = runs.get(tx, principal(), thread_id, run_id)
     except NotFound:
-        return Begun(Ended(run_id, thread_id), shown)
-    return Begun(run, present_run(run))
+        return Begun(Ended(run_id, thread_id), shown, after)
+    return Begun(run, present_run(run), after)

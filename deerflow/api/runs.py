@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, after_this_request, request
 
 from deerflow.api import polling, sse
-from deerflow.api.begin import begin
+from deerflow.api.begin import Begun, begin
 from deerflow.api.context import backend, json
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
@@ -50,16 +50,16 @@ def create_run(thread_id: UUID) -> Response:
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
     watch = watch_client()
-    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
-    return sse.stream(current_mount(), run, Following(backend(), run, after=0), watch)
+    begun = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
+    return sse.stream(current_mount(), begun.run, Following(backend(), begun.run, after=begun.after), watch)
 
 
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
     watch = watch_client()
-    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
-    return wait_for(run, watch)
+    begun = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
+    return wait_for(begun.run, watch)
 
 
 @requires("runs:read")
@@ -130,12 +130,12 @@ def stream_found(run: Followed) -> Response:
     return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
 
 
-def start_watched(watch: ClientWatch, spec: RunSpec, thread_id: UUID) -> Followed:
+def start_watched(watch: ClientWatch, spec: RunSpec, thread_id: UUID) -> Begun:
     """Start a run whose creator stays; should they leave, its ``on_disconnect`` says what becomes of it."""
     begun = begin(spec, thread_id)
     if begun.shown["kwargs"]["on_disconnect"] == OnDisconnect.CANCEL:
         cancel_when_gone(watch, begun.run)
-    return begun.run
+    return begun
 
 
 def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:

@@ -42,17 +42,17 @@ def create_stateless_run() -> Response:
 def stream_stateless_run() -> Response:
     """Start a run on a thread of its own and stream it."""
     watch = watch_client()
-    run = start_watched(watch, _spec(), new_id())
-    mount = current_mount()
-    return sse.name_stateless(sse.stream(mount, run, Following(backend(), run, after=0), watch), mount, run)
+    begun = start_watched(watch, _spec(), new_id())
+    mount, run = current_mount(), begun.run
+    following = Following(backend(), run, after=begun.after)
+    return sse.name_stateless(sse.stream(mount, run, following, watch), mount, run)
 
 
 @requires("runs:create")
 def wait_for_stateless_run() -> Response:
     """Start a run on a thread of its own and answer what it leaves."""
     watch = watch_client()
-    run = start_watched(watch, _spec(), new_id())
-    return wait_for(run, watch)
+    return wait_for(start_watched(watch, _spec(), new_id()).run, watch)
 
 
 @requires("runs:create")
