@@ -175,7 +175,7 @@ def test_metadata(wire: Wire, wait: Wait) -> None:
 @pytest.mark.parametrize("given", ["updates", ["updates"], ["custom", "updates"]])
 def test_stream_mode(wire: Wire, mount: Mount, given: Any) -> None:
     frames = stream(wire, mount, "steps", input={}, stream_mode=given)
-    assert {frame.event for frame in frames[1:]} == {given} if isinstance(given, str) else set(given)
+    assert {frame.event for frame in frames[1:]} == ({given} if isinstance(given, str) else set(given))
 
 
 def test_stream_subgraphs(wire: Wire, mount: Mount) -> None:
