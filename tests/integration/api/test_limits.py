@@ -41,7 +41,8 @@ def test_large_body(small: FlaskClient, thread: str, path: str, told: str) -> No
     body = b'{"metadata": {"a": "' + b"x" * 3_000 + b'"}}'
     given: dict[str, Any] = {"data": body}
     if told == "chunks":
-        given = {"input_stream": BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
+        chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        given = {"input_stream": BytesIO(body), "environ_overrides": chunked}
     answer = small.post(path.format(thread=thread), **given)
     assert (
         detail(answer, 413) == "The request body is larger than 2000 bytes, the most that the setting body_bytes allows"
@@ -52,6 +53,8 @@ def test_body_at_the_limit(small: FlaskClient) -> None:
     body = b'{"metadata": {"a": "' + b"x" * 1_977 + b'"}}'
     assert len(body) == 2_000
     assert small.post("/threads", data=body).status_code == 200
+    chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    assert small.post("/threads", input_stream=BytesIO(body), environ_overrides=chunked).status_code == 200
 
 
 @by_mount
