@@ -66,21 +66,56 @@ def test_unknown_checkpoint_is_an_empty_state(client: SyncLangGraphClient, threa
 
 def test_question_of_a_subgraph(client: SyncLangGraphClient, thread: str) -> None:
     """It stops the whole run and its answer goes on inside, where the finished node does not run again."""
-    asked = client.runs.wait(thread, "nested_asking", input={"log": []})
+    asked = client.runs.wait(thread, "asking_inside", input={"log": []})
     assert asked["__interrupt__"][0]["value"] == "inside?"
-    assert client.runs.wait(thread, "nested_asking", command={"resume": "yes"}) == {"log": ["inner", "yes", "after"]}
+    assert client.runs.wait(thread, "asking_inside", command={"resume": "yes"}) == {"log": ["inner", "yes", "after"]}
 
 
 def test_start_at_a_checkpoint_of_a_subgraph(client: SyncLangGraphClient, thread: str) -> None:
     """A checkpoint within a subgraph, named by its namespace and map: the run goes on right there."""
-    client.runs.wait(thread, "nested_asking", input={"log": []})
+    client.runs.wait(thread, "asking_inside", input={"log": []})
     (task,) = client.threads.get_state(thread, subgraphs=True)["tasks"]
     inside = task["state"]
     assert inside is not None
     assert inside["next"] == ["ask"]
     assert inside["checkpoint"]["checkpoint_ns"].startswith("child:")
-    client.runs.wait(thread, "nested_asking", command={"resume": "first"})
-    again = client.runs.wait(thread, "nested_asking", input=None, checkpoint=inside["checkpoint"])
+    client.runs.wait(thread, "asking_inside", command={"resume": "first"})
+    again = client.runs.wait(thread, "asking_inside", input=None, checkpoint=inside["checkpoint"])
     assert again["__interrupt__"][0]["value"] == "inside?"
-    other = client.runs.wait(thread, "nested_asking", command={"resume": "second"})
+    other = client.runs.wait(thread, "asking_inside", command={"resume": "second"})
     assert other == {"log": ["inner", "second", "after"]}
+
+
+def test_one_answer_for_two_questions_is_refused(client: SyncLangGraphClient, thread: str) -> None:
+    """Which of them it answers cannot be told: the run fails, and both can still be answered by their ids."""
+    asked = client.runs.wait(thread, "two_questions", input={})
+    with pytest.raises(Exception, match="interrupt id"):
+        client.runs.wait(thread, "two_questions", command={"resume": "both?"})
+    answers = {question["id"]: question["value"][0] for question in asked["__interrupt__"]}
+    values = client.runs.wait(thread, "two_questions", command={"resume": answers})
+    assert values == {"log": ["left:l", "right:r", "done"]}
+
+
+def test_answer_to_a_question_that_nobody_asked(client: SyncLangGraphClient, thread: str) -> None:
+    """It answers none; the questions stay open."""
+    client.runs.wait(thread, "two_questions", input={})
+    left = client.runs.wait(thread, "two_questions", command={"resume": {"0" * 32: "?"}})
+    assert len(left["__interrupt__"]) == 2
+    assert client.threads.get(thread)["status"] == "interrupted"
+
+
+def test_empty_answers(client: SyncLangGraphClient, thread: str) -> None:
+    """Values that count as false are answers like others."""
+    for answer in (False, 0, "", []):
+        client.runs.wait(thread, "asking", input={"log": []})
+        values = client.runs.wait(thread, "asking", command={"resume": answer})
+        assert isinstance(values, dict)
+        assert values["log"][-1] == answer
+        assert type(values["log"][-1]) is type(answer)
+
+
+def test_unknown_node(client: SyncLangGraphClient, thread: str) -> None:
+    """goto somewhere that does not exist changes nothing."""
+    client.runs.wait(thread, "steps", input={})
+    client.runs.wait(thread, "steps", command={"goto": "nowhere"})
+    assert client.threads.get_state(thread)["values"]["done"] == STEPS
