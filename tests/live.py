@@ -32,6 +32,8 @@ class Live:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "serve.log"
+        self.database_url = database_url
+        """Empty: SQLite files in the data folder."""
         self._config = config
         self._options = options or []
         self._environment = {

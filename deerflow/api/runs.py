@@ -19,6 +19,7 @@ from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.join import Following, outcome
+from deerflow.runtime.remove import remove_run
 from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def blueprint() -> Blueprint:
     bp.post("/wait")(wait_for_new_run)
     bp.get("")(list_runs)
     bp.get("/<id(run):run_id>")(polling.get_run)
+    bp.delete("/<id(run):run_id>")(delete_run)
     bp.get("/<id(run):run_id>/events")(polling.list_events)
     bp.post("/<id(run):run_id>/cancel")(cancel_run)
     bp.get("/<id(run):run_id>/join")(join_run)
@@ -79,7 +81,7 @@ def list_runs(thread_id: UUID) -> Response:
 @requires("runs:cancel")
 def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     """Stop a run; with ``wait`` the answer comes when it has stopped."""
-    mount, action = current_mount(), _action(request.args.get("action"))
+    mount, action = current_mount(), cancel_action(request.args.get("action"))
     try:
         run = cancel(backend(), principal(), thread_id, run_id, action)
     except AlreadyEnded as error:
@@ -93,6 +95,13 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
         return _no_content_when_over(run, watch_client())
     return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, watch_client())
+
+
+@requires("runs:cancel")
+def delete_run(thread_id: UUID, run_id: UUID) -> Response:
+    """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""
+    remove_run(backend(), principal(), thread_id, run_id)
+    return Response(status=204)
 
 
 @requires("runs:read")
@@ -121,7 +130,7 @@ def stream_found(run: Followed) -> Response:
     if action := request.args.get("action"):
         require("runs:cancel")
         try:
-            run = cancel(backend(), principal(), run.thread_id, run.run_id, _action(action))
+            run = cancel(backend(), principal(), run.thread_id, run.run_id, cancel_action(action))
         except (AlreadyEnded, NotFound):
             log.debug("Nothing to cancel: the run has ended", extra={"run_id": run.run_id})
         if flag(request.args.get("wait")):
@@ -147,9 +156,9 @@ def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:
             return runs.get(tx, principal(), thread_id, run_id)
     except NotFound:
         left = backend().log.tombstone(run_id)
-        if left is None or left[1] != principal().user_id or thread_id not in (None, left[0]):
+        if left is None or left.owner != principal().user_id or thread_id not in (None, left.thread_id):
             raise
-        return Ended(run_id, left[0])
+        return Ended(run_id, left.thread_id)
 
 
 def wait_for(run: Followed, watch: ClientWatch) -> Response:
@@ -219,12 +228,12 @@ def _wants_events(*, default: bool) -> bool:
     return asked["text/event-stream"]
 
 
-def _action(text: str | None) -> CancelAction:
-    if text == "rollback":
-        raise Invalid("action: 'rollback' is not supported by this release; use 'interrupt'")
-    if text not in {None, "", "interrupt"}:
-        raise Invalid(f"action: '{text}' is not one of 'interrupt' and 'rollback'")
-    return CancelAction.INTERRUPT
+def cancel_action(text: str | None) -> CancelAction:
+    """What a cancel shall leave, as a query names it."""
+    try:
+        return CancelAction(text or CancelAction.INTERRUPT)
+    except ValueError:
+        raise Invalid(f"action: '{text}' is not one of 'interrupt' and 'rollback'") from None
 
 
 def _selected(shown: list[dict[str, object]]) -> list[dict[str, object]]:

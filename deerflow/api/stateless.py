@@ -9,12 +9,14 @@ from deerflow.api import sse
 from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
-from deerflow.api.runs import find_run, start_watched, stream_found, wait_for, watch_client
-from deerflow.api.wire.runs import RunCreate
+from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
+from deerflow.api.wire.runs import CancelMany, RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.runs import RunSpec
-from deerflow.errors import Invalid
+from deerflow.errors import Invalid, NotFound
+from deerflow.identity import principal
+from deerflow.runtime.cancel import cancel_all, cancel_many
 from deerflow.runtime.join import Following
 
 _MOST_RUNS = 100
@@ -27,6 +29,7 @@ def blueprint() -> Blueprint:
     bp.post("/stream")(stream_stateless_run)
     bp.post("/wait")(wait_for_stateless_run)
     bp.post("/batch")(create_stateless_runs)
+    bp.post("/cancel")(cancel_runs)
     bp.get("/<id(run):run_id>/stream")(join_stateless_run)
     return bp
 
@@ -66,6 +69,19 @@ def create_stateless_runs() -> Response:
         raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
     specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
     return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
+
+
+@requires("runs:cancel")
+def cancel_runs() -> Response:
+    """Stop several runs: of one thread by their ids, or all of the caller's that have a status."""
+    asked, action = CancelMany.read(request), cancel_action(request.args.get("action"))
+    if asked.thread_id is not None:
+        count = cancel_many(backend(), principal(), action, thread_id=asked.thread_id, run_ids=asked.run_ids or [])
+    else:
+        count = cancel_all(backend(), principal(), action, asked.statuses())
+    if not count:
+        raise NotFound("No runs found to cancel.")
+    return Response(status=204)
 
 
 @requires("runs:read")

@@ -108,6 +108,11 @@ class Run:
         return bool(self.kwargs.get("temporary")) and self.kwargs.get("on_completion") == OnCompletion.DELETE
 
     @property
+    def is_rolled_back(self) -> bool:
+        """Whether nothing is to be left of this run."""
+        return self.cancel_action is CancelAction.ROLLBACK
+
+    @property
     def was_cancelled(self) -> bool:
         """Whether a cancel is ending this run or has ended it."""
         return self.cancel_action is not None and (self.status in INFLIGHT or self.status is RunStatus.INTERRUPTED)

@@ -7,7 +7,8 @@ Redis keys, all of one run, ``<run>`` its id:
 ``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
                                ``base``: places given before the list's first entry (0 unless entries were lost)
 ``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
-``df:<run>:ended``    string   ``<thread> <owner>`` of a run whose row goes with its temporary thread
+``df:<run>:ended``    string   JSON ``[thread, owner, cancelled]`` of a run that has left no row: it went with its
+                               temporary thread, or was rolled back
 ====================  =======  ==========================================================================
 
 A channel with the name of the list wakes readers; its messages carry no facts. An entry is 13 digits of Unix
@@ -25,9 +26,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
+import orjson
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -146,6 +148,25 @@ def _ended_key(run_id: UUID) -> str:
     return f"df:{run_id}:ended"
 
 
+@dataclass(frozen=True)
+class Tombstone:
+    """What is left of a run without a row. ``cancelled``: that is how it ended."""
+
+    thread_id: UUID
+    owner: str
+    cancelled: bool
+
+    def told(self) -> bytes:
+        """The tombstone as it is stored."""
+        return orjson.dumps([self.thread_id, self.owner, self.cancelled])
+
+    @classmethod
+    def read(cls, stored: bytes) -> Self:
+        """A stored tombstone."""
+        thread_id, owner, cancelled = orjson.loads(stored)
+        return cls(UUID(thread_id), owner, cancelled)
+
+
 class RunLog:
     """Reads logs and outcomes, from any thread. Owns one connection pool."""
 
@@ -189,16 +210,23 @@ class RunLog:
         except RedisError:
             return
 
-    def tombstone(self, run_id: UUID) -> tuple[UUID, str] | None:
-        """Thread and owner of a run whose row went with its temporary thread; None when there is no such run."""
+    def tombstone(self, run_id: UUID) -> Tombstone | None:
+        """What is known of a run that has left no row; None when there is no such run."""
         try:
             told = self._redis.get(_ended_key(run_id))
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
-        if told is None:
-            return None
-        thread_id, owner = cast(bytes, told).decode().split(" ", 1)
-        return UUID(thread_id), owner
+        return Tombstone.read(cast(bytes, told)) if told is not None else None
+
+    def bury(self, run_id: UUID, tombstone: Tombstone, outcome: bytes) -> None:
+        """Keep what readers of a run that will leave no row are told; losing this costs them the reason."""
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.set(_ended_key(run_id), tombstone.told(), ex=_LIVE_SECONDS)
+            pipe.set(_outcome_key(run_id), outcome, ex=_LIVE_SECONDS)
+            pipe.execute()
+        except RedisError:
+            return
 
     def forget(self, run_id: UUID) -> None:
         """Remove everything that was kept of a deleted run; what cannot be removed now expires by itself."""
@@ -290,9 +318,9 @@ class LogWriter:
         """Refuse whatever is still said: this attempt is over."""
         self._fail(Fenced("This attempt is over"))
 
-    async def leave_tombstone(self, thread_id: UUID, owner: str) -> None:
-        """The run's row will be gone with its thread: keep whose it was, so that its log can still be read."""
-        told = f"{thread_id} {owner}"
+    async def leave_tombstone(self, tombstone: Tombstone) -> None:
+        """The run's row will be gone: keep whose it was, so that its log can still be read."""
+        told = tombstone.told()
         await self._patiently(lambda: self._redis.set(_ended_key(self._run_id), told, ex=_LIVE_SECONDS))
 
     async def store_outcome(self, outcome: bytes) -> None:

@@ -2,9 +2,14 @@
 
 What a graph calls ``("memories",)`` is stored as ``(<owner>, "memories")``: the same rule for every way to the store,
 so that nobody can name another owner's items.
+
+What a run writes there is fenced like its checkpoints: an attempt that is over stores nothing.
 """
 
+import asyncio
 from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from langgraph.store.base import (
     BaseStore,
@@ -17,6 +22,22 @@ from langgraph.store.base import (
     Result,
     SearchOp,
 )
+from langgraph.store.base.batch import AsyncBatchedBaseStore
+
+from deerflow.graphs.gate import Gate
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The attempt that writes: it may as long as *token* is the thread's, and its gate is open."""
+
+    thread_id: str
+    token: int
+    gate: Gate
+
+
+writing_as: ContextVar[Holder | None] = ContextVar("writing_as", default=None)
+"""Whose write the official store is carrying out; its subclasses look at the fence in the write's transaction."""
 
 
 class OwnedStore(BaseStore):
@@ -24,16 +45,29 @@ class OwnedStore(BaseStore):
 
     supports_ttl = True
 
-    def __init__(self, store: BaseStore, owner: str) -> None:
-        self._store, self._owner = store, owner
+    def __init__(self, store: AsyncBatchedBaseStore, owner: str, holder: Holder | None = None) -> None:
+        self._store, self._owner, self._holder = store, owner, holder
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """For sync nodes, from their threads."""
-        return [self._shown(r) for r in self._store.batch([self._owned(op) for op in ops])]
+        """For sync nodes, from their threads; InvalidStateError on the loop itself, which would wait for itself."""
+        asked = list(ops)
+        if _on_loop(self._store._loop):
+            raise asyncio.InvalidStateError("On the event loop use the store's async methods, e.g. await store.aput()")
+        return asyncio.run_coroutine_threadsafe(self.abatch(asked), self._store._loop).result()
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """For everybody else."""
-        return [self._shown(r) for r in await self._store.abatch([self._owned(op) for op in ops])]
+        owned = [self._owned(op) for op in ops]
+        if self._holder is None or not any(isinstance(op, PutOp) for op in owned):
+            return [self._shown(result) for result in await self._store.abatch(owned)]
+        return [self._shown(result) for result in await self._holder.gate.write(lambda: self._write(owned))]
+
+    async def _write(self, owned: list[Op]) -> list[Result]:
+        marked = writing_as.set(self._holder)
+        try:
+            return await self._store.abatch(owned)
+        finally:
+            writing_as.reset(marked)
 
     def _owned(self, op: Op) -> Op:
         if isinstance(op, GetOp | PutOp):
@@ -69,3 +103,17 @@ class OwnedStore(BaseStore):
             return entry[1:]
         entry.namespace = entry.namespace[1:]
         return entry
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+async def end_batching(store: AsyncBatchedBaseStore) -> None:
+    """End the store's own task, which would otherwise be destroyed with the loop while it waits."""
+    if store._task is not None:
+        store._task.cancel()
+        await asyncio.gather(store._task, return_exceptions=True)

@@ -11,12 +11,12 @@ from deerflow.domain.threads import ThreadHead
 from deerflow.errors import Fenced
 from deerflow.events.answers import give
 from deerflow.graphs import jsonable
+from deerflow.graphs.gate import Gate
 from deerflow.graphs.registry import Access, Graph, GraphBroken
-from deerflow.graphs.savers import Gate
 from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
-from deerflow.storage import threads
+from deerflow.storage import cancels, threads
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ async def _history(backend: WorkerBackend, question: dict[str, Any]) -> list[dic
 async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
     """Edit, and write what the edit leaves on the thread's row; a claim in between refuses both."""
     thread_id, token = UUID(question["thread_id"]), question["token"]
-    saver = await backend.savers.for_run(thread_id, token, Gate(_nothing_before))
+    saver = await backend.savers.for_run(thread_id, token, _gate(question))
     try:
         async with _graph(backend, question, "threads.update") as graph:
             written = await update_state(
@@ -86,19 +86,43 @@ async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str,
     return written
 
 
+async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
+    """Remove a run that has ended: its checkpoints, then its row with what its thread showed of it."""
+    thread_id, run_id, token = UUID(question["thread_id"]), UUID(question["run_id"]), question["token"]
+    await backend.savers.for_run(thread_id, token, _gate(question), run_id=run_id)
+    try:
+        await backend.savers.roll_back(thread_id, token, run_id)
+    finally:
+        await backend.savers.let_go(thread_id, token)
+    await backend.sql(_drop_run, backend, run_id)
+    async with _graph(backend, question, "threads.update") as graph:
+        head = await read_head(graph, backend.savers.reader(), thread_id)
+    await backend.sql(_settle, backend, thread_id, token, head)
+
+
+def _gate(question: dict[str, Any]) -> Gate:
+    """An edit says nothing that would have to be stored first, and waits for the store as long as it is waited for."""
+    return Gate(_nothing_before, lambda: bool(time.time() < question["expires_at"]))
+
+
 def _graph(backend: WorkerBackend, question: dict[str, Any], access: Access) -> AbstractAsyncContextManager[Graph]:
     config: Any = {"configurable": {"thread_id": question["thread_id"], "user_id": question["owner"]}}
     store = backend.savers.store(question["owner"])
     return backend.graphs.open(question["graph_id"], config, store, access=access)
 
 
-def _settle(backend: WorkerBackend, thread_id: UUID, token: int, head: ThreadHead) -> None:
+def _settle(backend: WorkerBackend, thread_id: UUID, token: int, head: ThreadHead | None) -> None:
     with backend.db.begin() as tx:
         threads.settle_edit(tx, thread_id, fence=token, head=head)
 
 
+def _drop_run(backend: WorkerBackend, run_id: UUID) -> None:
+    with backend.db.begin() as tx:
+        cancels.remove(tx, run_id)
+
+
 async def _nothing_before() -> None:
-    """An edit says nothing that would have to be stored first."""
+    return
 
 
-_KINDS = {"state": _state, "history": _history, "update": _update}
+_KINDS = {"state": _state, "history": _history, "update": _update, "remove_run": _remove_run}

@@ -176,7 +176,7 @@ def outcome(backend: Backend, principal: Principal, run: Followed) -> bytes:
             newest = runs.page(tx, principal, run.thread_id, status=None, limit=1, offset=0)
         except NotFound:
             return b"{}"
-    if now.status is RunStatus.ERROR:
+    if now.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
         return orjson.dumps({"__error__": now.error})
     if newest[0].run_id == run.run_id and thread.values is not None:
         return orjson.dumps(thread.values)

@@ -28,6 +28,7 @@ class Stop(StrEnum):
     CANCEL = "cancel"
     LOST = "lease lost"
     DRAIN = "drain"
+    TIMEOUT = "timeout"
     SHUTDOWN = "shutdown"
 
 

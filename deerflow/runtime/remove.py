@@ -1,13 +1,27 @@
-"""Delete a thread: the rows first, so that it is gone at once; then stop what runs, then the checkpoints."""
+"""Delete threads and runs, stopping what runs.
+
+A thread: the rows first, so that it is gone at once; then what runs is stopped, then the checkpoints go. A run: it is
+rolled back if it is in flight; of one that has ended a state worker removes the checkpoints and then the row.
+"""
 
 import logging
+import time
+from contextlib import suppress
 from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.principal import Principal
+from deerflow.domain.words import CancelAction
+from deerflow.errors import Conflict, Unavailable
+from deerflow.events.log import log_key
+from deerflow.runtime.ask import ask
+from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
+
+_STOP_PATIENCE_SECONDS = 25.0
+"""For a run to stop: the ten seconds of a node that does not let itself be cancelled, a lease, and a little."""
 
 
 def remove_thread(backend: Backend, principal: Principal, thread_id: UUID) -> None:
@@ -27,3 +41,43 @@ def remove_thread(backend: Backend, principal: Principal, thread_id: UUID) -> No
     for run_id in kept:
         backend.log.forget(run_id)
     backend.bell.sweep()
+
+
+def remove_run(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID) -> None:
+    """Delete a run with the checkpoints that it wrote; returns when it is gone.
+
+    Raises NotFound, Conflict (it has ended, but another run of its thread is in flight), Unavailable (it goes on).
+    """
+    with suppress(AlreadyEnded):
+        with backend.db.read() as tx:
+            run = runs.get(tx, principal, thread_id, run_id)
+        if not run.is_terminal:
+            cancel(backend, principal, thread_id, run_id, CancelAction.ROLLBACK)
+            _wait_until_over(backend, run_id)
+    with backend.db.begin() as tx:
+        left = runs.peek(tx, run_id)
+        if left is None:
+            return
+        threads.lock(tx, principal, thread_id)
+        if inflight := runs.inflight(tx, thread_id):
+            ids = [str(other.run_id) for other in inflight]
+            raise Conflict(f"Thread {thread_id} has in-flight runs: {ids}. Delete the run when they have ended.")
+        token = threads.raise_fence(tx, thread_id)
+    facts = {"thread_id": str(thread_id), "run_id": str(run_id), "owner": left.owner, "graph_id": left.graph_id}
+    ask(backend, "remove_run", **facts, token=token)
+    backend.log.forget(run_id)
+    log.info("Run deleted", extra={"run_id": run_id, "thread_id": thread_id})
+
+
+def _wait_until_over(backend: Backend, run_id: UUID) -> None:
+    deadline = time.monotonic() + _STOP_PATIENCE_SECONDS
+    with backend.wakeups.watch(log_key(run_id)) as watch:
+        while True:
+            watch.clear()
+            with backend.db.read() as tx:
+                if not runs.still_inflight(tx, [run_id]):
+                    return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Unavailable("The run has been told to stop and is still stopping; try again", retry_after=5)
+            watch.wait(min(left, 1.0))

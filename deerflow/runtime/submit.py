@@ -18,7 +18,7 @@ from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
 from deerflow.errors import Conflict, Invalid, NotFound, RateLimited
-from deerflow.runtime.cancel import carry_out
+from deerflow.runtime.cancel import carry_out, mark
 from deerflow.runtime.ring import ring
 from deerflow.storage import assistants, idempotency, runs, threads
 from deerflow.storage.database import Tx
@@ -99,17 +99,24 @@ def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread
     admission = admit(spec.multitask_strategy, [run.status for run in inflight])
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
-    displaced = _displace(tx, inflight) if admission is Admission.DISPLACE else []
-    ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
-    metadata = thread.metadata if thread.status is ThreadStatus.BUSY else {**thread.metadata, **ids}
-    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=metadata)
-    ahead = runs.inflight(tx, thread_id) if displaced else inflight
-    _require_room(ahead, backend.rules.thread_queue_limit)
-    # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
-    in_its_way = [run for run in ahead if run.run_at <= datetime.now(UTC)]
-    row = _row(principal, spec, thread, assistant, last + 1)
+    # All that can refuse the run comes before the first mark: what a mark tells Redis is not undone by a rollback.
+    row = _row(principal, spec, thread, assistant)
     _require_few_steps(row["kwargs"]["config"], backend.rules.recursion_limit)
+    stay = [run for run in inflight if run.attempt] if admission is Admission.DISPLACE else inflight
+    _require_room(stay, backend.rules.thread_queue_limit)
+    displaced: list[Run] = []
+    if admission is Admission.DISPLACE:
+        displaced = _displace(tx, backend, inflight, CancelAction(spec.multitask_strategy))
+        thread, last = threads.lock(tx, principal, thread_id)  # those that never started have left it as it was before
+    ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
+    is_busy = thread.status is ThreadStatus.BUSY
+    before = None if is_busy else {name: thread.metadata[name] for name in ids if name in thread.metadata}
+    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=thread.metadata | ({} if is_busy else ids))
+    # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
+    ahead = runs.inflight(tx, thread_id) if displaced else inflight
+    in_its_way = [run for run in ahead if run.run_at <= datetime.now(UTC)]
     rung = not in_its_way and not spec.after_seconds
+    row |= {"ordinal": last + 1, "thread_before": before}
     run = runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds)
     return _Admitted(run, admission, displaced)
 
@@ -128,8 +135,8 @@ def _require_few_steps(config: dict[str, Any], most: int) -> None:
         raise Invalid(f"config.recursion_limit: {asked} is more than the setting recursion_limit allows, {most}")
 
 
-def _displace(tx: Tx, inflight: list[Run]) -> list[Run]:
-    marked = [runs.mark_cancel(tx, run, CancelAction.INTERRUPT) for run in inflight]
+def _displace(tx: Tx, backend: Backend, inflight: list[Run], action: CancelAction) -> list[Run]:
+    marked = [mark(tx, backend, run, action) for run in inflight]
     return [run for run in marked if run is not None]
 
 
@@ -162,8 +169,11 @@ def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None
     return found
 
 
-def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, ordinal: int) -> dict[str, Any]:
-    """The columns of a new run. What merges over what is the reference's (protocol 4.8), key by key."""
+def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant) -> dict[str, Any]:
+    """The columns of a new run but its number; Invalid when its context does not fit its graph.
+
+    What wins over what, key by key, is the reference's order.
+    """
     asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
     context = {**assistant.context, **context}
     check(assistant.context_schema, context)
@@ -182,7 +192,6 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
         "owner": principal.user_id,
         "assistant_id": assistant.assistant_id,
         "graph_id": assistant.graph_id,
-        "ordinal": ordinal,
         "metadata": {
             **assistant.metadata,
             **thread.metadata,

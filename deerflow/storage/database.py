@@ -5,6 +5,7 @@ one place: there we try again with short sleeps (which gevent turns cooperative)
 block the whole process. Its ``now_us()`` is the host's clock, which all processes of a SQLite set-up share.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +55,8 @@ class Database:
     def __init__(self, url: str, *, pool: int = 5) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._is_away = False
+        self._back_at = -math.inf
         options: dict[str, Any] = {
             "pool_size": pool,
             "max_overflow": 0,
@@ -77,14 +80,18 @@ class Database:
 
         Raises Unavailable, also in the middle of the block, when the database is away, busy or full.
         """
-        with _outages_told(), self._connection(write=True) as tx, tx.begin():
+        with self._outages_told(), self._connection(write=True) as tx, tx.begin():
             yield tx
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """A read-only transaction; on SQLite it never waits for a writer. Raises Unavailable as ``begin`` does."""
-        with _outages_told(), self._connection(write=False) as tx, tx.begin():
+        with self._outages_told(), self._connection(write=False) as tx, tx.begin():
             yield tx
+
+    def seconds_since_outage(self) -> float:
+        """For how long it has answered this process since it last did not; infinity when it always has."""
+        return 0.0 if self._is_away else time.monotonic() - self._back_at
 
     def ping(self) -> None:
         """Raise Unavailable when the database does not answer."""
@@ -96,22 +103,27 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
+    def _outages_told(self) -> Iterator[None]:
+        """Raise Unavailable for what is the database's fault, and every other error as it is."""
+        try:
+            yield
+        except (sa.exc.TimeoutError, DBAPIError, sqlite3.Error) as error:
+            if not _is_outage(error):
+                raise
+            self._is_away = True
+            raise Unavailable("The database does not answer") from error
+        except Unavailable:  # the lock of SQLite was not to be had
+            self._is_away = True
+            raise
+        if self._is_away:
+            self._is_away, self._back_at = False, time.monotonic()
+
+    @contextmanager
     def _connection(self, *, write: bool) -> Iterator[sa.Connection]:
         with self.engine.connect() as connection:
             yield connection.execution_options(
                 deerflow_write=write, **({} if write or self.is_sqlite else {"postgresql_readonly": True})
             )
-
-
-@contextmanager
-def _outages_told() -> Iterator[None]:
-    """Raise Unavailable for what is the database's fault, and every other error as it is."""
-    try:
-        yield
-    except (sa.exc.TimeoutError, DBAPIError, sqlite3.Error) as error:
-        if not _is_outage(error):
-            raise
-        raise Unavailable("The database does not answer") from error
 
 
 def _is_outage(error: Exception) -> bool:

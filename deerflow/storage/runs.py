@@ -23,7 +23,8 @@ from deerflow.storage.database import Tx
 from deerflow.storage.models import runs, threads
 from deerflow.storage.types import now
 
-_columns = [c for c in runs.c if c.name != "progressed"]
+columns = [c for c in runs.c if c.name != "progressed"]
+"""What a Run is made of."""
 _inflight = sorted(INFLIGHT)
 _other = runs.alias("other")  # made once: an alias copies every column
 _RING_AGAIN_AFTER_SECONDS = 60.0
@@ -44,11 +45,11 @@ def insert(tx: Tx, values: dict[str, Any], *, rung: bool, after_seconds: float =
         "fence": 0,
     }
     fixed["rings"] = 1 if rung else 0
-    return _record(tx.execute(_INSERT_RUNG if rung else _INSERT, {**fixed, **values}).one())
+    return record(tx.execute(_INSERT_RUNG if rung else _INSERT, {**fixed, **values}).one())
 
 
 # Statements that every run needs are built once: building one costs several times what SQLite takes to execute it.
-_INSERT = sa.insert(runs).values(run_at=now(sa.bindparam("after_seconds", type_=sa.Float))).returning(*_columns)
+_INSERT = sa.insert(runs).values(run_at=now(sa.bindparam("after_seconds", type_=sa.Float))).returning(*columns)
 _INSERT_RUNG = _INSERT.values(rung_at=now())
 
 
@@ -57,10 +58,10 @@ def get(tx: Tx, principal: Principal, thread_id: UUID, run_id: UUID) -> Run:
     row = tx.execute(_GET, {"of": run_id, "of_thread": thread_id, "by": principal.user_id}).one_or_none()
     if row is None:
         raise NotFound("Run not found")
-    return _record(row)
+    return record(row)
 
 
-_GET = sa.select(*_columns).where(
+_GET = sa.select(*columns).where(
     runs.c.run_id == sa.bindparam("of"),
     runs.c.thread_id == sa.bindparam("of_thread"),
     runs.c.owner == sa.bindparam("by"),
@@ -70,28 +71,28 @@ _GET = sa.select(*_columns).where(
 def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
     """One run by its id, whatever its thread; NotFound when there is none that this caller owns."""
     owned = (runs.c.run_id == run_id, runs.c.owner == principal.user_id)
-    row = tx.execute(sa.select(*_columns).where(*owned)).one_or_none()
+    row = tx.execute(sa.select(*columns).where(*owned)).one_or_none()
     if row is None:
         raise NotFound("Run not found")
-    return _record(row)
+    return record(row)
 
 
 def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int) -> list[Run]:
     """A thread's runs, newest first."""
-    query = sa.select(*_columns).where(runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
+    query = sa.select(*columns).where(runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
     if status is not None:
         query = query.where(runs.c.status == status)
     query = query.order_by(runs.c.ordinal.desc()).limit(limit).offset(offset)
-    return [_record(row) for row in tx.execute(query)]
+    return [record(row) for row in tx.execute(query)]
 
 
 def inflight(tx: Tx, thread_id: UUID) -> list[Run]:
     """The pending and running runs of a thread, oldest first."""
-    return [_record(row) for row in tx.execute(_INFLIGHT, {"of_thread": thread_id})]
+    return [record(row) for row in tx.execute(_INFLIGHT, {"of_thread": thread_id})]
 
 
 _INFLIGHT = (
-    sa.select(*_columns)
+    sa.select(*columns)
     .where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status.in_(_inflight))
     .order_by(runs.c.ordinal)
 )
@@ -104,8 +105,8 @@ def ids(tx: Tx, thread_id: UUID) -> list[UUID]:
 
 def peek(tx: Tx, run_id: UUID) -> Run | None:
     """The row as it is now, for code that already holds the run; None when it was deleted."""
-    row = tx.execute(sa.select(*_columns).where(runs.c.run_id == run_id)).one_or_none()
-    return _record(row) if row else None
+    row = tx.execute(sa.select(*columns).where(runs.c.run_id == run_id)).one_or_none()
+    return record(row) if row else None
 
 
 def still_inflight(tx: Tx, run_ids: Collection[UUID]) -> set[UUID]:
@@ -133,7 +134,14 @@ def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, 
         "last_try": crash_limit - 1,
     }
     row = tx.execute(_CLAIM, facts).one_or_none()
-    return _record(row) if row else None
+    return record(row) if row else None
+
+
+def claimed(tx: Tx, run_id: UUID, *, worker: str, task_id: str) -> Run | None:
+    """The run that this task of *worker* has claimed, for who did not hear the answer; None when it has not."""
+    ours = (runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING, runs.c.worker == worker)
+    row = tx.execute(sa.select(*columns).where(*ours, runs.c.task_id == task_id)).one_or_none()
+    return record(row) if row else None
 
 
 def _in_the_way() -> sa.Exists:
@@ -186,7 +194,7 @@ _CLAIM = (
         started_at=sa.func.coalesce(runs.c.started_at, now()),
         updated_at=now(),
     )
-    .returning(*_columns)
+    .returning(*columns)
 )
 
 
@@ -230,7 +238,7 @@ def finish(
     *head*: the state after the run; None leaves the thread's values as they were. Whoever has written the mark of
     a cancel was told that the run will stop, so from then on it ends as interrupted only (ADR 0009).
     """
-    _lock_thread(tx, run.thread_id)
+    lock_thread(tx, run.thread_id)
     facts = {
         "ended": run.run_id,
         "of_attempt": run.attempt,
@@ -241,7 +249,8 @@ def finish(
     }
     if tx.execute(_FINISH, facts).rowcount != 1:
         return False
-    _settle_thread(tx, run.thread_id, head, failed=status is RunStatus.ERROR, error=thread_error)
+    failed = status in (RunStatus.ERROR, RunStatus.TIMEOUT)
+    _settle_thread(tx, run.thread_id, head, failed=failed, error=thread_error)
     return True
 
 
@@ -265,7 +274,8 @@ _FINISH = (
 )
 
 
-def _lock_thread(tx: Tx, thread_id: UUID) -> None:
+def lock_thread(tx: Tx, thread_id: UUID) -> None:
+    """Hold the thread until the transaction ends; who changes a run and its thread does this first."""
     tx.execute(_LOCK_THREAD, {"of_thread": thread_id})
 
 
@@ -349,50 +359,13 @@ def reap(tx: Tx, *, crash_limit: int) -> list[Run]:
             rung_at=None,
             updated_at=now(),
         )
-        .returning(*_columns)
+        .returning(*columns)
     )
-    reaped = [_record(row) for row in tx.execute(statement)]
+    reaped = [record(row) for row in tx.execute(statement)]
     for run in reaped:
         if run.is_terminal:
             _settle_thread(tx, run.thread_id, None, failed=True, error=run.error)
     return reaped
-
-
-def mark_cancel(tx: Tx, run: Run, action: CancelAction) -> Run | None:
-    """Write the durable mark of a cancel; the first one stays. None when the run is no longer in flight.
-
-    A pending run that never started ends here; every other one is ended by the worker that holds or claims it.
-    """
-    _lock_thread(tx, run.thread_id)
-    never_started = sa.and_(runs.c.status == RunStatus.PENDING, runs.c.attempt == 0)
-    statement = (
-        sa.update(runs)
-        .where(runs.c.run_id == run.run_id, runs.c.status.in_(_inflight))
-        .values(
-            cancel_action=sa.func.coalesce(runs.c.cancel_action, action),
-            status=sa.case((never_started, RunStatus.INTERRUPTED), else_=runs.c.status),
-            ended_at=sa.case((never_started, now()), else_=runs.c.ended_at),
-            updated_at=now(),
-        )
-        .returning(*_columns)
-    )
-    row = tx.execute(statement).one_or_none()
-    if row is None:
-        return None
-    marked = _record(row)
-    if marked.is_terminal:
-        _unblock_thread(tx, run.thread_id)
-    return marked
-
-
-def _unblock_thread(tx: Tx, thread_id: UUID) -> None:
-    """A run that never started has gone: its thread rests as the run before left it."""
-    if not inflight(tx, thread_id):
-        tx.execute(
-            sa.update(threads)
-            .where(threads.c.thread_id == thread_id)
-            .values(status=threads.c.resting, updated_at=now())
-        )
 
 
 def ring(tx: Tx, run_id: UUID) -> Run | None:
@@ -402,8 +375,8 @@ def ring(tx: Tx, run_id: UUID) -> Run | None:
         .where(runs.c.run_id == run_id, runs.c.status == RunStatus.PENDING)
         .values(rings=runs.c.rings + 1, rung_at=now())
     )
-    row = tx.execute(statement.returning(*_columns)).one_or_none()
-    return _record(row) if row else None
+    row = tx.execute(statement.returning(*columns)).one_or_none()
+    return record(row) if row else None
 
 
 def unring(tx: Tx, run: Run) -> None:
@@ -436,7 +409,8 @@ _NEXT_OF_THREAD = (
 )
 
 
-def _record(row: sa.Row[Any]) -> Run:
+def record(row: sa.Row[Any]) -> Run:
+    """The run that a row of ``columns`` tells of."""
     values = dict(row._mapping)
     values["status"] = RunStatus(values["status"])
     values["multitask_strategy"] = MultitaskStrategy(values["multitask_strategy"])

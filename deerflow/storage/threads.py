@@ -127,10 +127,14 @@ def raise_fence(tx: Tx, thread_id: UUID) -> int:
     return token
 
 
-def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead) -> None:
-    """Write what an edit has left on its thread, unless a run was claimed meanwhile, which will write its own."""
+def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead | None) -> None:
+    """Write what an edit has left on its thread (None: no checkpoint), unless a run was claimed meanwhile.
+
+    A run that was will write its own.
+    """
     resting = resting_status(head, failed=False)
-    values = {"values": head.values, "interrupts": head.interrupts, "error": None, "resting": resting}
+    left = {"values": head.values, "interrupts": head.interrupts} if head else {"values": None, "interrupts": {}}
+    values = {**left, "error": None, "resting": resting}
     tx.execute(
         sa.update(threads)
         .where(threads.c.thread_id == thread_id, threads.c.fence == fence)

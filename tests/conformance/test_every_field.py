@@ -12,6 +12,7 @@ from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
 from deerflow.domain.assistants import system_assistant_id
 from deerflow.events.connections import connect
 from tests.conformance.conftest import Wire
+from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import Frame, read_frames
 
@@ -197,15 +198,24 @@ def test_stream_resumable(live: Live, wire: Wire, wait: Wait) -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "status", "old"),
-    [("reject", 409, "running"), ("enqueue", 200, "running"), ("interrupt", 200, "interrupted")],
+    [
+        ("reject", 409, "running"),
+        ("enqueue", 200, "running"),
+        ("interrupt", 200, "interrupted"),
+        ("rollback", 200, None),
+    ],
 )
-def test_multitask_strategy(wire: Wire, mount: Mount, strategy: str, status: int, old: str) -> None:
+def test_multitask_strategy(wire: Wire, mount: Mount, strategy: str, status: int, old: str | None) -> None:
+    """What becomes of the run that is running: it goes on, stops, or was never there."""
     running = wire.create("stubborn", input=PATIENT)
     wire.until(running, "running")
     body = {"assistant_id": "steps", "input": {}, "multitask_strategy": strategy}
     answer = wire.http.post(f"{mount.prefix}/threads/{wire.thread}/runs", json=body)
     assert answer.status_code == status
-    wire.until(running, old)
+    if old is None:
+        wait_for(lambda: wire.http.get(wire.path(running)).status_code == 404, what="the rollback")
+    else:
+        wire.until(running, old)
     wire.http.post(f"{wire.path(running)}/cancel?wait=1")
     if status == 200:
         wire.until(answer.json()["run_id"], "success")

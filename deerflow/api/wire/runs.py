@@ -1,10 +1,11 @@
 """Shapes of runs."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from deerflow.api.mounts import Mount
 from deerflow.api.wire.body import Metadata, Shape
@@ -14,7 +15,15 @@ from deerflow.domain.claims import configured
 from deerflow.domain.events import Entry
 from deerflow.domain.ids import parse_id
 from deerflow.domain.runs import Run, RunSpec
-from deerflow.domain.words import Durability, IfNotExists, MultitaskStrategy, OnCompletion, OnDisconnect, StreamMode
+from deerflow.domain.words import (
+    Durability,
+    IfNotExists,
+    MultitaskStrategy,
+    OnCompletion,
+    OnDisconnect,
+    RunStatus,
+    StreamMode,
+)
 from deerflow.errors import BadRequest, Invalid
 from deerflow.runtime.poll import EventPage
 
@@ -135,12 +144,28 @@ class RunCreate(Shape):
         return tuple(dict.fromkeys([asked] if isinstance(asked, StreamMode) else asked))
 
     def _strategy(self, mount: Mount) -> MultitaskStrategy:
-        asked = self.multitask_strategy or mount.multitask_strategy
-        if asked == "rollback":
-            raise Invalid(
-                f"multitask_strategy: '{asked}' is not supported by this release; use enqueue, interrupt or reject"
-            )
-        return MultitaskStrategy(asked)
+        return MultitaskStrategy(self.multitask_strategy or mount.multitask_strategy)
+
+
+class CancelMany(Shape):
+    """Which runs shall stop: a thread's by their ids, or all that have a status."""
+
+    thread_id: UUID | None = None
+    run_ids: list[UUID] | None = Field(default=None, max_length=1_000)
+    status: Literal["pending", "running", "all"] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        by_id = (self.thread_id is not None, bool(self.run_ids))
+        if by_id not in ((True, True), (False, False)) or (self.status is None) is not by_id[0]:
+            raise ValueError("Name either thread_id and run_ids, or status")
+        return self
+
+    def statuses(self) -> tuple[RunStatus, ...]:
+        """The statuses that are meant."""
+        if self.status in (None, "all"):
+            return RunStatus.PENDING, RunStatus.RUNNING
+        return (RunStatus(self.status),)
 
 
 def present_run(run: Run) -> dict[str, Any]:

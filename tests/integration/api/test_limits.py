@@ -90,11 +90,14 @@ def test_recursion_limit(create: Create, backend: Backend, mount: Mount) -> None
     assert fits.get_json()["kwargs"]["config"]["recursion_limit"] == 20
 
 
-def test_refused_interrupt_stops_nothing(create: Create, backend: Backend, busy_thread: str) -> None:
-    """A run that is refused for its limit has not displaced the one that is running."""
+@pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
+def test_refused_run_displaces_nothing(create: Create, backend: Backend, busy_thread: str, strategy: str) -> None:
+    """A run that is refused for its limit has stopped neither the one that runs nor one that waits."""
+    waiting = UUID(create(PLATFORM, on=busy_thread).get_json()["run_id"])
     limit(backend, recursion_limit=20)
     config = {"recursion_limit": 21}
-    detail(create(PLATFORM, on=busy_thread, multitask_strategy="interrupt", config=config), 422)
+    detail(create(PLATFORM, on=busy_thread, multitask_strategy=strategy, config=config), 422)
     with backend.db.read() as tx:
-        (running,) = runs.inflight(tx, UUID(busy_thread))
-    assert running.cancel_action is None
+        inflight = runs.inflight(tx, UUID(busy_thread))
+    assert [run.cancel_action for run in inflight] == [None, None]
+    assert backend.log.tombstone(waiting) is None

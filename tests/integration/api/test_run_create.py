@@ -178,7 +178,6 @@ def test_assistant_by_id(create: Create, mount: Mount) -> None:
     ("field", "value"),
     [
         ("webhook", "https://example.org/hook"),
-        ("multitask_strategy", "rollback"),
     ],
 )
 def test_what_comes_later(create: Create, web: FlaskClient, thread: str, field: str, value: Any) -> None:

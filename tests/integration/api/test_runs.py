@@ -176,14 +176,13 @@ def test_cancel_of_missing(web: FlaskClient, thread: str, mount: Mount) -> None:
 
 @by_mount
 def test_actions(web: FlaskClient, backend: Backend, pending: Run, mount: Mount) -> None:
-    """Rollback comes later and says so; what is no action at all is refused as well. Nothing is cancelled."""
-    rollback = web.post(f"{path_of(pending, mount)}/cancel?action=rollback")
-    assert "'rollback' is not supported by this release" in detail(rollback, 422)
-    assert "action" in detail(web.post(f"{path_of(pending, mount)}/cancel?action=stop"), 422)
-    for method in ("GET", "POST"):
-        answer = web.open(f"{path_of(pending, mount)}/stream?action=rollback", method=method)
-        assert "'rollback' is not supported by this release" in detail(answer, 422)
+    """What is no action at all is refused, and nothing is cancelled; a rollback of a pending run leaves no row."""
+    for method, path in (("POST", "cancel"), ("GET", "stream"), ("POST", "stream")):
+        answer = web.open(f"{path_of(pending, mount)}/{path}?action=stop", method=method)
+        assert "'stop' is not one of 'interrupt' and 'rollback'" in detail(answer, 422)
     assert row_of(backend, pending).status is RunStatus.PENDING
+    assert web.post(f"{path_of(pending, mount)}/stream?action=rollback").data == b""
+    assert web.get(path_of(pending, mount)).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

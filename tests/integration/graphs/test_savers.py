@@ -9,7 +9,8 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
 
 from deerflow.errors import Fenced
-from deerflow.graphs.savers import Gate, Savers, open_savers
+from deerflow.graphs.gate import Gate
+from deerflow.graphs.savers import Savers, open_savers
 from deerflow.settings import Settings
 
 Act = Callable[[Savers], Awaitable[None]]
@@ -34,7 +35,7 @@ async def _nothing() -> None:
 
 
 async def _saver(savers: Savers, thread: UUID, token: int) -> BaseCheckpointSaver[Any]:
-    return await savers.for_run(thread, token, Gate(_nothing))
+    return await savers.for_run(thread, token, Gate(_nothing, lambda: True))
 
 
 async def _put(saver: BaseCheckpointSaver[Any], thread: UUID, parent: str | None = None) -> str:
@@ -105,7 +106,7 @@ def test_shut_gate_refuses_before_the_store_is_asked(run: Callable[..., None]) -
     """The first line, in memory."""
 
     async def body(one: Savers, _other: Savers) -> None:
-        thread, gate = uuid4(), Gate(_nothing)
+        thread, gate = uuid4(), Gate(_nothing, lambda: True)
         saver = await one.for_run(thread, 1, gate)
         await _put(saver, thread)
         gate.shut()

@@ -3,7 +3,7 @@
 import pytest
 
 from deerflow.domain.words import CancelAction, RunStatus, ThreadStatus
-from deerflow.storage import runs
+from deerflow.storage import cancels, runs
 from deerflow.storage.types import now
 from tests.factories import (
     at_once,
@@ -19,7 +19,7 @@ from tests.factories import (
 
 def mark(backend, run):
     with backend.db.begin() as tx:
-        return runs.mark_cancel(tx, run, CancelAction.INTERRUPT)
+        return cancels.mark_cancel(tx, run, CancelAction.INTERRUPT)
 
 
 def unrung(backend, *, limit=100):

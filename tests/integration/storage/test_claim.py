@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from deerflow.domain.words import CancelAction, RunStatus
-from deerflow.storage import models, runs, threads
+from deerflow.storage import cancels, models, threads
 from deerflow.storage.types import now
 from tests.factories import (
     OWNER,
@@ -106,7 +106,7 @@ def test_only_a_pending_run_is_claimed(backend, status):
 def test_a_run_cancelled_before_its_start_is_not_claimed(backend):
     run = make_run(backend)
     with backend.db.begin() as tx:
-        runs.mark_cancel(tx, run, CancelAction.INTERRUPT)
+        cancels.mark_cancel(tx, run, CancelAction.INTERRUPT)
     assert claim_run(backend, run) is None
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import CancelAction, RunStatus, ThreadStatus
-from deerflow.storage import runs, threads
+from deerflow.storage import cancels, runs, threads
 from deerflow.storage.types import now
 from tests.factories import (
     OWNER,
@@ -56,7 +56,7 @@ def test_a_renewal_brings_back_the_cancel_marks(backend):
     """scenario 55: a lost revoke costs a lease beat, never the cancel"""
     run = make_running(backend)
     with backend.db.begin() as tx:
-        runs.mark_cancel(tx, run, CancelAction.INTERRUPT)
+        cancels.mark_cancel(tx, run, CancelAction.INTERRUPT)
     assert renew(backend, {run.run_id: 0}) == {run.run_id: (1, CancelAction.INTERRUPT)}
 
 
@@ -206,7 +206,7 @@ def test_a_cancelled_run_is_not_given_up_but_kept_for_the_worker_that_finishes_i
     """scenario 54: the mark on the row outlives its owner, and a cancel does not end as an error"""
     run = make_running(backend)
     with backend.db.begin() as tx:
-        runs.mark_cancel(tx, run, CancelAction.INTERRUPT)
+        cancels.mark_cancel(tx, run, CancelAction.INTERRUPT)
     set_columns(backend, run, crashes=backend.rules.crash_limit - 1)
     assert [r.status for r in lose(backend, run)] == [RunStatus.PENDING]
     assert claim_run(backend, run).cancel_action is CancelAction.INTERRUPT

@@ -10,7 +10,7 @@ from deerflow.domain.principal import SYSTEM
 from deerflow.domain.words import CancelAction, ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.runtime.submit import submit
-from deerflow.storage import assistants, models, runs, threads
+from deerflow.storage import assistants, cancels, models, runs, threads
 from tests.conftest import wait_for
 from tests.factories import (
     OWNER,
@@ -198,7 +198,7 @@ def test_a_cancel_and_a_deletion_do_not_wait_for_each_other_in_a_circle(backend)
 
     def cancel():
         with backend.db.begin() as tx:
-            return runs.mark_cancel(tx, run, CancelAction.INTERRUPT)
+            return cancels.mark_cancel(tx, run, CancelAction.INTERRUPT)
 
     marked = while_the_thread_is_held(
         backend, run, cancel, meanwhile=lambda tx: threads.delete(tx, OWNER, run.thread_id)

@@ -1,0 +1,244 @@
+"""The checkpoint store in Postgres: a schema of its own, a small pool of connections for all runs of the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.store.base import BaseStore
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from deerflow.errors import Fenced
+from deerflow.graphs.gate import FENCED, Gate
+from deerflow.graphs.gated import Gated
+from deerflow.graphs.stores import Holder, OwnedStore, end_batching, writing_as
+
+_SCHEMA = "langgraph"
+_POOL_PATIENCE_SECONDS = 5.0
+"""For a connection; whoever waits in vain asks its gate and tries again."""
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, token BIGINT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS kept_heads (
+  thread_id TEXT NOT NULL, run_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL, checkpoint_id TEXT NOT NULL,
+  PRIMARY KEY (thread_id, run_id, checkpoint_ns, checkpoint_id)
+)""",
+    """CREATE TABLE IF NOT EXISTS kept_writes (
+  thread_id TEXT NOT NULL, run_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL, checkpoint_id TEXT NOT NULL,
+  task_id TEXT NOT NULL, task_path TEXT NOT NULL, idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT,
+  blob BYTEA NOT NULL,
+  PRIMARY KEY (thread_id, run_id, checkpoint_ns, checkpoint_id, task_id, idx)
+)""",
+)
+
+_RAISE_FENCE = (
+    "INSERT INTO fences (thread_id, token) VALUES (%(thread)s, %(token)s) "
+    "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token WHERE fences.token < excluded.token"
+)
+_FORGET_KEPT = """
+WITH heads AS (DELETE FROM kept_heads WHERE thread_id = %(thread)s AND run_id IS DISTINCT FROM %(run)s)
+DELETE FROM kept_writes WHERE thread_id = %(thread)s AND run_id IS DISTINCT FROM %(run)s
+"""
+_NEWEST = "SELECT coalesce(max(checkpoint_id), '') AS id FROM checkpoints WHERE thread_id = %(thread)s"
+_COLUMNS = "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob"
+_KEEP = f"""
+WITH head AS (
+  INSERT INTO kept_heads (thread_id, run_id, checkpoint_ns, checkpoint_id)
+  SELECT %(thread)s, %(run)s, %(ns)s, %(id)s WHERE NOT EXISTS (
+    SELECT 1 FROM checkpoints WHERE thread_id = %(thread)s AND checkpoint_ns = %(ns)s AND checkpoint_id = %(id)s
+      AND metadata->>'run_id' = %(run)s)
+  ON CONFLICT DO NOTHING
+  RETURNING thread_id, run_id, checkpoint_ns, checkpoint_id)
+INSERT INTO kept_writes (thread_id, run_id, {_COLUMNS})
+SELECT w.thread_id, head.run_id, {", ".join(f"w.{name}" for name in _COLUMNS.split(", "))}
+FROM head JOIN checkpoint_writes w USING (thread_id, checkpoint_ns, checkpoint_id)
+"""  # noqa: S608 - our words
+_GONE = """
+DELETE FROM checkpoints WHERE thread_id = %(thread)s AND metadata->>'run_id' = %(run)s
+RETURNING checkpoint_ns AS ns, checkpoint_id AS id, checkpoint->'channel_versions' AS versions
+"""
+_DROP_WRITES = """
+DELETE FROM checkpoint_writes w USING unnest(%(namespaces)s::text[], %(ids)s::text[]) AS gone(ns, id)
+WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = gone.ns AND w.checkpoint_id = gone.id
+"""
+# Only values that the run's checkpoints named can have lost their last reader.
+_DROP_BLOBS = """
+DELETE FROM checkpoint_blobs b USING unnest(%(namespaces)s::text[], %(channels)s::text[], %(versions)s::text[])
+  AS gone(ns, channel, version)
+WHERE b.thread_id = %(thread)s AND b.checkpoint_ns = gone.ns AND b.channel = gone.channel AND b.version = gone.version
+  AND NOT EXISTS (SELECT 1 FROM checkpoints k WHERE k.thread_id = b.thread_id AND k.checkpoint_ns = b.checkpoint_ns
+    AND k.checkpoint->'channel_versions'->>b.channel = b.version)
+"""
+_PUT_BACK = (
+    """
+DELETE FROM checkpoint_writes w USING kept_heads k
+WHERE k.thread_id = %(thread)s AND k.run_id = %(run)s AND w.thread_id = k.thread_id
+  AND w.checkpoint_ns = k.checkpoint_ns AND w.checkpoint_id = k.checkpoint_id
+""",
+    f"""
+INSERT INTO checkpoint_writes (thread_id, {_COLUMNS})
+SELECT thread_id, {_COLUMNS} FROM kept_writes WHERE thread_id = %(thread)s AND run_id = %(run)s
+""",  # noqa: S608 - our words
+    "DELETE FROM kept_heads WHERE thread_id = %(thread)s AND run_id = %(run)s",
+    "DELETE FROM kept_writes WHERE thread_id = %(thread)s AND run_id = %(run)s",
+)
+
+
+async def _require(connection: AsyncConnection[DictRow], thread_id: str, token: int) -> None:
+    """Raise Fenced unless the thread's token is this one, and hold it so until the transaction ends."""
+    cursor = await connection.execute("SELECT token FROM fences WHERE thread_id = %s FOR SHARE", (thread_id,))
+    row = await cursor.fetchone()
+    if row is None or row["token"] != token:
+        raise Fenced(FENCED)
+
+
+class _Saver(Gated, AsyncPostgresSaver):
+    thread_id: str
+    token: int
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """The base class's cursor; what writes (it asks for a pipeline) does so behind the fence, in one go."""
+        if not pipeline:
+            async with super()._cursor() as cursor:
+                yield cursor
+            return
+        assert isinstance(self.conn, AsyncConnectionPool)
+        async with (
+            self.lock,
+            self.conn.connection() as connection,
+            connection.transaction(),
+            connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await _require(connection, self.thread_id, self.token)
+            yield cursor
+
+    async def keep(self, checkpoint_ns: str, checkpoint_id: str) -> None:
+        facts = {"thread": self.thread_id, "run": self.run_id, "ns": checkpoint_ns, "id": checkpoint_id}
+        async with self._cursor(pipeline=True) as cursor:
+            await cursor.execute(_KEEP, facts)
+
+
+class _Savers:
+    """Every write takes a connection of the pool for its own transaction."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+        self._pool = pool
+        self.official_store = _Store(pool)
+        self._reader = AsyncPostgresSaver(pool)
+
+    def reader(self) -> BaseCheckpointSaver[Any]:
+        return self._reader
+
+    def store(self, owner: str) -> BaseStore:
+        return OwnedStore(self.official_store, owner)
+
+    def store_for_run(self, owner: str, thread_id: UUID, token: int, gate: Gate) -> BaseStore:
+        return OwnedStore(self.official_store, owner, Holder(str(thread_id), token, gate))
+
+    async def for_run(
+        self, thread_id: UUID, token: int, gate: Gate, *, run_id: UUID | None = None
+    ) -> BaseCheckpointSaver[Any]:
+        key, run = str(thread_id), str(run_id) if run_id else None
+
+        async def take() -> str:
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(_RAISE_FENCE, {"thread": key, "token": token})
+                await _require(connection, key, token)
+                await connection.execute(_FORGET_KEPT, {"thread": key, "run": run})
+                row = await (await connection.execute(_NEWEST, {"thread": key})).fetchone()
+                return str(row["id"]) if row is not None else ""
+
+        newest = await gate.write(take)
+        saver = _Saver(self._pool)
+        saver.gate, saver.thread_id, saver.token, saver.run_id, saver.newest = gate, key, token, run, newest
+        return saver
+
+    async def roll_back(self, thread_id: UUID, token: int, run_id: UUID) -> None:
+        facts = {"thread": str(thread_id), "run": str(run_id)}
+        async with self._pool.connection() as connection, connection.transaction():
+            await _require(connection, facts["thread"], token)
+            gone = await (await connection.execute(_GONE, facts)).fetchall()
+            named = [(row["ns"], *pair) for row in gone for pair in (row["versions"] or {}).items()]
+            heads = {"namespaces": [row["ns"] for row in gone], "ids": [row["id"] for row in gone]}
+            await connection.execute(_DROP_WRITES, facts | heads)
+            blobs = {
+                "namespaces": [namespace for namespace, _, _ in named],
+                "channels": [channel for _, channel, _ in named],
+                "versions": [str(version) for _, _, version in named],
+            }
+            await connection.execute(_DROP_BLOBS, facts | blobs)
+            for statement in _PUT_BACK:
+                await connection.execute(statement, facts)
+
+    async def let_go(self, thread_id: UUID, token: int) -> None:
+        """Nothing is kept in this process."""
+
+    async def remove_thread(self, thread_id: UUID, token: int) -> None:
+        facts = {"thread": str(thread_id), "token": token}
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_RAISE_FENCE, facts)
+            for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
+                await connection.execute(f"DELETE FROM {table} WHERE thread_id = %(thread)s", facts)  # noqa: S608
+
+
+class _Store(AsyncPostgresStore):
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """The base class's cursor; what a run writes is stored behind its fence, whole or not at all."""
+        holder = writing_as.get()
+        if holder is None:
+            async with super()._cursor(pipeline=pipeline) as cursor:
+                yield cursor
+            return
+        assert isinstance(self.conn, AsyncConnectionPool)
+        async with (
+            self.conn.connection() as connection,
+            connection.transaction(),
+            connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await _require(connection, holder.thread_id, holder.token)
+            yield cursor
+
+
+async def set_up(url: str) -> None:
+    """Create or migrate the tables of a database."""
+    async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+        await connection.execute(f"SET search_path TO {_SCHEMA}")
+        await AsyncPostgresSaver(connection).setup()
+        await AsyncPostgresStore(connection).setup()
+        for table in _TABLES:
+            await connection.execute(table)
+
+
+@asynccontextmanager
+async def open_store(url: str, size: int) -> AsyncIterator[_Savers]:
+    """Open the checkpoints and the store of a database."""
+    options = {
+        "autocommit": True,
+        "prepare_threshold": 0,
+        "row_factory": dict_row,
+        "options": f"-c search_path={_SCHEMA}",
+    }
+    pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=_POOL_PATIENCE_SECONDS,
+        kwargs=options,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+    )
+    async with pool:
+        await pool.wait()
+        savers = _Savers(pool)
+        try:
+            yield savers
+        finally:
+            await end_batching(savers.official_store)

@@ -1,0 +1,281 @@
+"""The checkpoint store in a SQLite file: one connection for all runs of the process, one more for the store."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import BaseStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+from deerflow.errors import Fenced
+from deerflow.graphs.gate import FENCED, Gate
+from deerflow.graphs.gated import Gated
+from deerflow.graphs.stores import Holder, OwnedStore, end_batching, writing_as
+
+_BUSY_SECONDS = 30.0  # waited for on the connection's own thread, so nobody else is held up
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS fences (thread_id TEXT PRIMARY KEY, token INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS kept_heads (
+  thread_id TEXT NOT NULL, run_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL, checkpoint_id TEXT NOT NULL,
+  PRIMARY KEY (thread_id, run_id, checkpoint_ns, checkpoint_id)
+);
+CREATE TABLE IF NOT EXISTS kept_writes (
+  thread_id TEXT NOT NULL, run_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL, checkpoint_id TEXT NOT NULL,
+  task_id TEXT NOT NULL, task_path TEXT NOT NULL, idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT, value BLOB,
+  PRIMARY KEY (thread_id, run_id, checkpoint_ns, checkpoint_id, task_id, idx)
+);
+"""
+
+# On our connection alone: what this process holds, compared in the very statement that writes.
+_HELD = """
+CREATE TEMP TABLE held (thread_id TEXT PRIMARY KEY, token INTEGER NOT NULL);
+CREATE TEMP TRIGGER fence_checkpoints BEFORE INSERT ON main.checkpoints BEGIN
+  SELECT RAISE(ABORT, 'fenced') WHERE (SELECT token FROM main.fences WHERE thread_id = NEW.thread_id)
+    IS NOT (SELECT token FROM temp.held WHERE thread_id = NEW.thread_id);
+END;
+CREATE TEMP TRIGGER fence_writes BEFORE INSERT ON main.writes BEGIN
+  SELECT RAISE(ABORT, 'fenced') WHERE (SELECT token FROM main.fences WHERE thread_id = NEW.thread_id)
+    IS NOT (SELECT token FROM temp.held WHERE thread_id = NEW.thread_id);
+END;
+"""
+
+_RAISE_FENCE = (
+    "INSERT INTO fences (thread_id, token) VALUES (:thread, :token) "
+    "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token WHERE fences.token < excluded.token"
+)
+_FORGET_KEPT = tuple(
+    f"DELETE FROM {table} WHERE thread_id = :thread AND run_id IS NOT :run"  # noqa: S608 - our words
+    for table in ("kept_heads", "kept_writes")
+)
+_NEWEST = "SELECT coalesce(max(checkpoint_id), '') FROM checkpoints WHERE thread_id = :thread"
+_COLUMNS = "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
+_KEEP_HEAD = """
+INSERT OR IGNORE INTO kept_heads (thread_id, run_id, checkpoint_ns, checkpoint_id)
+SELECT :thread, :run, :ns, :id WHERE NOT EXISTS (
+  SELECT 1 FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = :id
+    AND run_of(metadata) = :run)
+"""
+_KEEP_WRITES = f"""
+INSERT INTO kept_writes (thread_id, run_id, {_COLUMNS})
+SELECT thread_id, :run, {_COLUMNS} FROM writes
+WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id = :id
+"""  # noqa: S608 - our words
+# The search for the id as text is quick, and lets few rows through to the function that reads the JSON.
+_OF_RUN = "thread_id = :thread AND instr(metadata, CAST(:run AS BLOB)) AND run_of(metadata) = :run"
+_DROP_OWN_WRITES = f"""
+DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN
+  (SELECT checkpoint_ns, checkpoint_id FROM checkpoints WHERE {_OF_RUN})
+"""  # noqa: S608 - our words
+_DROP_OWN_CHECKPOINTS = f"DELETE FROM checkpoints WHERE {_OF_RUN}"  # noqa: S608 - our words
+_DROP_WRITES_OF_KEPT = """
+DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN
+  (SELECT checkpoint_ns, checkpoint_id FROM kept_heads WHERE thread_id = :thread AND run_id = :run)
+"""
+_PUT_BACK = f"""
+INSERT INTO writes (thread_id, {_COLUMNS})
+SELECT thread_id, {_COLUMNS} FROM kept_writes WHERE thread_id = :thread AND run_id = :run
+"""  # noqa: S608 - our words
+_ROLL_BACK = (
+    _DROP_OWN_WRITES,
+    _DROP_OWN_CHECKPOINTS,
+    _DROP_WRITES_OF_KEPT,
+    _PUT_BACK,
+    "DELETE FROM kept_heads WHERE thread_id = :thread AND run_id = :run",
+    "DELETE FROM kept_writes WHERE thread_id = :thread AND run_id = :run",
+)
+
+
+def _run_of(metadata: bytes | str | None) -> str | None:
+    """The run that a checkpoint's metadata names. SQLite's own JSON is stricter than what the saver writes (NaN)."""
+    try:
+        named = json.loads(metadata or "{}").get("run_id")
+    except ValueError:
+        return None
+    return named if isinstance(named, str) else None
+
+
+class _WholeSaver(AsyncSqliteSaver):
+    """A write that is refused leaves no transaction open: it would hold SQLite's lock against every other process."""
+
+    async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+        """Store a checkpoint, or nothing."""
+        async with self.whole():
+            return await super().aput(*args, **kwargs)
+
+    async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+        """Store a node's writes, or none of them."""
+        async with self.whole():
+            await super().aput_writes(*args, **kwargs)
+
+    @asynccontextmanager
+    async def whole(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException:
+            async with self.lock:
+                await self.conn.rollback()
+            raise
+
+
+class _Saver(Gated, _WholeSaver):
+    thread_id: str
+
+    async def keep(self, checkpoint_ns: str, checkpoint_id: str) -> None:
+        facts = {"thread": self.thread_id, "run": self.run_id, "ns": checkpoint_ns, "id": checkpoint_id}
+        async with self.whole(), self.lock:
+            async with self.conn.execute(_KEEP_HEAD, facts) as kept:
+                is_new = kept.rowcount == 1
+            if is_new:
+                await self.conn.execute(_KEEP_WRITES, facts)
+            await self.conn.commit()
+
+
+_S = TypeVar("_S", bound=AsyncSqliteSaver)
+
+
+class _Savers:
+    """One connection for the whole process, so one lock too: its statements share one transaction."""
+
+    def __init__(self, connection: aiosqlite.Connection, store: AsyncSqliteStore) -> None:
+        self._connection = connection
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._reader = self._share(AsyncSqliteSaver(connection))
+
+    def reader(self) -> BaseCheckpointSaver[Any]:
+        return self._reader
+
+    def store(self, owner: str) -> BaseStore:
+        return OwnedStore(self._store, owner)
+
+    def store_for_run(self, owner: str, thread_id: UUID, token: int, gate: Gate) -> BaseStore:
+        return OwnedStore(self._store, owner, Holder(str(thread_id), token, gate))
+
+    async def for_run(
+        self, thread_id: UUID, token: int, gate: Gate, *, run_id: UUID | None = None
+    ) -> BaseCheckpointSaver[Any]:
+        key, run = str(thread_id), str(run_id) if run_id else None
+
+        async def take() -> str:
+            async with self._transaction() as connection:
+                await connection.execute(_RAISE_FENCE, {"thread": key, "token": token})
+                await self._require(connection, key, token)
+                await connection.execute("INSERT OR REPLACE INTO temp.held VALUES (?, ?)", (key, token))
+                for statement in _FORGET_KEPT:
+                    await connection.execute(statement, {"thread": key, "run": run})
+                async with connection.execute(_NEWEST, {"thread": key}) as rows:
+                    row = await rows.fetchone()
+                return row[0] if row is not None else ""
+
+        newest = await gate.write(take)
+        saver = self._share(_Saver(self._connection))
+        saver.gate, saver.thread_id, saver.run_id, saver.newest = gate, key, run, newest
+        return saver
+
+    async def roll_back(self, thread_id: UUID, token: int, run_id: UUID) -> None:
+        facts = {"thread": str(thread_id), "run": str(run_id)}
+        async with self._transaction() as connection:
+            await connection.execute("BEGIN IMMEDIATE")
+            await self._require(connection, facts["thread"], token)
+            for statement in _ROLL_BACK:
+                await connection.execute(statement, facts)
+
+    async def let_go(self, thread_id: UUID, token: int) -> None:
+        async with self._transaction() as connection:
+            await connection.execute("DELETE FROM temp.held WHERE thread_id = ? AND token = ?", (str(thread_id), token))
+
+    async def remove_thread(self, thread_id: UUID, token: int) -> None:
+        facts = {"thread": str(thread_id), "token": token}
+        async with self._transaction() as connection:
+            await connection.execute(_RAISE_FENCE, facts)
+            for table in ("checkpoints", "writes", "kept_heads", "kept_writes"):
+                await connection.execute(f"DELETE FROM {table} WHERE thread_id = :thread", facts)  # noqa: S608
+
+    @staticmethod
+    async def _require(connection: aiosqlite.Connection, thread_id: str, token: int) -> None:
+        """Raise Fenced unless the thread's token is this one."""
+        async with connection.execute("SELECT token FROM fences WHERE thread_id = ?", (thread_id,)) as rows:
+            row = await rows.fetchone()
+        if row is None or row[0] != token:
+            raise Fenced(FENCED)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One transaction, whole or not at all, also when it is cancelled in the middle."""
+        async with self._lock:
+            try:
+                yield self._connection
+                await self._connection.commit()
+            except BaseException:
+                await self._connection.rollback()
+                raise
+
+    def _share(self, saver: _S) -> _S:
+        saver.lock = self._lock
+        saver.is_setup = True
+        return saver
+
+
+class _Store(AsyncSqliteStore):
+    @asynccontextmanager
+    async def _cursor(self, *, transaction: bool = True) -> AsyncIterator[aiosqlite.Cursor]:
+        """The base class's cursor; what a run writes is stored behind its fence, whole or not at all."""
+        holder = writing_as.get()
+        if holder is None or not transaction:
+            async with super()._cursor(transaction=transaction) as cursor:
+                yield cursor
+            return
+        async with self.lock:
+            await self.conn.execute("BEGIN IMMEDIATE")  # nobody can take the thread between our look and our write
+            try:
+                await _Savers._require(self.conn, holder.thread_id, holder.token)
+                async with self.conn.cursor() as cursor:
+                    yield cursor
+                await self.conn.execute("COMMIT")
+            except BaseException:
+                if self.conn.in_transaction:
+                    await self.conn.execute("ROLLBACK")
+                raise
+
+
+async def set_up(path: str) -> None:
+    """Create or migrate the tables of a file."""
+    async with aiosqlite.connect(path, timeout=_BUSY_SECONDS) as connection:
+        await AsyncSqliteSaver(connection).setup()
+        await connection.executescript(_TABLES)
+        await connection.commit()
+    async with aiosqlite.connect(path, timeout=_BUSY_SECONDS, isolation_level=None) as connection:
+        await AsyncSqliteStore(connection).setup()
+
+
+@asynccontextmanager
+async def open_store(path: str) -> AsyncIterator[_Savers]:
+    """Open the checkpoints and the store of a file."""
+    async with aiosqlite.connect(path, timeout=_BUSY_SECONDS) as connection:
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        await connection.create_function("run_of", 1, _run_of, deterministic=True)
+        await connection.executescript(_HELD)
+        async with _open_items(path) as store:
+            yield _Savers(connection, store)
+
+
+@asynccontextmanager
+async def _open_items(path: str) -> AsyncIterator[AsyncSqliteStore]:
+    """The store in a connection of its own: it begins and ends its transactions itself."""
+    async with aiosqlite.connect(path, timeout=_BUSY_SECONDS, isolation_level=None) as connection:
+        await connection.execute("PRAGMA synchronous = NORMAL")
+        store = _Store(connection)
+        await store.setup()
+        try:
+            yield store
+        finally:
+            await end_batching(store)
