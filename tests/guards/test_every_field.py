@@ -2,7 +2,8 @@
 
 import re
 
-from deerflow.api.wire.runs import _LATER, RunCommand, RunConfig, RunCreate
+from deerflow.api.wire import runs
+from deerflow.api.wire.runs import RunCommand, RunConfig, RunCreate
 from deerflow.settings import ROOT
 from tests.conformance.test_every_field import PROVEN
 
@@ -20,7 +21,7 @@ def test_proofs_are_there() -> None:
     """Each proof is a test that exists; what has none is refused."""
     for field, proof in PROVEN.items():
         if proof is None:
-            assert field in _LATER, f"{field} is carried out: name the test that proves it"
+            assert field in getattr(runs, "_LATER", {}), f"{field} is carried out: name the test that proves it"
             continue
         file, name = proof.split("::")
         assert re.search(rf"^def {name}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE), proof
