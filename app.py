@@ -12,6 +12,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_env()
     logs.setup(settings.log_level)
     app = Flask("deerflow", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes
     app.extensions["deerflow"] = open_backend(settings)
     api.register(app)
     cli.register(app)

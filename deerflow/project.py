@@ -37,6 +37,14 @@ class Webhooks:
 
 
 @dataclass(frozen=True)
+class HeaderRule:
+    """Which request headers a run's ``configurable`` shows: lower-case names, where ``*`` stands for anything."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Project:
     """One langgraph.json. ``folder`` is where its relative paths start."""
 
@@ -45,10 +53,11 @@ class Project:
     dependencies: list[str] = field(default_factory=list)
     env: dict[str, str] | str = field(default_factory=dict)
     webhooks: Webhooks = field(default_factory=Webhooks)
+    configurable_headers: HeaderRule = HeaderRule()
 
 
-_KNOWN = {"graphs", "dependencies", "env", "webhooks"}
-_LATER = {"auth", "http", "store", "checkpointer"}
+_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks"}
+_LATER = {"auth", "store", "checkpointer"}
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -76,7 +85,28 @@ def load(path: Path) -> Project:
         dependencies=[str(entry) for entry in raw.get("dependencies") or []],
         env=raw.get("env") or {},
         webhooks=_webhooks(path, raw.get("webhooks")),
+        configurable_headers=_http(path, raw.get("http") or {}),
     )
+
+
+def _http(path: Path, http: Any) -> HeaderRule:
+    """What ``http`` says about headers; its other keys are warned about."""
+    if not isinstance(http, dict):
+        raise ConfigError(f'{path}: "http" must be an object')
+    for key in sorted(http.keys() - {"configurable_headers"}):
+        facts = {"key": f"http.{key}", "file": str(path)}
+        log.warning("A key of langgraph.json has no effect: %s", "this release does not carry it out", extra=facts)
+    rule = http.get("configurable_headers") or {}
+    if not isinstance(rule, dict):
+        raise ConfigError(f'{path}: "http.configurable_headers" must be an object with "include" and "exclude"')
+    return HeaderRule(include=_patterns(path, rule, "include"), exclude=_patterns(path, rule, "exclude"))
+
+
+def _patterns(path: Path, rule: dict[str, Any], name: str) -> tuple[str, ...]:
+    found = rule.get(name) or rule.get(f"{name}s") or []  # both spellings are about
+    if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
+        raise ConfigError(f'{path}: "http.configurable_headers.{name}" must be a list of header names')
+    return tuple(pattern.lower() for pattern in found)
 
 
 def _source(path: Path, graph_id: str, value: Any) -> GraphSource:

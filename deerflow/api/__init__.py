@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from flask import Blueprint, Flask, current_app, request
-from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
@@ -40,6 +40,7 @@ def register(app: Flask) -> None:
     app.url_map.strict_slashes = True
     errors.register(app)
     app.before_request(_identify)
+    app.before_request(_measure_chunks)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
         for room in (threads, state, runs, stateless, assistants, system):
@@ -52,6 +53,15 @@ def _identify() -> None:
     view = _view()
     if view is not None and getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)
+
+
+def _measure_chunks() -> None:
+    """Refuse a body without a length that is too long: werkzeug would cut it off at the limit, in silence."""
+    if "Transfer-Encoding" not in request.headers:
+        return
+    most = current_app.config["MAX_CONTENT_LENGTH"]
+    if len(request.get_data()) >= most and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
 
 
 def _view() -> object | None:

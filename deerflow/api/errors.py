@@ -4,7 +4,7 @@ import logging
 from uuid import uuid4
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from werkzeug.exceptions import HTTPException
 
 from deerflow import errors
@@ -47,7 +47,9 @@ def _ours(error: errors.DeerflowError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     """Werkzeug's own: unknown route, wrong method, an id that is none, a body that cannot be read."""
-    names = {404: "Not Found", 405: "Method Not Allowed", 413: "The request body is too large"}
+    most = current_app.config["MAX_CONTENT_LENGTH"]
+    too_large = f"The request body is larger than {most} bytes, the most that the setting body_bytes allows"
+    names = {404: "Not Found", 405: "Method Not Allowed", 413: too_large}
     status = error.code or 500
     answer = detail(names.get(status) or error.description or error.name, status)
     for name, value in error.get_headers():

@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, after_this_request, request
 
 from deerflow.api import polling, sse
+from deerflow.api.begin import Begun, begin
 from deerflow.api.context import backend, json
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
@@ -13,14 +14,13 @@ from deerflow.api.wire.body import flag, many, number
 from deerflow.api.wire.runs import RunCreate, present_outcome
 from deerflow.authz import require, requires
 from deerflow.domain.presented import present_run
-from deerflow.domain.runs import Ended, Followed, Run, RunSpec
+from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.join import Following, outcome
 from deerflow.runtime.remove import remove_run
-from deerflow.runtime.submit import submit
 from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
@@ -45,24 +45,24 @@ def blueprint() -> Blueprint:
 @requires("runs:create")
 def create_run(thread_id: UUID) -> Response:
     """Start a run in the background."""
-    run = submit(backend(), principal(), RunCreate.read(request).to_spec(current_mount()), thread_id=thread_id)
-    return sse.name_run(json(present_run(run)), current_mount(), run)
+    begun = begin(RunCreate.read(request).to_spec(current_mount()), thread_id)
+    return sse.name_run(json(begun.shown), current_mount(), begun.run)
 
 
 @requires("runs:create")
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
     watch = watch_client()
-    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
-    return sse.stream(current_mount(), run, Following(backend(), run, after=0), watch)
+    begun = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
+    return sse.stream(current_mount(), begun.run, Following(backend(), begun.run, after=begun.after), watch)
 
 
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
     watch = watch_client()
-    run = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
-    return wait_for(run, watch)
+    begun = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
+    return wait_for(begun.run, watch)
 
 
 @requires("runs:read")
@@ -140,12 +140,12 @@ def stream_found(run: Followed) -> Response:
     return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
 
 
-def start_watched(watch: ClientWatch, spec: RunSpec, thread_id: UUID) -> Run:
-    """Start a run whose creator stays; should they leave, ``on_disconnect`` says what becomes of it."""
-    run = submit(backend(), principal(), spec, thread_id=thread_id)
-    if spec.on_disconnect is OnDisconnect.CANCEL:
-        cancel_when_gone(watch, run)
-    return run
+def start_watched(watch: ClientWatch, spec: RunSpec, thread_id: UUID) -> Begun:
+    """Start a run whose creator stays; should they leave, its ``on_disconnect`` says what becomes of it."""
+    begun = begin(spec, thread_id)
+    if begun.shown["kwargs"]["on_disconnect"] == OnDisconnect.CANCEL:
+        cancel_when_gone(watch, begun.run)
+    return begun
 
 
 def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:

@@ -6,19 +6,18 @@ import orjson
 from flask import Blueprint, Response, request
 
 from deerflow.api import sse
+from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
 from deerflow.api.wire.runs import CancelMany, RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
-from deerflow.domain.presented import present_run
-from deerflow.domain.runs import Run, RunSpec
+from deerflow.domain.runs import RunSpec
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import cancel_all, cancel_many
 from deerflow.runtime.join import Following
-from deerflow.runtime.submit import check_webhook, submit
 
 _MOST_RUNS = 100
 
@@ -38,30 +37,30 @@ def blueprint() -> Blueprint:
 @requires("runs:create")
 def create_stateless_run() -> Response:
     """Start a run in the background, on a thread of its own."""
-    run = _submit(_spec())
-    return sse.name_stateless(json(present_run(run)), current_mount(), run)
+    begun = begin(_spec(), new_id())
+    return sse.name_stateless(json(begun.shown), current_mount(), begun.run)
 
 
 @requires("runs:create")
 def stream_stateless_run() -> Response:
     """Start a run on a thread of its own and stream it."""
     watch = watch_client()
-    run = start_watched(watch, _spec(), new_id())
-    mount = current_mount()
-    return sse.name_stateless(sse.stream(mount, run, Following(backend(), run, after=0), watch), mount, run)
+    begun = start_watched(watch, _spec(), new_id())
+    mount, run = current_mount(), begun.run
+    following = Following(backend(), run, after=begun.after)
+    return sse.name_stateless(sse.stream(mount, run, following, watch), mount, run)
 
 
 @requires("runs:create")
 def wait_for_stateless_run() -> Response:
     """Start a run on a thread of its own and answer what it leaves."""
     watch = watch_client()
-    run = start_watched(watch, _spec(), new_id())
-    return wait_for(run, watch)
+    return wait_for(start_watched(watch, _spec(), new_id()).run, watch)
 
 
 @requires("runs:create")
 def create_stateless_runs() -> Response:
-    """Start several runs in the background, each on a thread of its own; all are checked before the first starts."""
+    """Start several runs in the background, each on a thread of its own; all of them or none."""
     try:
         bodies = orjson.loads(request.get_data())
     except orjson.JSONDecodeError as error:
@@ -69,9 +68,7 @@ def create_stateless_runs() -> Response:
     if not isinstance(bodies, list) or not 0 < len(bodies) <= _MOST_RUNS:
         raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
     specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
-    for spec in specs:
-        check_webhook(backend(), spec)
-    return json([present_run(_submit(spec)) for spec in specs])
+    return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
 
 
 @requires("runs:cancel")
@@ -96,7 +93,3 @@ def join_stateless_run(run_id: UUID) -> Response:
 
 def _spec() -> RunSpec:
     return RunCreate.read(request).to_spec(current_mount(), stateless=True)
-
-
-def _submit(spec: RunSpec) -> Run:
-    return submit(backend(), principal(), spec, thread_id=new_id())

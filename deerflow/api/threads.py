@@ -1,9 +1,11 @@
 """Threads on the wire."""
 
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
 
+from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.wire.threads import ThreadCreate, ThreadPatch, ThreadSearch, ThreadWanted, present_thread
 from deerflow.authz import requires
@@ -12,7 +14,8 @@ from deerflow.domain.threads import Thread
 from deerflow.errors import Conflict, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.remove import remove_thread
-from deerflow.storage import threads
+from deerflow.storage import idempotency, threads
+from deerflow.storage.database import Tx
 
 
 def blueprint() -> Blueprint:
@@ -32,15 +35,17 @@ def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
     body = ThreadCreate.read(request)
     body.refuse_what_comes_later()
-    thread_id = body.thread_id or new_id()
-    try:
-        with backend().db.begin() as tx:
-            thread = threads.create(tx, principal(), thread_id, body.metadata or {})
-    except Conflict:
-        if body.if_exists != "do_nothing":
-            raise
-        thread = _existing(thread_id)
-    return json(present_thread(thread))
+    key, resources, caller = idempotency_key(), backend(), principal()
+    with resources.db.begin() as tx:
+        if key is not None:
+            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
+            if noted is not None:
+                say_replayed()
+                return json(_created_before(tx, noted))
+        shown = present_thread(_create(tx, body))
+        if key is not None:
+            idempotency.note(tx, caller, key, shown)
+    return json(shown)
 
 
 @requires("threads:read")
@@ -95,10 +100,22 @@ def delete_thread(thread_id: UUID) -> Response:
     return Response(status=204)
 
 
-def _existing(thread_id: UUID) -> Thread:
-    """The caller's own thread of that id; a stranger's id stays taken."""
-    with backend().db.read() as tx:
-        try:
-            return threads.get(tx, principal(), thread_id)
-        except NotFound:
-            raise Conflict(f"Thread with ID {thread_id} already exists") from None
+def _create(tx: Tx, body: ThreadCreate) -> Thread:
+    thread_id = body.thread_id or new_id()
+    try:
+        return threads.create(tx, principal(), thread_id, body.metadata or {})
+    except Conflict:
+        if body.if_exists != "do_nothing":
+            raise
+    try:
+        return threads.get(tx, principal(), thread_id)
+    except NotFound:  # a stranger's id stays taken
+        raise Conflict(f"Thread with ID {thread_id} already exists") from None
+
+
+def _created_before(tx: Tx, shown: dict[str, Any]) -> dict[str, Any]:
+    """The thread as it is now, or as it was first told when it has gone since."""
+    try:
+        return present_thread(threads.get(tx, principal(), UUID(shown["thread_id"])))
+    except NotFound:
+        return shown

@@ -53,6 +53,9 @@ class RunSpec:
     stream_subgraphs: bool = False
     stream_resumable: bool = False
     after_seconds: float = 0.0
+    feedback_keys: list[str] | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    """What the request's headers add to ``configurable``."""
     temporary: bool = False
     """A stateless run: its thread is its own, and goes with it if ``on_completion`` says so."""
     on_completion: OnCompletion = OnCompletion.KEEP

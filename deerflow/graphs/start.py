@@ -5,12 +5,15 @@ with the same input or command at the same checkpoint; what a command has alread
 interrupts) is written again with the same result.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._config import ensure_config  # the default of the recursion limit is told nowhere else
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Send
+from pydantic import PydanticUserError
 
 from deerflow.domain.runs import Run
 from deerflow.graphs.registry import Graph
@@ -53,12 +56,25 @@ def run_config(run: Run, checkpoint: dict[str, Any] | None = None) -> RunnableCo
     return asked  # type: ignore[return-value]
 
 
+def limit_steps(graph: Graph, config: RunnableConfig, most: int) -> None:
+    """Let a run take no more than *most* steps, wherever its recursion limit comes from: client, graph or LangGraph."""
+    config["recursion_limit"] = min(ensure_config(graph.config, config)["recursion_limit"], most)
+
+
 def fitting_context(graph: Graph, context: dict[str, Any] | None) -> dict[str, Any] | None:
     """The keys of a context that its graph knows: clients send the same context to graphs of every kind."""
     if not context or graph.context_schema is None:
         return context or None
-    known = (graph.get_context_jsonschema() or {}).get("properties")
+    known = _known_keys(graph)
     return context if known is None else {key: value for key, value in context.items() if key in known}
+
+
+def _known_keys(graph: Graph) -> Collection[str] | None:
+    """What a graph's context may hold; None when that cannot be told."""
+    try:
+        return (graph.get_context_jsonschema() or {}).get("properties")
+    except PydanticUserError:  # not every class can be described: before Python 3.12 typing.TypedDict cannot
+        return getattr(graph.context_schema, "__annotations__", None)
 
 
 def _asked(kwargs: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from deerflow.domain.words import StreamMode
 from deerflow.graphs import jsonable
 from deerflow.graphs.modes import Modes
 from deerflow.graphs.registry import Graph
-from deerflow.graphs.start import Start, find_start, fitting_context
+from deerflow.graphs.start import Start, find_start, fitting_context, limit_steps
 
 _QUIET_TURNS = 12
 """Turns of the loop without a new event after which LangGraph has none under way: its queue needs about five."""
@@ -31,10 +31,13 @@ Drained = GraphDrained
 class Performance:
     """One attempt of one run. ``events`` is consumed once; ``caught_up`` is what its saver waits for."""
 
-    def __init__(self, graph: Graph, run: Run, saver: BaseCheckpointSaver[Any], store: BaseStore) -> None:
+    def __init__(
+        self, graph: Graph, run: Run, saver: BaseCheckpointSaver[Any], store: BaseStore, *, most_steps: int
+    ) -> None:
         self._graph = graph.copy(update={"checkpointer": saver, "store": store})
         self._saver = saver
         self._run = run
+        self._most_steps = most_steps
         self._modes = Modes([StreamMode(mode) for mode in run.kwargs["stream_mode"]])
         self._control = RunControl()
         self._heard = 0
@@ -46,6 +49,7 @@ class Performance:
         start = await find_start(self._graph, self._saver, self._run)
         if start is None:
             return
+        limit_steps(self._graph, start.config, self._most_steps)
         parts = self._with_callbacks(start, modes) if modes.wants_callbacks else self._parts(start, modes)
         self._listening = True
         try:

@@ -142,7 +142,9 @@ class _Attempt:
             return None
         try:
             async with self._graph("threads.create_run") as graph:
-                failure = await self._stream(Performance(graph, run, saver, self._store))
+                failure = await self._stream(
+                    Performance(graph, run, saver, self._store, most_steps=self._backend.rules.recursion_limit)
+                )
                 head = await self._end.read_head(graph)
         except (Drained, Fenced):
             raise

@@ -1,22 +1,26 @@
 """Admit a run: assistant, thread, multitask strategy, row; then ring."""
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.assistants import Assistant, system_assistant_id
+from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
+from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
-from deerflow.domain.words import CancelAction, Durability, IfNotExists, ThreadStatus
-from deerflow.errors import Conflict, Invalid, NotFound
+from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
+from deerflow.errors import Conflict, Invalid, NotFound, RateLimited
 from deerflow.runtime.cancel import carry_out, mark
 from deerflow.runtime.ring import ring
-from deerflow.storage import assistants, runs, threads
+from deerflow.storage import assistants, idempotency, runs, threads
 from deerflow.storage.database import Tx
 
 log = logging.getLogger(__name__)
@@ -25,39 +29,90 @@ _NOT_FOUND = "Thread or assistant not found."
 _BUSY = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
 
 
+@dataclass(frozen=True)
+class Repeat:
+    """Nothing was created: the key stands for an earlier request already. ``noted`` is what was noted of it."""
+
+    noted: Any
+
+
+@dataclass(frozen=True)
+class _Admitted:
+    """A new run, what became of it, and the runs that have to stop for it."""
+
+    run: Run
+    admission: Admission
+    displaced: list[Run]
+
+
 def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: UUID) -> Run:
     """Add a run to a thread; it is in the database when this returns, whatever becomes of the bell.
 
-    Raises NotFound (thread or assistant), Invalid (no such graph, a webhook that may not go there), Conflict (busy,
-    and the strategy is reject).
+    Raises NotFound (thread or assistant), Invalid (no such graph, too many steps, a webhook that may not go there),
+    Conflict (busy, and the strategy is reject), RateLimited (too many runs wait on the thread).
     """
-    check_webhook(backend, spec)
+    _check_webhook(backend, spec)
     with backend.db.begin() as tx:
-        run, admission, displaced = _admit(tx, backend, principal, spec, thread_id)
-    log.info("Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name})
-    for stopping in displaced:
+        admitted = _admit(tx, backend, principal, spec, thread_id)
+    _set_going(backend, admitted)
+    return admitted.run
+
+
+def submit_once(
+    backend: Backend,
+    principal: Principal,
+    asked: Sequence[tuple[RunSpec, UUID]],
+    key: IdempotencyKey | None,
+    note: Callable[[list[Run]], Any],
+) -> list[Run] | Repeat:
+    """Add several runs, all of them or none, unless *key* stands for what an earlier request has created.
+
+    *note*: what is kept of the new runs, and given back to who asks again.
+    """
+    for spec, _ in asked:
+        _check_webhook(backend, spec)
+    with backend.db.begin() as tx:
+        if key is not None:
+            noted = idempotency.take(tx, principal, key, keep_seconds=backend.rules.idempotency_seconds)
+            if noted is not None:
+                return Repeat(noted)
+        admitted = [_admit(tx, backend, principal, spec, thread_id) for spec, thread_id in asked]
+        if key is not None:
+            idempotency.note(tx, principal, key, note([each.run for each in admitted]))
+    for each in admitted:
+        _set_going(backend, each)
+    return [each.run for each in admitted]
+
+
+def _set_going(backend: Backend, admitted: _Admitted) -> None:
+    """What has to follow the commit; should we die before, the clock does it."""
+    run = admitted.run
+    facts = {"run_id": run.run_id, "thread_id": run.thread_id, "admission": admitted.admission.name}
+    log.info("Run accepted", extra=facts)
+    for stopping in admitted.displaced:
         carry_out(backend, stopping)
     if run.rung_at is not None:
         ring(backend, run)
-    return run
 
 
-def check_webhook(backend: Backend, spec: RunSpec) -> None:
+def _check_webhook(backend: Backend, spec: RunSpec) -> None:
     """Raise Invalid when the run's webhook may not go where it is to go."""
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
 
 
-def _admit(
-    tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID
-) -> tuple[Run, Admission, list[Run]]:
-    """The new run, what became of it, and the runs that have to stop for it."""
+def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> _Admitted:
     thread, last = _thread(tx, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
     admission = admit(spec.multitask_strategy, [run.status for run in inflight])
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
+    # All that can refuse the run comes before the first mark: what a mark tells Redis is not undone by a rollback.
+    row = _row(principal, spec, thread, assistant)
+    _require_few_steps(row["kwargs"]["config"], backend.rules.recursion_limit)
+    stay = [run for run in inflight if run.attempt] if admission is Admission.DISPLACE else inflight
+    _require_room(stay, backend.rules.thread_queue_limit)
     displaced: list[Run] = []
     if admission is Admission.DISPLACE:
         displaced = _displace(tx, backend, inflight, CancelAction(spec.multitask_strategy))
@@ -67,10 +122,26 @@ def _admit(
     before = None if is_busy else {name: thread.metadata[name] for name in ids if name in thread.metadata}
     threads.take_run(tx, thread_id, ordinal=last + 1, metadata=thread.metadata | ({} if is_busy else ids))
     # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
-    in_its_way = [run for run in runs.inflight(tx, thread_id) if run.run_at <= datetime.now(UTC)]
-    row = {**_row(principal, spec, thread, assistant, last + 1), "thread_before": before}
+    ahead = runs.inflight(tx, thread_id) if displaced else inflight
+    in_its_way = [run for run in ahead if run.run_at <= datetime.now(UTC)]
     rung = not in_its_way and not spec.after_seconds
-    return runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds), admission, displaced
+    row |= {"ordinal": last + 1, "thread_before": before}
+    run = runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds)
+    return _Admitted(run, admission, displaced)
+
+
+def _require_room(ahead: list[Run], most: int) -> None:
+    if sum(run.status is RunStatus.PENDING for run in ahead) >= most:
+        raise RateLimited(
+            f"{most} runs wait on this thread already, the most that the setting thread_queue_limit allows; "
+            "try again when some have ended"
+        )
+
+
+def _require_few_steps(config: dict[str, Any], most: int) -> None:
+    asked = config.get("recursion_limit")
+    if isinstance(asked, int) and asked > most:
+        raise Invalid(f"config.recursion_limit: {asked} is more than the setting recursion_limit allows, {most}")
 
 
 def _displace(tx: Tx, backend: Backend, inflight: list[Run], action: CancelAction) -> list[Run]:
@@ -107,15 +178,22 @@ def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None
     return found
 
 
-def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, ordinal: int) -> dict[str, Any]:
+def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant) -> dict[str, Any]:
+    """The columns of a new run but its number; Invalid when its context does not fit its graph.
+
+    What wins over what, key by key, is the reference's order.
+    """
     asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
     context = {**assistant.context, **context}
     check(assistant.context_schema, context)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),
-        **asked,
+        **configured(asked),
+        **spec.request,
+        **ANONYMOUS,
     }
+    config = {**assistant.config, **spec.config, "configurable": configurable}
     ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
     return {
         "run_id": new_id(),
@@ -123,20 +201,25 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
         "owner": principal.user_id,
         "assistant_id": assistant.assistant_id,
         "graph_id": assistant.graph_id,
-        "ordinal": ordinal,
-        "metadata": {**assistant.metadata, **thread.metadata, **spec.metadata, **ids},
+        "metadata": {
+            **assistant.metadata,
+            **thread.metadata,
+            **(config.get("metadata") or {}),
+            **spec.metadata,
+            **ids,
+        },
         "multitask_strategy": spec.multitask_strategy,
         "kwargs": {
             "input": spec.input,
             "command": spec.command,
             "checkpoint": spec.checkpoint,
-            "config": {**assistant.config, **spec.config, "configurable": configurable},
+            "config": config,
             "context": context,
             "stream_mode": list(spec.stream_modes),
             "interrupt_before": spec.interrupt_before,
             "interrupt_after": spec.interrupt_after,
             "webhook": spec.webhook,
-            "feedback_keys": None,
+            "feedback_keys": spec.feedback_keys,
             "temporary": spec.temporary,
             "on_completion": spec.on_completion if spec.temporary else None,
             "subgraphs": spec.stream_subgraphs,

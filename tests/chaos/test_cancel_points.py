@@ -63,7 +63,7 @@ def test_claimed_but_not_started(live: Live, thread: str, tmp_path: Path, action
 def test_inside_a_subgraph(live: Live, thread: str, trace: Path, action: str) -> None:
     """The node of the inner graph is cancelled, and the outer one is where it was."""
     given = {"kind": "patient", "seconds": 60, "trace": str(trace)}
-    run = _start(live, thread, "stubborn_inside", given)
+    run = _start(live, thread, "patient_inside", given)
     wait_for(lambda: lines(trace), what="the inner node's start")
     assert _cancel(live, run, action).status_code == 200
     assert lines(trace)[-1] == "patient cancelled"

@@ -49,6 +49,31 @@ def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
     assert live.client().runs.list(thread)[0]["status"] == "success"
 
 
+def test_fork_is_resumed_and_not_forked_again(live: Live, thread: str, trace: Path) -> None:
+    """A run that began at an older checkpoint goes on in its own branch: one fork, each of its nodes once."""
+    http = live.http()
+    body = PAYLOAD | {"input": {"trace": str(trace), "pause": 1.0}, "interrupt_before": ["three"]}
+    http.post(f"/threads/{thread}/runs/wait", json=body)
+    history = live.client().threads.get_history(thread, limit=20)
+    older = next(state for state in history if state["next"] == ["two"])
+    fork = PAYLOAD | {"input": None, "checkpoint": older["checkpoint"]}
+    run = http.post(f"/threads/{thread}/runs", json=fork).json()
+    wait_for(lambda: lines(trace) == ["one", "two", "two"], what="the fork's first step")
+    until_stored(live, thread, "three")
+    live.kill("worker")
+    frames = _follow(live, run)
+    assert [f.data["attempt"] for f in frames if f.event == "metadata"] == [1, 2]
+    assert frames[-1].data["done"] == ["one", "two", "three", "four"]
+    assert lines(trace) == ["one", "two", "two", "three", "four"]
+    ours = [
+        state
+        for state in live.client().threads.get_history(thread, limit=30)
+        if (state["metadata"] or {}).get("run_id") == run["run_id"]
+    ]
+    assert [state["next"] for state in ours if state["parent_checkpoint"] == older["checkpoint"]] == [["two"]], ours
+    assert [state["next"] for state in ours] == [[], ["four"], ["three"], ["two"]]
+
+
 def test_other_readers_get_exactly_the_rest(live: Live, thread: str, trace: Path) -> None:
     """scenario 25: whoever comes back with Last-Event-ID, also after a cut in the middle of a frame, misses nothing."""
     run = _create(live, thread, trace)

@@ -55,6 +55,12 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_webhooks(headers={"Webhook-Id": "1"}), "webhook-\\* are the server's own"),
         (_webhooks(headers={"host": "x"}), '"webhooks.headers" must be an object of header lines'),
         (_webhooks(allowed_fields="status"), '"webhooks.allowed_fields" must be a list of strings'),
+        ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
+        ({"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": ["x"]}}, "must be an object with"),
+        (
+            {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": {"include": "x"}}},
+            r"configurable_headers\.include\" must be a list",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: Any, told: str) -> None:
@@ -71,10 +77,11 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
-    content = {"graphs": {"a": "./a.py:g"}, "auth": {}, "grpahs": {}, "python_version": "3.11"}
+    http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}}
+    content = {"graphs": {"a": "./a.py:g"}, "auth": {}, "grpahs": {}, "python_version": "3.11", "http": http}
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"auth", "grpahs"}
+    assert {record.key for record in caplog.records} == {"auth", "grpahs", "http.cors"}
 
 
 def test_webhooks(tmp_path: Path) -> None:
@@ -100,3 +107,11 @@ def test_webhooks(tmp_path: Path) -> None:
     for nothing in ({}, {"url": None, "headers": None}):
         assert project.load(_write(tmp_path, _webhooks(**nothing))).webhooks == project.Webhooks()
     assert project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}})).webhooks == project.Webhooks()
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}s"])
+def test_header_rule(tmp_path: Path, spelling: str) -> None:
+    """In both spellings that are about; names are compared in lower case."""
+    rule = {spelling.format("include"): ["X-Foo*"], spelling.format("exclude"): ["x-foo-Secret"]}
+    found = project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": rule}}))
+    assert found.configurable_headers == project.HeaderRule(include=("x-foo*",), exclude=("x-foo-secret",))

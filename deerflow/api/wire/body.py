@@ -1,16 +1,21 @@
 """Reading request bodies and queries into shapes, with errors a person can act on."""
 
 import re
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import orjson
 from flask import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from deerflow.domain.claims import believed
 from deerflow.errors import Invalid
 
 _MOST_DEPTH = 100
 """What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(believed)]
+"""Metadata that a client gives to what it creates or changes; what claims an owner is left out."""
 
 
 class Shape(BaseModel):

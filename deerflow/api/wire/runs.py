@@ -8,9 +8,10 @@ import orjson
 from pydantic import Field, model_validator
 
 from deerflow.api.mounts import Mount
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Metadata, Shape
 from deerflow.api.wire.state import CHECKPOINT_PARTS, named_checkpoint
 from deerflow.api.wire.times import iso
+from deerflow.domain.claims import configured
 from deerflow.domain.events import Entry
 from deerflow.domain.ids import parse_id
 from deerflow.domain.runs import RunSpec
@@ -28,11 +29,6 @@ from deerflow.runtime.poll import EventPage
 
 _LONGEST_DELAY_SECONDS = 366 * 86_400
 
-_LATER: dict[str, tuple[Any, ...]] = {
-    # Fields that this release does not carry out, with the values that ask for nothing.
-    "feedback_keys": (None, []),
-}
-
 
 class Goto(Shape):
     """A node to go to, with an input of its own."""
@@ -45,17 +41,15 @@ class RunConfig(Shape):
     """What a client may say in ``config``; the rest of LangGraph's own keys is the server's business."""
 
     tags: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     configurable: dict[str, Any] | None = None
     recursion_limit: Annotated[int, Field(ge=1, strict=True)] | None = None
     max_concurrency: Annotated[int, Field(ge=1, strict=True)] | None = None
     run_name: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """What was said, ``configurable`` always. Keys of LangGraph's own machinery are dropped from it."""
-        configurable = self.configurable or {}
-        kept = {name: value for name, value in configurable.items() if not name.startswith("__pregel")}
-        return {**self.model_dump(exclude_none=True), "configurable": kept}
+        """What was said, ``configurable`` always; without the keys there that are not the client's to fill."""
+        return {**self.model_dump(exclude_none=True), "configurable": configured(self.configurable or {})}
 
 
 class RunCommand(Shape):
@@ -73,7 +67,7 @@ class RunCreate(Shape):
     input: Any = None
     config: RunConfig | None = None
     context: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     stream_mode: StreamMode | list[StreamMode] | None = None
     stream_subgraphs: bool | None = False
     stream_resumable: bool | None = False
@@ -93,8 +87,7 @@ class RunCreate(Shape):
     feedback_keys: list[str] | None = None
 
     def to_spec(self, mount: Mount, *, stateless: bool = False) -> RunSpec:
-        """What is asked for, with the mount's defaults; Invalid for what a later release will carry out."""
-        self._refuse_what_comes_later()
+        """What is asked for, with the mount's defaults."""
         if stateless and self.command is not None and self.command.resume is not None:
             raise BadRequest("You must provide a thread_id when resuming.")
         if self.assistant_id is None and mount.assistant_required:
@@ -117,6 +110,7 @@ class RunCreate(Shape):
             stream_subgraphs=bool(self.stream_subgraphs),
             stream_resumable=bool(self.stream_resumable),
             after_seconds=self.after_seconds or 0.0,
+            feedback_keys=self.feedback_keys or None,
             multitask_strategy=self._strategy(mount),
             on_disconnect=OnDisconnect(self.on_disconnect or mount.on_disconnect),
             if_not_exists=IfNotExists.CREATE if stateless else IfNotExists(self.if_not_exists or mount.if_not_exists),
@@ -124,12 +118,6 @@ class RunCreate(Shape):
             on_completion=OnCompletion(self.on_completion or mount.on_completion),
             webhook=self.webhook,
         )
-
-    def _refuse_what_comes_later(self) -> None:
-        for name, nothing in _LATER.items():
-            if (value := getattr(self, name)) not in nothing:
-                shown = f" '{value}'" if isinstance(value, str) else ""
-                raise Invalid(f"{name}{shown} is not supported by this release; leave the field out")
 
     def _checkpoint(self, config: dict[str, Any]) -> dict[str, Any] | None:
         """Where to start, said in any of three ways; it leaves the config, as a resumed run starts elsewhere."""

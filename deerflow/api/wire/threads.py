@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, field_validator
 
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Metadata, Shape
 from deerflow.api.wire.times import iso
 from deerflow.domain.ids import parse_id
 from deerflow.domain.threads import Thread, ThreadFilter
@@ -22,7 +22,7 @@ class ThreadCreate(Shape):
     """Body of a thread's creation."""
 
     thread_id: UUID | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     if_exists: Literal["raise", "do_nothing"] | None = None
     ttl: Any = None
     supersteps: list[Any] | None = None
@@ -46,7 +46,7 @@ class ThreadCreate(Shape):
 class ThreadPatch(Shape):
     """Body of a change: metadata is merged key by key."""
 
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     ttl: Any = None
 
     def refuse_what_comes_later(self) -> None:

@@ -1,0 +1,28 @@
+"""Names that the server alone fills in: a client that uses one is not believed (scenario 43)."""
+
+from typing import Any
+
+_AUTH = "langgraph_auth_"
+_OWNING = frozenset({"owner", "user_id", "created_by", "langgraph_request_id"})
+_OF_THE_RUN = frozenset({"run_id", "thread_id", "graph_id", "assistant_id", "user_id", "langgraph_request_id"})
+
+ANONYMOUS: dict[str, Any] = {
+    "langgraph_auth_user": None,
+    "langgraph_auth_user_id": "",
+    "langgraph_auth_permissions": [],
+}
+"""What a graph finds in its ``configurable`` about a caller whom no handler of the project has named."""
+
+
+def believed(metadata: dict[str, Any]) -> dict[str, Any]:
+    """A client's metadata without what claims an owner. ``graph_id`` stays: it says which graph edits a thread."""
+    return {name: value for name, value in metadata.items() if name not in _OWNING and not name.startswith(_AUTH)}
+
+
+def configured(configurable: dict[str, Any]) -> dict[str, Any]:
+    """A client's ``configurable`` without what the server or LangGraph's own machinery puts there."""
+    return {
+        name: value
+        for name, value in configurable.items()
+        if name not in _OF_THE_RUN and not name.startswith((_AUTH, "__pregel"))
+    }
