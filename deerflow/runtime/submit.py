@@ -31,7 +31,6 @@ def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: 
     Raises NotFound (thread or assistant), Invalid (no such graph, a webhook that may not go there), Conflict (busy,
     and the strategy is reject).
     """
-    check_webhook(backend, spec)
     with backend.db.begin() as tx:
         run, admission, displaced = _admit(tx, backend, principal, spec, thread_id)
     log.info("Run accepted", extra={"run_id": run.run_id, "thread_id": thread_id, "admission": admission.name})
@@ -52,6 +51,7 @@ def _admit(
     tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID
 ) -> tuple[Run, Admission, list[Run]]:
     """The new run, what became of it, and the runs that have to stop for it."""
+    check_webhook(backend, spec)
     thread, last = _thread(tx, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
