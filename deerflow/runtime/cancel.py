@@ -88,7 +88,7 @@ def mark(tx: Tx, backend: Backend, run: Run, action: CancelAction) -> Run | None
     if leaves_no_row(marked):
         # Before the commit: who waits for the run must find the reason when the row has gone.
         told = {"__error__": ROLLED_BACK} if marked.is_rolled_back else {}
-        backend.log.bury(marked.run_id, tombstone(marked), orjson.dumps(told))
+        backend.log.bury(marked.run_id, tombstone(marked, cancelled=True), orjson.dumps(told))
     return marked
 
 
@@ -97,9 +97,9 @@ def leaves_no_row(run: Run) -> bool:
     return run.is_rolled_back or run.takes_its_thread
 
 
-def tombstone(run: Run) -> Tombstone:
-    """What is kept of a run that leaves no row."""
-    return Tombstone(run.thread_id, run.owner, cancelled=run.cancel_action is not None)
+def tombstone(run: Run, *, cancelled: bool) -> Tombstone:
+    """What is kept of a run that leaves no row; *cancelled*: that is how it ends."""
+    return Tombstone(run.thread_id, run.owner, cancelled)
 
 
 def carry_out(backend: Backend, run: Run) -> None:

@@ -81,7 +81,7 @@ class Conclusion:
         elif why is Stop.LOST:
             await self.give_back()
         elif now.is_rolled_back:
-            await self._roll_back(now)
+            await self._roll_back()
         elif now.cancel_action is not None:
             await self._finish(Ending(RunStatus.INTERRUPTED, None, INTERRUPTED, await self._head()))
         elif why is Stop.TIMEOUT:
@@ -121,19 +121,19 @@ class Conclusion:
         await self._writer.flush()
         await self._writer.store_outcome(_outcome(ending))
         if self._run.takes_its_thread:
-            await self._writer.leave_tombstone(tombstone(self._run))
+            await self._writer.leave_tombstone(tombstone(self._run, cancelled=ending.status is RunStatus.INTERRUPTED))
         finished, waiting = await self._insist(self._write_finish, ending)
         if finished:
             log.info("Run ended", extra={"status": ending.status})
             await self._leave(waiting)
         return finished
 
-    async def _roll_back(self, marked: Run) -> None:
+    async def _roll_back(self) -> None:
         """Make it never have happened. Killed in between, the next holder does it again with the same result."""
         run, savers = self._run, self._backend.savers
         await self._gate.insist(lambda: savers.roll_back(run.thread_id, run.fence, run.run_id))
         await self._writer.store_outcome(jsonable.dumps({"__error__": ROLLED_BACK}))
-        await self._writer.leave_tombstone(tombstone(marked))
+        await self._writer.leave_tombstone(tombstone(run, cancelled=True))
         gone, waiting = await self._insist(self._write_rollback)
         if gone:
             log.info("Run rolled back")

@@ -138,6 +138,8 @@ class _Attempt:
         saver = await self._backend.savers.for_run(run.thread_id, run.fence, self._gate, run_id=run.run_id)
         if run.cancel_action is not None:  # handed over, or its worker lost, while it was being cancelled
             return None
+        if self._hold.stopper.why is not None:  # clients of Redis swallow a cancel that comes while they connect
+            return None
         try:
             async with self._graph("threads.create_run") as graph:
                 failure = await self._stream(Performance(graph, run, saver, self._store))

@@ -76,3 +76,6 @@ for node in nodes:
     builder.add_node(node.__name__, node)
 builder.add_conditional_edges(START, lambda state: state["kind"], [node.__name__ for node in nodes])
 graph = builder.compile()
+
+_outer = StateGraph(State).add_node("inside", graph)
+inside = _outer.add_edge(START, "inside").compile()
