@@ -51,7 +51,6 @@ def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: 
     Raises NotFound (thread or assistant), Invalid (no such graph, too many steps, a webhook that may not go there),
     Conflict (busy, and the strategy is reject), RateLimited (too many runs wait on the thread).
     """
-    _check_webhook(backend, spec)
     with backend.db.begin() as tx:
         admitted = _admit(tx, backend, principal, spec, thread_id)
     _set_going(backend, admitted)
@@ -69,8 +68,6 @@ def submit_once(
 
     *note*: what is kept of the new runs, and given back to who asks again.
     """
-    for spec, _ in asked:
-        _check_webhook(backend, spec)
     with backend.db.begin() as tx:
         if key is not None:
             noted = idempotency.take(tx, principal, key, keep_seconds=backend.rules.idempotency_seconds)
@@ -95,13 +92,9 @@ def _set_going(backend: Backend, admitted: _Admitted) -> None:
         ring(backend, run)
 
 
-def _check_webhook(backend: Backend, spec: RunSpec) -> None:
-    """Raise Invalid when the run's webhook may not go where it is to go."""
+def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> _Admitted:
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
-
-
-def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> _Admitted:
     thread, last = _thread(tx, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
