@@ -99,7 +99,7 @@ class _Attempt:
         self._backend = backend
         self._hold = hold
         self._run = hold.run
-        self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt)
+        self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt, keep_bytes=backend.rules.log_bytes)
         self._gate = Gate(self._before_store)
         self._store = backend.savers.store(hold.run.owner)
         self._performance: Performance | None = None

@@ -94,7 +94,7 @@ class Following:
                 look_at_row |= follower.watch.clear()
                 before = follower.cursor
                 page = follower.read()
-                if page.base > before > 0:
+                if page.base > before:
                     yield Gap(page.base)
                 if page.entries:
                     self._after = follower.cursor
