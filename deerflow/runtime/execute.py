@@ -23,7 +23,7 @@ from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
 from deerflow.events.log import LogWriter
-from deerflow.graphs import jsonable
+from deerflow.graphs import jsonable, oversize
 from deerflow.graphs.registry import Access, Graph
 from deerflow.graphs.savers import Gate
 from deerflow.graphs.start import run_config
@@ -236,7 +236,8 @@ class _Attempt:
     async def _say(self, name: str, data: Any) -> None:
         if self._over:  # a node that was cut off is still talking
             raise Fenced("This attempt is over")
-        self._hold.said = await self._writer.say(name, jsonable.dumps(data))
+        told = oversize.fit(jsonable.dumps(data), self._backend.rules.event_bytes)
+        self._hold.said = await self._writer.say(name, told)
 
     async def _before_store(self) -> None:
         """Ahead of each checkpoint: what the step said is stored first, and the lease must last."""
