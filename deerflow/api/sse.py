@@ -105,8 +105,14 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
         else:
             yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
     if not following.ended:
-        yield b"retry: %d\r\n\r\n" % random.randint(*_RETRY_MS)
+        yield _come_back(following.cursor)
         _cut()
+
+
+def _come_back(cursor: int | None) -> bytes:
+    """The last lines of a stream that is cut. Without the id who has heard nothing yet would miss the beginning."""
+    place = b"" if cursor is None else b"id: %d\r\n" % cursor
+    return place + b"retry: %d\r\n\r\n" % random.randint(*_RETRY_MS)
 
 
 def _cut() -> NoReturn:

@@ -73,6 +73,11 @@ class Following:
         return self._insist(self._wait)
 
     @property
+    def cursor(self) -> int | None:
+        """The place after which to go on; None for who wanted what comes from now on and has not begun to hear it."""
+        return self._after
+
+    @property
     def _stopped(self) -> bool:
         return self._interrupted or self._backend.wakeups.ending
 

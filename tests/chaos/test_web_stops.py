@@ -18,7 +18,7 @@ from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import parse
 
-RETRY = re.compile(rb"retry: (\d+)\r\n\r\n")
+RETRY = re.compile(rb"id: (\d+)\r\nretry: (\d+)\r\n\r\n$")
 
 
 class Request:
@@ -88,13 +88,29 @@ def test_a_stream_ends_behind_a_whole_frame_and_asks_to_come_back(live: Live, th
     assert (code, whole) == (200, False)
     *frames, retry, nothing = received.split(b"\r\n\r\n")
     assert nothing == b""
-    assert 200 <= int(retry.removeprefix(b"retry: ")) <= 1_200
-    last = [parse(frame).id for frame in frames if frame != b": heartbeat"]
-    assert last == list(range(1, len(last) + 1))
-    again = live.http().get(headers["location"], headers={"Last-Event-ID": str(last[-1])}).content
-    ids = [parse(frame).id for frame in again.split(b"\r\n\r\n") if frame.startswith(b"event")]
-    assert ids == list(range(last[-1] + 1, last[-1] + 1 + len(ids)))
+    heard = _ids(frames)
+    assert heard == list(range(1, len(heard) + 1))
+    cursor, pause = map(int, RETRY.findall(received)[0])
+    assert (cursor, retry) == (heard[-1], b"id: %d\r\nretry: %d" % (cursor, pause))
+    assert 200 <= pause <= 1_200
+    again = live.http().get(headers["location"], headers={"Last-Event-ID": str(cursor)}).content
+    rest = _ids(again.split(b"\r\n\r\n"))
+    assert rest == list(range(cursor + 1, cursor + 1 + len(rest)))
     assert live.client().runs.list(thread)[0]["status"] == "success"
+
+
+def _ids(blocks: list[bytes]) -> list[int]:
+    return [parse(block).id for block in blocks if block not in {b"", b": heartbeat"}]
+
+
+def test_who_has_heard_nothing_yet_is_told_where_to_begin(live: Live, run: dict[str, Any]) -> None:
+    """The run waits in the queue; a client that came back without an id would hear only what is said from then on."""
+    stream = Request(live, "POST", f"/threads/{run['thread_id']}/runs/stream", {"assistant_id": "steps", "input": {}})
+    stream.until(lambda received: b"\r\n\r\n" in received)
+    with web_stops(live):
+        received = stream.rest()[2]
+    assert RETRY.match(received)
+    assert received.startswith(b"id: 0\r\n")
 
 
 def test_streams_come_back_at_different_times(live: Live, run: dict[str, Any]) -> None:
@@ -104,7 +120,7 @@ def test_streams_come_back_at_different_times(live: Live, run: dict[str, Any]) -
     for stream in streams:
         stream.until(lambda received: b"\r\n\r\n" in received)
     with web_stops(live):
-        pauses = [int(RETRY.findall(stream.rest()[2])[0]) for stream in streams]
+        pauses = [int(RETRY.findall(stream.rest()[2])[0][1]) for stream in streams]
     assert max(pauses) - min(pauses) > 500
     assert status(live, run) == "running"
 
