@@ -47,6 +47,7 @@ _GATHER_SECONDS = 0.003
 """Pause between two appends, for events to gather: unseen by people, and it saves most of a fast model's appends."""
 _FRAMES_PER_APPEND = 500
 _BYTES_PER_APPEND = 1 << 20  # Redis does nothing else meanwhile, and refuses commands above its limits
+_BYTES_PER_READ = 4 << 20  # of events that are large a thousand at once would fill a web process's memory
 _UNSENT_FRAMES = 10_000
 _UNSENT_BYTES = 8 << 20
 _REBASE_MARGIN = 10_000
@@ -106,11 +107,22 @@ redis.call('HSET', KEYS[2], 'attempt', ARGV[1])
 return tonumber(redis.call('HGET', KEYS[2], 'base') or '0') + redis.call('LLEN', KEYS[1])
 """
 
-# KEYS: log, head. ARGV: place to read after, most entries. Answers base, length and entries of one moment.
+# KEYS: log, head. ARGV: place to read after, most entries, most bytes (but at least one entry).
+# Answers base, length and entries of one moment.
 _READ = """
-local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '0')
-local start = math.max(tonumber(ARGV[1]) - base, 0)
-return {base, redis.call('LLEN', KEYS[1]), redis.call('LRANGE', KEYS[1], start, start + ARGV[2] - 1)}
+local base, length = tonumber(redis.call('HGET', KEYS[2], 'base') or '0'), redis.call('LLEN', KEYS[1])
+local start, left, bytes, found = math.max(tonumber(ARGV[1]) - base, 0), tonumber(ARGV[2]), tonumber(ARGV[3]), {}
+while left > 0 do
+  local part = redis.call('LRANGE', KEYS[1], start, start + math.min(left, 50) - 1)
+  for i = 1, #part do
+    bytes = bytes - #part[i]
+    if bytes < 0 and #found > 0 then return {base, length, found} end
+    found[#found + 1] = part[i]
+  end
+  if #part < 50 then break end
+  start, left = start + 50, left - 50
+end
+return {base, length, found}
 """
 
 # KEYS: log, head, log, head... Answers the last place of each.
@@ -169,9 +181,11 @@ class RunLog:
         self._ends = client.register_script(_ENDS)
 
     def read(self, run_id: UUID, after: int, *, limit: int = 1_000) -> Page:
-        """Up to *limit* entries after the place *after*; Unavailable when Redis does not answer."""
+        """Up to *limit* entries after the place *after*, fewer large ones; Unavailable when Redis does not answer."""
         try:
-            base, length, stored = self._read(keys=[log_key(run_id), _head_key(run_id)], args=[after, limit])
+            base, length, stored = self._read(
+                keys=[log_key(run_id), _head_key(run_id)], args=[after, limit, _BYTES_PER_READ]
+            )
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
         first = max(after, base) + 1

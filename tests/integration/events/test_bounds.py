@@ -171,3 +171,31 @@ def test_a_tail_has_no_hole_where_the_log_went_on_without_it():
     assert tail.after(30) is None
     assert tail.after(49) is None
     assert tail.after(50) == Page(50, 60, entries(51, 60))
+
+
+@pytest.mark.parametrize(("size", "most"), [(900_000, 4), (3_000_000, 1), (5_000_000, 1), (100_000, 41)])
+def test_a_read_of_large_entries_is_bounded_by_bytes(backend, settings, size, most):
+    """scenario 36: a web process does not hold a whole log for each slow reader; nobody misses anything by it"""
+    run = make_running(backend)
+    places = list(range(1, 61 if size == 100_000 else 12))
+
+    @on_a_loop
+    async def speak():
+        async with writing(settings.redis, run.run_id, attempt=run.attempt) as pen:
+            for _ in places:
+                await pen.say("values", b'"' + b"x" * size + b'"')
+            await pen.flush()
+
+    speak()
+    assert places_of(backend.log.read(run.run_id, 0).entries) == places[:most]
+    assert places_of(backend.log.read(run.run_id, 3).entries) == places[3 : 3 + most]
+    assert finish_run(backend, run, status=RunStatus.SUCCESS)
+    heard = [places_of(step) for step in Following(backend, run, after=0)]
+    assert max(map(len, heard)) == most
+    assert [place for page in heard for place in page] == places
+    after, polled, done = 0, [], False
+    while not done:
+        page = poll.events(backend, OWNER, run, after=after, limit=100, wait_seconds=0)
+        polled += places_of(page.entries)
+        after, done = page.next, page.done
+    assert polled == places
