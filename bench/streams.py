@@ -142,7 +142,8 @@ async def _wake_some(target: Target, paths: list[str], wakes: int) -> None:
     """Append one event to each of some streams' logs, evenly spaced, and wait until the last one must have come."""
     async with connect_async(target.settings().redis) as client:
         writers = [
-            LogWriter(client, UUID(path.split("/")[4]), 1) for path in random.sample(paths, min(wakes, len(paths)))
+            LogWriter(client, UUID(path.split("/")[4]), 1, keep_bytes=target.settings().log_bytes)
+            for path in random.sample(paths, min(wakes, len(paths)))
         ]
         for writer in writers:
             await writer.open(known_upto=0)

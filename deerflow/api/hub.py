@@ -1,9 +1,14 @@
-"""The other gevent import: notice when a client has gone. Works without gevent too, by noticing nothing."""
+"""The other gevent import: notice when a client has gone, and when this process is told to stop.
+
+Works without gevent too, by noticing nothing.
+"""
 
 import errno
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 try:
@@ -58,6 +63,25 @@ class ClientWatch:
         actions, self._actions = self._actions, []
         for action in actions:
             _spawn(action)
+
+
+def when_told_to_stop(action: Callable[[], None]) -> None:
+    """Do this in a greenlet of its own at SIGTERM, after what the server does then.
+
+    A server that has no handler of its own (or none of Python's) is ended by the signal at once; so it stays.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if gevent is None or not callable(before):
+        return
+    loop = gevent.get_hub().loop
+
+    def told(number: int, frame: FrameType | None) -> None:
+        before(number, frame)
+        # Whatever runs now may hold locks that the action needs: the hub starts it when that has gone on.
+        loop.run_callback_threadsafe(_spawn, action)
+
+    signal.signal(signal.SIGTERM, told)
+    signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn wants it; the line above has undone that
 
 
 def _closed(sock: socket.socket) -> bool:

@@ -16,7 +16,7 @@ from deerflow.authz import require, requires
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
-from deerflow.errors import Invalid, NotFound
+from deerflow.errors import Invalid, NotFound, Unavailable
 from deerflow.identity import principal
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.join import Following, outcome
@@ -175,10 +175,12 @@ def wait_for(run: Followed, watch: ClientWatch) -> Response:
 
 
 def _no_content_when_over(run: Followed, watch: ClientWatch) -> Response:
-    """Wait until a run is over, or nobody waits any more, and answer 204."""
+    """Wait until a run is over and answer 204."""
     following = Following(backend(), run, after=None)
     watch.when_gone(following.interrupt)
     list(following.heartbeats())
+    if not following.ended:
+        raise Unavailable("This web process is being stopped; ask again")
     return Response(status=204)
 
 

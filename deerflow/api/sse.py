@@ -1,6 +1,14 @@
-"""Answers that last: SSE frames, JSON that waits, their headers and heartbeats."""
+"""Answers that last: SSE frames, JSON that waits, their headers and heartbeats.
 
+An answer that this process cannot bring to its end, because it is told to stop, is cut: it lacks its last chunk.
+Every client takes that for a lost connection and asks again where ``Location`` says; an orderly end would mean that
+the run is over (ADR 0010).
+"""
+
+import errno
+import random
 from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
 from urllib.parse import quote
 
 import orjson
@@ -15,6 +23,8 @@ from deerflow.runtime.join import Following, Gap, Heartbeat
 _HEARTBEAT = b": heartbeat\r\n\r\n"
 _ALWAYS = {"metadata", "error"}
 _STORED_AS = {"messages-tuple": "messages"}
+_RETRY_MS = (200, 1_200)
+"""Spread, so that the clients of a stopped process do not all come back at once."""
 
 
 def cursor(source: Request) -> int | None:
@@ -49,8 +59,9 @@ def wait(
         yield b""  # the headers, now
         for _ in following.heartbeats():
             yield b"\n"
-        if not watch.gone:
-            yield answer()
+        if not following.ended:
+            _cut()
+        yield answer()
 
     response = Response(chunks(), content_type="application/json")
     response.headers["Cache-Control"] = mount.cache_control
@@ -93,6 +104,20 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
             yield b"event: gap\r\ndata: %s\r\nid: %d\r\n\r\n" % (orjson.dumps({"upto": step.upto}), step.upto)
         else:
             yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
+    if not following.ended:
+        yield _come_back(following.cursor)
+        _cut()
+
+
+def _come_back(cursor: int | None) -> bytes:
+    """The last lines of a stream that is cut. Without the id who has heard nothing yet would miss the beginning."""
+    place = b"" if cursor is None else b"id: %d\r\n" % cursor
+    return place + b"retry: %d\r\n\r\n" % random.randint(*_RETRY_MS)
+
+
+def _cut() -> NoReturn:
+    """End an answer without its end; of this error servers make no fuss, it is that of a client who hangs up."""
+    raise ConnectionResetError(errno.ECONNRESET, "The answer is cut: its client has gone, or this process stops")
 
 
 def _frame(entry: Entry) -> bytes:

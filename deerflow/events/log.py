@@ -5,7 +5,8 @@ Redis keys, all of one run, ``<run>`` its id:
 ====================  =======  ==========================================================================
 ``df:<run>:log``      list     the entries, oldest first; the one at index i has place ``base + i + 1``
 ``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
-                               ``base``: places given before the list's first entry (0 unless entries were lost)
+                               ``base``: places given before the list's first entry (0 unless entries went)
+                               ``bytes``: size of all entries in the list; above its bound the oldest go
 ``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
 ``df:<run>:ended``    string   JSON ``[thread, owner, cancelled]`` of a run that has left no row: it went with its
                                temporary thread, or was rolled back
@@ -15,8 +16,8 @@ A channel with the name of the list wakes readers; its messages carry no facts. 
 milliseconds, then ``event: NAME\r\ndata: JSON\r\n``: the SSE frame but for its id and the blank line. All keys
 live 7 days after the last append; the finish shortens that to the retention setting.
 
-An event's id is its place: no holes, no repeats, whichever worker says it. Whether a run is over is not in the
-log: that is read from its row.
+An event's id is its place: no holes, no repeats, whichever worker says it; base + length is the last one.
+Whether a run is over is not in the log: that is read from its row.
 """
 
 import asyncio
@@ -48,6 +49,7 @@ _GATHER_SECONDS = 0.003
 """Pause between two appends, for events to gather: unseen by people, and it saves most of a fast model's appends."""
 _FRAMES_PER_APPEND = 500
 _BYTES_PER_APPEND = 1 << 20  # Redis does nothing else meanwhile, and refuses commands above its limits
+_BYTES_PER_READ = 4 << 20  # of events that are large a thousand at once would fill a web process's memory
 _UNSENT_FRAMES = 10_000
 _UNSENT_BYTES = 8 << 20
 _REBASE_MARGIN = 10_000
@@ -59,21 +61,34 @@ _AWAY = (
     redis.exceptions.OutOfMemoryError,  # noeviction: old logs expire and make room
 )
 
-# KEYS: log, head. ARGV: attempt, place that the writer stands at, seconds to live, frames...
+# KEYS: log, head. ARGV: attempt, place that the writer stands at, seconds to live, most bytes to keep, frames...
 # Answers {1, new place} or {0, real place} when the list is not where the writer believes, {-1, 0} when fenced.
+# Beyond the most bytes the oldest entries go, never the newest. One RPUSH takes all: unpack can hold thousands.
 _APPEND = """
-local newest = tonumber(redis.call('HGET', KEYS[2], 'attempt') or '0')
+local head = redis.call('HMGET', KEYS[2], 'attempt', 'base', 'bytes')
+local newest = tonumber(head[1] or '0')
 if tonumber(ARGV[1]) ~= newest then
   if tonumber(ARGV[1]) < newest then return {-1, 0} end
   redis.call('HSET', KEYS[2], 'attempt', ARGV[1])
 end
-local place = tonumber(redis.call('HGET', KEYS[2], 'base') or '0') + redis.call('LLEN', KEYS[1])
+local base, length = tonumber(head[2] or '0'), redis.call('LLEN', KEYS[1])
+local place = base + length
 if place ~= tonumber(ARGV[2]) then return {0, place} end
-for i = 4, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+local bytes = length > 0 and tonumber(head[3] or '0') or 0
+for i = 5, #ARGV do bytes = bytes + #ARGV[i] end
+length = redis.call('RPUSH', KEYS[1], unpack(ARGV, 5))
+if bytes > tonumber(ARGV[4]) then
+  while bytes > tonumber(ARGV[4]) and length > 1 do
+    bytes = bytes - #redis.call('LPOP', KEYS[1])
+    length = length - 1
+  end
+  redis.call('HSET', KEYS[2], 'base', place + #ARGV - 4 - length)
+end
+redis.call('HSET', KEYS[2], 'bytes', bytes)
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('PUBLISH', KEYS[1], '')
-return {1, place + #ARGV - 3}
+return {1, place + #ARGV - 4}
 """
 
 # KEYS: log, head. ARGV: attempt, base, seconds to live. Empties a list that has lost its tail beyond repair.
@@ -81,7 +96,7 @@ _REBASE = """
 local newest = tonumber(redis.call('HGET', KEYS[2], 'attempt') or '0')
 if tonumber(ARGV[1]) < newest then return -1 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[2], 'attempt', ARGV[1], 'base', ARGV[2])
+redis.call('HSET', KEYS[2], 'attempt', ARGV[1], 'base', ARGV[2], 'bytes', 0)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return tonumber(ARGV[2])
 """
@@ -94,11 +109,22 @@ redis.call('HSET', KEYS[2], 'attempt', ARGV[1])
 return tonumber(redis.call('HGET', KEYS[2], 'base') or '0') + redis.call('LLEN', KEYS[1])
 """
 
-# KEYS: log, head. ARGV: place to read after, most entries. Answers base, length and entries of one moment.
+# KEYS: log, head. ARGV: place to read after, most entries, most bytes (but at least one entry).
+# Answers base, length and entries of one moment.
 _READ = """
-local base = tonumber(redis.call('HGET', KEYS[2], 'base') or '0')
-local start = math.max(tonumber(ARGV[1]) - base, 0)
-return {base, redis.call('LLEN', KEYS[1]), redis.call('LRANGE', KEYS[1], start, start + ARGV[2] - 1)}
+local base, length = tonumber(redis.call('HGET', KEYS[2], 'base') or '0'), redis.call('LLEN', KEYS[1])
+local start, left, bytes, found = math.max(tonumber(ARGV[1]) - base, 0), tonumber(ARGV[2]), tonumber(ARGV[3]), {}
+while left > 0 do
+  local part = redis.call('LRANGE', KEYS[1], start, start + math.min(left, 50) - 1)
+  for i = 1, #part do
+    bytes = bytes - #part[i]
+    if bytes < 0 and #found > 0 then return {base, length, found} end
+    found[#found + 1] = part[i]
+  end
+  if #part < 50 then break end
+  start, left = start + 50, left - 50
+end
+return {base, length, found}
 """
 
 # KEYS: log, head, log, head... Answers the last place of each.
@@ -176,9 +202,11 @@ class RunLog:
         self._ends = client.register_script(_ENDS)
 
     def read(self, run_id: UUID, after: int, *, limit: int = 1_000) -> Page:
-        """Up to *limit* entries after the place *after*; Unavailable when Redis does not answer."""
+        """Up to *limit* entries after the place *after*, fewer large ones; Unavailable when Redis does not answer."""
         try:
-            base, length, stored = self._read(keys=[log_key(run_id), _head_key(run_id)], args=[after, limit])
+            base, length, stored = self._read(
+                keys=[log_key(run_id), _head_key(run_id)], args=[after, limit, _BYTES_PER_READ]
+            )
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
         first = max(after, base) + 1
@@ -246,16 +274,17 @@ class LogWriter:
 
     ``say`` queues and returns; a task of its own sends the first event after a silence at once, and then what has
     gathered meanwhile. ``flush`` returns when all that was said before is stored. Redis may be away for as long as
-    the lease lasts: the writer tries again and keeps the order.
+    the lease lasts: the writer tries again and keeps the order. Of a log above *keep_bytes* the oldest entries go.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, run_id: UUID, attempt: int) -> None:
+    def __init__(self, client: redis.asyncio.Redis, run_id: UUID, attempt: int, *, keep_bytes: int) -> None:
         self.place = 0
         """The place of the last entry that is stored."""
         self._redis = client
         self._keys = [log_key(run_id), _head_key(run_id)]
         self._run_id = run_id
         self._attempt = attempt
+        self._keep_bytes = keep_bytes
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._recent: deque[tuple[float, int, bytes]] = deque()  # (at, place, frame), to repair a lost tail
@@ -266,7 +295,7 @@ class LogWriter:
         self._urged = asyncio.Event()
         self._moved = asyncio.Event()  # set, and replaced by a new one, when something was stored or has failed
         self._failure: Exception | None = None
-        self._append = client.register_script(_APPEND)
+        self._append_script = client.register_script(_APPEND)
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, *, known_upto: int) -> None:
@@ -360,15 +389,19 @@ class LogWriter:
 
     async def _send_some(self) -> None:
         frames = self._batch()
-        answer, place = await self._patiently(
-            lambda: self._append(keys=self._keys, args=[self._attempt, self.place, _LIVE_SECONDS, *frames])
-        )
-        if answer == -1:
-            raise Fenced("A newer attempt writes this log")
+        answer, place = await self._append(self.place, frames)
         if answer == 0:
             await self._repair(place, frames)
             return
         self._stored_upto(place, frames)
+
+    async def _append(self, place: int, frames: Sequence[bytes]) -> tuple[int, int]:
+        """What the script answers to an append at *place*; raises Fenced."""
+        args: list[int | bytes] = [self._attempt, place, _LIVE_SECONDS, self._keep_bytes, *frames]
+        answer, real = await self._patiently(partial(self._append_script, keys=self._keys, args=args))
+        if answer == -1:
+            raise Fenced("A newer attempt writes this log")
+        return answer, real
 
     def _batch(self) -> list[bytes]:
         """The oldest unsent frames that make one append."""
@@ -417,11 +450,7 @@ class LogWriter:
         if real < self.place and self._recent and self._recent[0][1] <= real + 1:
             lost = [frame for _, place, frame in self._recent if place > real]
             for start in range(0, len(lost), _FRAMES_PER_APPEND):
-                part = lost[start : start + _FRAMES_PER_APPEND]
-                args: list[int | bytes] = [self._attempt, real + start, _LIVE_SECONDS, *part]
-                answer, _ = await self._patiently(partial(self._append, keys=self._keys, args=args))
-                if answer == -1:
-                    raise Fenced("A newer attempt writes this log")
+                await self._append(real + start, lost[start : start + _FRAMES_PER_APPEND])
             return
         self._recent.clear()
         self._recent_bytes = 0

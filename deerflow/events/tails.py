@@ -45,7 +45,8 @@ class _Tail:
             return None
         newest_first = takewhile(lambda entry: entry.place > cursor, reversed(self._entries))
         assert self.end is not None
-        return Page(self._base, self.end, list(newest_first)[::-1])
+        # Redis may have dropped by now what the tail still has: no gap for who reads it here.
+        return Page(min(self._base, cursor), self.end, list(newest_first)[::-1])
 
     def keep(self, page: Page) -> None:
         """Add what continues the tail, or is newer than it; a catch-up from far behind is its follower's alone."""

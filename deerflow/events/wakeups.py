@@ -64,6 +64,8 @@ class Wakeups:
     """The subscriptions of this process; the connection is made by the first watch."""
 
     def __init__(self, client: redis.Redis) -> None:
+        self.ending = False
+        """Whether this process has been told to stop: who waits for something that may take long waits no longer."""
         self._redis = client
         self._channels: dict[str, _Channel] = {}
         # Guards the channels and what is sent: subscriptions leave in the order in which watchers come and go.
@@ -83,6 +85,11 @@ class Wakeups:
             yield watch
         finally:
             self._leave(name, watch)
+
+    def end_waits(self) -> None:
+        """Wake all that wait, as this process is told to stop; what they waited for is there for the next one."""
+        self.ending = True  # before the rings: who comes too late for them sees it
+        self._ring_all()
 
     def close(self) -> None:
         """End the subscription; waiters are woken once more."""

@@ -9,6 +9,8 @@ from deerflow.domain.threads import Thread
 from deerflow.errors import BadRequest, Conflict, Unavailable
 
 _PATIENCE_SECONDS = 10.0
+_LAST_PATIENCE_SECONDS = 3.0
+"""In a process that is told to stop, which has five to ten more."""
 
 
 def ask(backend: Backend, kind: str, **facts: Any) -> Any:
@@ -23,6 +25,8 @@ def ask(backend: Backend, kind: str, **facts: Any) -> Any:
         backend.bell.ask(question_id, question, expires_seconds=_PATIENCE_SECONDS)
         while (left := deadline - time.monotonic()) > 0:
             watch.clear()
+            if backend.wakeups.ending:
+                deadline = min(deadline, time.monotonic() + _LAST_PATIENCE_SECONDS)
             answer = backend.answers.take(question_id)
             if answer is not None:
                 return _opened(answer)

@@ -24,7 +24,7 @@ from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
 from deerflow.events.log import LogWriter
-from deerflow.graphs import jsonable
+from deerflow.graphs import jsonable, oversize
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.registry import Access, Graph
 from deerflow.graphs.start import run_config
@@ -100,7 +100,7 @@ class _Attempt:
         self._backend = backend
         self._hold = hold
         self._run = hold.run
-        self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt)
+        self._writer = LogWriter(backend.redis, hold.run.run_id, hold.run.attempt, keep_bytes=backend.rules.log_bytes)
         self._gate = Gate(self._before_store, lambda: hold.alive)
         self._store = backend.savers.store_for_run(hold.run.owner, hold.run.thread_id, hold.run.fence, self._gate)
         self._end = Conclusion(backend, hold, self._writer, lambda: self._graph("threads.read"))
@@ -209,7 +209,8 @@ class _Attempt:
     async def _say(self, name: str, data: Any) -> None:
         if self._over:  # a node that was cut off is still talking
             raise Fenced("This attempt is over")
-        self._hold.said = await self._writer.say(name, jsonable.dumps(data))
+        told = oversize.fit(jsonable.dumps(data), self._backend.rules.event_bytes)
+        self._hold.said = await self._writer.say(name, told)
 
     async def _before_store(self) -> None:
         """Ahead of each checkpoint: what the step said is stored first, and the lease must last."""

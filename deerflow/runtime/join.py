@@ -43,10 +43,13 @@ _Step = TypeVar("_Step")
 class Following:
     """One reader of a run. Iterating yields entries, heartbeats and gaps until the run is over.
 
-    ``interrupt`` (from any thread) ends the iteration at once, for a client that has gone.
+    ``interrupt`` (from any thread) ends the iteration at once, for a client that has gone; so does the stop of this
+    process. Then ``ended`` stays False: there is more to come for whoever asks again.
     """
 
     def __init__(self, backend: Backend, run: Followed, *, after: int | None) -> None:
+        self.ended = False
+        """Whether the run is over and all of it was told."""
         self._backend = backend
         self._run = run
         self._after = after
@@ -69,8 +72,17 @@ class Following:
         """The same for who only waits for the end: what is said is not even read."""
         return self._insist(self._wait)
 
+    @property
+    def cursor(self) -> int | None:
+        """The place after which to go on; None for who wanted what comes from now on and has not begun to hear it."""
+        return self._after
+
+    @property
+    def _stopped(self) -> bool:
+        return self._interrupted or self._backend.wakeups.ending
+
     def _insist(self, steps: Callable[[], Iterator[_Step]]) -> Iterator[_Step | Heartbeat]:
-        while True:
+        while not self._stopped:
             try:
                 yield from steps()
             except Unavailable:
@@ -90,11 +102,11 @@ class Following:
             self._watch = follower.watch
             self._stand(follower)
             look_at_row, over = True, False
-            while not self._interrupted:
+            while not self._stopped:
                 look_at_row |= follower.watch.clear()
                 before = follower.cursor
                 page = follower.read()
-                if page.base > before > 0:
+                if page.base > before:
                     yield Gap(page.base)
                 if page.entries:
                     self._after = follower.cursor
@@ -102,6 +114,7 @@ class Following:
                 if follower.cursor < page.end:
                     continue
                 if over:
+                    self.ended = True
                     return
                 if look_at_row and self._is_over():
                     over = True  # and once more around: what was said before the end is in the log by now
@@ -115,9 +128,10 @@ class Following:
         with self._backend.tails.follow(self._run.run_id) as follower:
             self._watch = follower.watch
             look_at_row = True
-            while not self._interrupted:
+            while not self._stopped:
                 look_at_row |= follower.watch.clear()
                 if look_at_row and self._is_over():
+                    self.ended = True
                     return
                 look_at_row = False
                 while not self._rung(follower.watch):

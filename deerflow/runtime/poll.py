@@ -33,7 +33,7 @@ class EventPage:
 def events(
     backend: Backend, principal: Principal, run: Run, *, after: int, limit: int, wait_seconds: float
 ) -> EventPage:
-    """The events after a place; with none there yet, waits for the first ones or the end of the run."""
+    """The events after a place; with none there yet, waits for the first ones or the end (the run's or ours)."""
     deadline = time.monotonic() + wait_seconds
     with backend.wakeups.watch(log_key(run.run_id)) as watch:
         while True:
@@ -42,7 +42,7 @@ def events(
             page = backend.log.read(run.run_id, after, limit=limit)
             at = page.entries[-1].place if page.entries else max(after, page.base)
             done = now.is_terminal and at >= page.end
-            if page.entries or done or (left := deadline - time.monotonic()) <= 0:
+            if page.entries or done or backend.wakeups.ending or (left := deadline - time.monotonic()) <= 0:
                 gap = page.base if page.base > after else None
                 return EventPage(page.entries, at, gap, done, now)
             watch.wait(min(left, _LOOK_SECONDS))
@@ -51,13 +51,13 @@ def events(
 def changed(
     backend: Backend, principal: Principal, run: Run, *, is_new: Callable[[Run], bool], wait_seconds: float
 ) -> Run:
-    """The run as soon as *is_new* says so, or as it is after that time."""
+    """The run as soon as *is_new* says so, or as it is after that time or when this process is told to stop."""
     deadline = time.monotonic() + wait_seconds
     with backend.wakeups.watch(log_key(run.run_id)) as watch:
         while True:
             watch.clear()
             now = _now(backend, principal, run)
-            while not is_new(now) and (left := deadline - time.monotonic()) > 0:
+            while not (is_new(now) or backend.wakeups.ending) and (left := deadline - time.monotonic()) > 0:
                 rung = watch.wait(min(left, _LOOK_SECONDS))
                 look = watch.clear()
                 if look or not rung or now.status is RunStatus.PENDING:

@@ -28,7 +28,7 @@ def make_server(databases: Databases, tmp_path: Path) -> Iterator[Callable[..., 
     """Makes servers for tests that stop or restart a whole one; all are stopped at the end."""
     made: list[Live] = []
 
-    def make(setup: str, **environment: str) -> Live:
+    def make(setup: str, **environment: Any) -> Live:
         url = "" if setup == "sqlite" else databases.empty_postgres()
         server = Live(tmp_path / f"server{len(made)}", GRAPHS, database_url=url, **environment)
         server.folder.mkdir()

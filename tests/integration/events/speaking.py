@@ -7,6 +7,9 @@ from functools import wraps
 from deerflow.events.connections import connect_async
 from deerflow.events.log import LogWriter
 
+KEEP_BYTES = 64 << 20
+"""As much as a log keeps by default."""
+
 
 def on_a_loop(test):
     """Run an ``async def`` test on a loop of its own."""
@@ -19,10 +22,10 @@ def on_a_loop(test):
 
 
 @asynccontextmanager
-async def writing(url, run_id, *, attempt=1, known_upto=0):
+async def writing(url, run_id, *, attempt=1, known_upto=0, keep_bytes=KEEP_BYTES):
     """An open writer with a client of its own."""
     client = connect_async(url)
-    pen = LogWriter(client, run_id, attempt)
+    pen = LogWriter(client, run_id, attempt, keep_bytes=keep_bytes)
     try:
         await pen.open(known_upto=known_upto)
         yield pen

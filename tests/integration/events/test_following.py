@@ -208,6 +208,33 @@ def test_an_interrupted_follower_ends_at_once(backend):
     assert backend.tails._tails == {}
 
 
+@pytest.mark.parametrize("kind", ["stream", "wait"])
+def test_when_this_process_is_told_to_stop_followers_end_and_their_runs_have_not(backend, kind):
+    run = make_running(backend)
+    following = Following(backend, run, after=0)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(list, following if kind == "stream" else following.heartbeats())
+        wait_for(lambda: following._watch is not None, what="the follower")
+        backend.wakeups.end_waits()
+        assert heard.result(PATIENCE) == []
+    late = Following(backend, run, after=0)
+    assert list(late) == []
+    assert not following.ended
+    assert not late.ended
+    assert backend.tails._tails == {}
+
+
+def test_a_follower_that_has_heard_the_end_says_so(backend, say):
+    run = make_running(backend)
+    say(run, [1])
+    end(backend, run)
+    stream, wait = Following(backend, run, after=0), Following(backend, run, after=0)
+    assert words_of(entries(stream)) == [1]
+    assert list(wait.heartbeats()) == []
+    assert stream.ended
+    assert wait.ended
+
+
 def test_closing_the_iterator_frees_what_it_holds(quick):
     run = make_running(quick)
     following = iter(Following(quick, run, after=0))

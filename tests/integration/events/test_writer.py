@@ -8,7 +8,7 @@ from deerflow.errors import Fenced
 from deerflow.events import log as log_module
 from deerflow.events.connections import connect_async
 from deerflow.events.log import LogWriter, log_key
-from tests.integration.events.speaking import on_a_loop, places_of, say_all, words_of, writing
+from tests.integration.events.speaking import KEEP_BYTES, on_a_loop, places_of, say_all, words_of, writing
 
 MANY = 10_000
 
@@ -61,7 +61,7 @@ async def test_an_older_attempt_can_neither_open_nor_rebase(valkey, log, run_id)
             with pytest.raises(Fenced):
                 async with writing(valkey, run_id, attempt=1, known_upto=known_upto):
                     pass
-        old = LogWriter(connect_async(valkey), run_id, 1)
+        old = LogWriter(connect_async(valkey), run_id, 1, keep_bytes=KEEP_BYTES)
         with pytest.raises(Fenced):
             await old._rebase(1_000)
         await old._redis.aclose()
