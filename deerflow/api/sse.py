@@ -2,7 +2,7 @@
 
 An answer that this process cannot bring to its end, because it is told to stop, is cut: it lacks its last chunk.
 Every client takes that for a lost connection and asks again where ``Location`` says; an orderly end would mean that
-the run is over (ADR 0010).
+the run is over (ADR 0012).
 """
 
 import errno
