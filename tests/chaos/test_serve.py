@@ -37,7 +37,7 @@ def _serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("settings_of", SETUPS)
 def test_everything_is_found_again(settings_of: str, make_server: Callable[..., Live], trace: Path) -> None:
-    """Stop and start: threads, runs, state and events are there, a run under way goes on, a delayed one starts when due."""
+    """Stop and start: all that was stored is there, a run under way goes on, a delayed one starts when it is due."""
     live = make_server(settings_of)
     live.start()
     client = live.client()
