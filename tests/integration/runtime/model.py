@@ -135,7 +135,7 @@ def _check_end(world: World, thread: ModelThread, run: ModelRun, row: Run) -> No
     history = world.history(thread.thread_id)
     own = [point for point in history if point.run_id == str(run.run_id)]
     others = [point.checkpoint_id for point in history if point not in own]
-    assert others == [point.checkpoint_id for point in thread.history]
+    assert others == [point.checkpoint_id for point in thread.history], (run, history, thread)
     after = history[0].done if history else ()
     added = thread.added(after)
     came_to_its_end = _check_status(thread, run, row, added)

@@ -71,7 +71,7 @@ def world(settings: Settings, backend: Backend, bell: MachineBell) -> Iterator[W
 
 
 def test_rules_hold_whatever_happens(world: World) -> None:
-    """scenario 1, 2, 3, 7, 8, 9, 11, 12, 14, 18, 20, 54, 60: in any order, with deaths at any point."""
+    """In any order, with deaths at any point: one at a time, in order, one end each, nothing lost, nothing twice."""
 
     class Bound(Machine):
         def __init__(self) -> None:
