@@ -63,6 +63,7 @@ def test_workers_hear_again_after_an_outage(settings_of: str, make_server: Calla
     given = {"kind": "patient", "seconds": 60, "trace": str(trace)}
     run = dict(live.client().runs.create(thread, "stubborn", input=given))
     wait_for(lambda: lines(trace), what="the node's start")
+    _until_acknowledged(live, run["run_id"])
     (before,) = live.pids("valkey")
     live.kill("valkey")
     wait_for(lambda: live.pids("valkey") not in ([], [before]), what="the next Valkey")
@@ -72,6 +73,16 @@ def test_workers_hear_again_after_an_outage(settings_of: str, make_server: Calla
     live.client().runs.cancel(thread, run["run_id"])
     until(live, run, "interrupted", seconds=15)
     assert lines(trace) == ["patient started", "patient cancelled"]
+
+
+def _until_acknowledged(live: Live, run_id: str) -> None:
+    """A worker that loses Redis before it has acknowledged a message starts anew and hands its runs over."""
+    client = connect(f"unix://{live.folder / 'data' / 'valkey.sock'}")
+    wait_for(
+        lambda: not any(run_id.encode() in message for message in client.hvals("unacked")),
+        what="the acknowledgement",
+    )
+    client.close()
 
 
 def test_nobody_has_to_listen(live: Live, thread: str) -> None:

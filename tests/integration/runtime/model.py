@@ -106,8 +106,10 @@ def _gone(thread: ModelThread, rows: dict[UUID, Run]) -> set[UUID]:
 
 def _follow(world: World, thread: ModelThread, run: ModelRun, row: Run) -> None:
     if row.attempt > run.attempt:
-        ahead = [other for other in thread.inflight if other.due]
-        assert ahead[0] is run, "an older run that was due has been overtaken"
+        ahead = [other for other in thread.inflight if other.attempt] or [
+            other for other in thread.inflight if other.due
+        ]
+        assert ahead[0] is run, "a run that has begun, or an older one that was due, has been overtaken"
         assert row.attempt == run.attempt + 1
         run.attempt = row.attempt
     if row.status is RunStatus.PENDING and row.attempt and row.attempt + 1 not in run.stored:
