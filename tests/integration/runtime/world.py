@@ -116,17 +116,23 @@ class World:
         self.dead.append(worker)
         return False
 
-    def find(self, worker: Worker) -> None:
-        """Wait until all that *worker* was told is done, held by a file, or died with it."""
-        wait_for(lambda: not worker.alive or self._rests(worker), what=f"{worker.name} to rest")
+    def find(self, worker: Worker, *, hears_marks: bool = False) -> None:
+        """Wait until all that *worker* was told is done, held by a file, or died with it.
 
-    def _rests(self, worker: Worker) -> bool:
-        return all(self._is_held(UUID(task.partition(".")[0])) for task in list(worker.executing))
+        *hears_marks*: it was told of the marks of cancels, so that what is marked is not held any more.
+        """
+        wait_for(lambda: not worker.alive or self._rests(worker, hears_marks), what=f"{worker.name} to rest")
 
-    def _is_held(self, run_id: UUID) -> bool:
-        """Whether the run waits for its file in its second step, with its first one stored."""
+    def _rests(self, worker: Worker, hears_marks: bool) -> bool:  # noqa: FBT001
+        return all(self._is_held(task, hears_marks) for task in list(worker.executing))
+
+    def _is_held(self, task: str, hears_marks: bool) -> bool:  # noqa: FBT001
+        """Whether the run of a task waits for its file in its second step, with its first one stored."""
+        run_id = UUID(task.partition(".")[0])
         now = self.row(run_id)
-        if now is None or now.kwargs["input"] is None or now.kwargs["input"]["kind"] != "held" or self.is_released(now):
+        if now is None or now.task_id != task or (hears_marks and now.cancel_action is not None):
+            return False
+        if now.kwargs["input"] is None or now.kwargs["input"]["kind"] != "held" or self.is_released(now):
             return False
         attempts = [attempt for run, attempt, step in self.trace() if run == str(run_id) and step == "two"]
         if now.status is not RunStatus.RUNNING or str(now.attempt) not in attempts:
