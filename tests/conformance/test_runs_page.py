@@ -1,4 +1,4 @@
-"""What the pages tell readers to type works as they say: docs/runs.md, and the commands of README.md and docs/api.md."""
+"""What the pages tell readers to type works: docs/runs.md, and the commands of README.md and docs/api.md."""
 
 import subprocess
 import sys
