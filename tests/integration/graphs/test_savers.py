@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,33 +12,13 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
 
 from deerflow.errors import Fenced
-from deerflow.graphs.gate import Gate
-from deerflow.graphs.savers import Savers, open_savers
+from deerflow.graphs.savers import Savers
 from deerflow.settings import Settings
-
-Act = Callable[[Savers], Awaitable[None]]
-
-
-@pytest.fixture
-def run(settings: Settings) -> Callable[[Act], None]:
-    """Run an async body with the store open, twice: as two processes would have it."""
-
-    def go(act: Callable[..., Awaitable[None]]) -> None:
-        async def both() -> None:
-            async with open_savers(settings.checkpoints) as one, open_savers(settings.checkpoints) as other:
-                await act(one, other)
-
-        asyncio.run(both())
-
-    return go
-
-
-async def _nothing() -> None:
-    """No log to flush."""
+from tests.integration.graphs.conftest import open_gate
 
 
 async def _saver(savers: Savers, thread: UUID, token: int) -> BaseCheckpointSaver[Any]:
-    return await savers.for_run(thread, token, Gate(_nothing, lambda: True))
+    return await savers.for_run(thread, token, open_gate())
 
 
 async def _put(saver: BaseCheckpointSaver[Any], thread: UUID, parent: str | None = None) -> str:
@@ -109,7 +89,7 @@ def test_shut_gate_refuses_before_the_store_is_asked(run: Callable[..., None]) -
     """The first line, in memory."""
 
     async def body(one: Savers, _other: Savers) -> None:
-        thread, gate = uuid4(), Gate(_nothing, lambda: True)
+        thread, gate = uuid4(), open_gate()
         saver = await one.for_run(thread, 1, gate)
         await _put(saver, thread)
         gate.shut()
