@@ -421,18 +421,21 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         deadline = time.monotonic() + seconds
         while self.jobs and not self._closed and time.monotonic() < deadline:
             self._run_callback(patience=0.05)
-            self._give_back()
+            consumer, self._consumer = self._consumer, None  # a signal handler may stop the pool in the middle of this
+            if consumer is not None and self._give_back(consumer):
+                self._consumer = consumer
         self._run_callbacks()
 
-    def _give_back(self) -> None:
+    def _give_back(self, consumer: Any) -> bool:
         """Return to the queue what this worker has taken and will not start: others need not wait for our drain.
 
         That are messages whose task had not begun, and the one that the consumer had asked for (Redis answers such a
         BRPOP within a second) before it was told to stop; its answer nobody reads until the connection is closed.
+        False: it cannot be done.
         """
-        channel = getattr(getattr(self._consumer, "task_consumer", None), "channel", None)
+        channel = getattr(consumer.task_consumer, "channel", None)
         if channel is None or not self.draining.is_set():
-            return
+            return True
         self._run_callbacks()
         try:
             for acknowledge in self._hub._pop_ready():  # where those callbacks have left them; the hub no longer turns
@@ -442,10 +445,11 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             if channel.qos._delivered:
                 channel.qos.restore_unacked()  # of what is acknowledged there is nothing left to restore
         except queue.Empty:  # the second was over
-            return
+            return True
         except Exception as error:  # noqa: BLE001 - whatever the broker says: closing the connection gives back too
-            self._consumer = None
             log.warning("Messages go back to their queue when the worker has ended", extra={"reason": repr(error)})
+            return False
+        return True
 
     def _names(self) -> str:
         """The tasks in the pool, for a log line."""
