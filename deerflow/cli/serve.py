@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import click
 from redis.exceptions import RedisError
 
-from deerflow import project
+from deerflow import logs, project
 from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
@@ -84,6 +84,7 @@ def command(
       DATABASE_URL=postgresql://... REDIS_URL=redis://... ./serve.sh --workers 4
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
+    logs.setup(settings.log_level)
     found = project.load(settings.project_file)
     _refuse_strangers(settings)
     _refuse_taken_port(settings)
