@@ -84,7 +84,6 @@ def command(
       DATABASE_URL=postgresql://... REDIS_URL=redis://... ./serve.sh --workers 4
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
-    logs.setup(settings.log_level)
     found = project.load(settings.project_file)
     _refuse_strangers(settings)
     _refuse_taken_port(settings)
@@ -105,6 +104,7 @@ class _Serve:
         self._changed = threading.Event()
 
     def run(self) -> None:
+        logs.setup(self._settings.log_level)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._told_to_stop)
         try:
