@@ -357,7 +357,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         """Stop warm: let tasks end by themselves for the drain's time, cancel the rest, close."""
         self.on_loop(self._begin_drain)
         if not state.should_terminate:  # Celery's handler of SIGQUIT calls stop, too
-            self._wait_idle(float(self._conf("deerflow_drain_seconds", 20)))
+            self._wait_idle(float(self._conf("deerflow_drain_seconds", 20)), give_back=True)
         self.on_terminate()
 
     def on_terminate(self) -> None:
@@ -416,14 +416,16 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             log.exception("A callback of Celery failed")
         return True
 
-    def _wait_idle(self, seconds: float) -> None:
-        """Wait until no task is left, running Celery's callbacks meanwhile: the hub no longer turns."""
+    def _wait_idle(self, seconds: float, *, give_back: bool = False) -> None:
+        """Wait until no task is left, running Celery's callbacks meanwhile: the hub no longer turns.
+
+        *give_back*: not in a signal handler, which may have interrupted the very reading of the broker's answers.
+        """
         deadline = time.monotonic() + seconds
         while self.jobs and not self._closed and time.monotonic() < deadline:
             self._run_callback(patience=0.05)
-            consumer, self._consumer = self._consumer, None  # a signal handler may stop the pool in the middle of this
-            if consumer is not None and self._give_back(consumer):
-                self._consumer = consumer
+            if give_back and self._consumer is not None and not self._give_back(self._consumer):
+                self._consumer = None
         self._run_callbacks()
 
     def _give_back(self, consumer: Any) -> bool:
