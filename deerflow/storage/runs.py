@@ -389,9 +389,9 @@ def unring(tx: Tx, run: Run) -> None:
     tx.execute(sa.update(runs).where(runs.c.run_id == run.run_id, runs.c.rings == run.rings).values(rung_at=None))
 
 
-def unrung(tx: Tx, *, limit: int) -> list[UUID]:
-    """Pending runs that need a ring: due, first of their thread, nothing running there, not rung within a minute."""
-    quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-_RING_AGAIN_AFTER_SECONDS))
+def unrung(tx: Tx, *, limit: int, quiet_seconds: float = _RING_AGAIN_AFTER_SECONDS) -> list[UUID]:
+    """Pending runs that need a ring: due, first of their thread, nothing running there, not rung for a minute."""
+    quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-quiet_seconds))
     query = (
         sa.select(runs.c.run_id)
         .where(runs.c.status == RunStatus.PENDING, runs.c.run_at <= now(), quiet, ~_in_the_way())
