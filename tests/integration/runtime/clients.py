@@ -68,13 +68,13 @@ class Clients:
                 run.cancel = run.cancel or str(strategy)
         self._submit(thread, spec, ModelRun(UUID(int=0), name, kind, words, due=delayed != 0), is_deaf=deaf == 0)
 
-    @act(4, lambda self: self._asking(), which=ANY)
-    def answer(self, which: int) -> None:
+    @act(8, lambda self: self._asking(), which=ANY, holds=[False, True, True])
+    def answer(self, which: int, holds: bool) -> None:  # noqa: FBT001
         thread = self._thread(which)
         if thread.inflight or not (asks := thread.asks):
             return
         self.count += 1
-        said = f"answer{self.count}"
+        said = f"{'hold' if holds else 'answer'}{self.count}"
         thread.answers.add(said)
         words = [f"{asks.name}:{said}", f"{asks.name}:three"]
         spec = make_spec("machine", command={"resume": said})

@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from deerflow.domain.words import MultitaskStrategy
 from tests.integration.runtime.clients import ACTS, ANY, Clients, act
 from tests.integration.runtime.model import ModelThread, check_trace, observe
 from tests.integration.runtime.workers import Worker
@@ -64,6 +65,19 @@ class Machine(Clients, RuleBasedStateMachine):
             return
         chosen = rings[ring % len(rings)] if again else rings.pop(ring % len(rings))
         self._deliver(self.world.worker(worker), chosen)
+
+    @act(6, lambda self: self._idle(), holds=[False, True, True])
+    def ask_and_answer(self, holds: bool) -> None:  # noqa: FBT001
+        """A whole question, which seldom comes about by itself, and its answer on the way."""
+        which = self.threads.index(self._idle()[0])
+        self.create(which, "asking", MultitaskStrategy.ENQUEUE, 1, 1)
+        self._deliver(self.world.worker(), self.world.bell.rings.pop())
+        self._rules_hold()
+        self.answer(which, holds)
+        self._deliver(self.world.worker(), self.world.bell.rings.pop())
+
+    def _idle(self) -> list[ModelThread]:
+        return [thread for thread in self.threads if not thread.inflight]
 
     @act(3, lambda self: self._rung(), ring=ANY, die_at=range(1, 46))
     def deliver_and_die(self, ring: int, die_at: int) -> None:
@@ -142,8 +156,9 @@ class Machine(Clients, RuleBasedStateMachine):
             if not hears:
                 self._release_held_by(worker)
             worker.thaw()
-            worker.beat()
-            self.world.find(worker, hears_marks=True)
+            if hears:
+                worker.beat()
+            self.world.find(worker, hears_marks=hears)
         for worker in self._awake():
             self.world.find(worker)  # what was released ran on elsewhere too
 
@@ -163,7 +178,7 @@ class Machine(Clients, RuleBasedStateMachine):
         return [worker for worker in self.world.workers if worker.frozen]
 
     def _held(self) -> list[Any]:
-        return [run for thread in self.threads for run in thread.inflight if run.kind == "held"]
+        return [run for thread in self.threads for run in thread.inflight if run.kind in ("held", "answering")]
 
     def _delayed(self) -> list[Any]:
         return [run for thread in self.threads for run in thread.inflight if not run.due]
@@ -193,7 +208,7 @@ class Machine(Clients, RuleBasedStateMachine):
     @act(2, lambda self: self._held(), which=ANY, run=ANY)
     def release(self, which: int, run: int) -> None:
         """A held run goes on."""
-        held = [each for each in self._thread(which).runs if each.kind == "held"]
+        held = [each for each in self._thread(which).runs if each.kind in ("held", "answering")]
         if held:
             self.world.release(held[run % len(held)].run_id)
             for worker in self._awake():

@@ -127,17 +127,18 @@ class World:
         return all(self._is_held(task, hears_marks) for task in list(worker.executing))
 
     def _is_held(self, task: str, hears_marks: bool) -> bool:  # noqa: FBT001
-        """Whether the run of a task waits for its file in its second step, with its first one stored."""
+        """Whether the run of a task waits for its file, with the steps before stored."""
         run_id = UUID(task.partition(".")[0])
         now = self.row(run_id)
         if now is None or now.task_id != task or (hears_marks and now.cancel_action is not None):
             return False
-        if now.kwargs["input"] is None or now.kwargs["input"]["kind"] != "held" or self.is_released(now):
+        step = _held_step(now)
+        if step is None or self.is_released(now):
             return False
-        attempts = [attempt for run, attempt, step in self.trace() if run == str(run_id) and step == "two"]
+        attempts = [attempt for run, attempt, begun in self.trace() if run == str(run_id) and begun == step]
         if now.status is not RunStatus.RUNNING or str(now.attempt) not in attempts:
             return False
-        return any(point.run_id == str(run_id) and point.next == ("two",) for point in self.history(now.thread_id))
+        return any(point.run_id == str(run_id) and point.next == (step,) for point in self.history(now.thread_id))
 
     def trace(self) -> list[tuple[str, str, str]]:
         """The beginnings of steps: run, attempt, step."""
@@ -216,3 +217,11 @@ class World:
 def _point(told: dict[str, Any]) -> Point:
     run_id, done = (told["metadata"] or {}).get("run_id"), tuple(told["values"].get("done", ()))
     return Point(told["checkpoint_id"], run_id, done, tuple(told["next"]), done)
+
+
+def _held_step(run: Run) -> str | None:
+    """The step in which a run waits for its file."""
+    given, command = run.kwargs["input"], run.kwargs["command"]
+    if command:
+        return "three" if command["resume"].startswith("hold") else None
+    return "two" if given["kind"] == "held" else None

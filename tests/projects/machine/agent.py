@@ -1,6 +1,7 @@
 """Three steps; what the second one does is the run's ``kind``: plain, held (by a file), asking or failing.
 
-Each step begins with a line ``run attempt step`` in the file ``trace`` of the input's folder.
+An answer that begins with ``hold`` holds the third one. Each step begins with a line ``run attempt step`` in the file
+``trace`` of the input's folder.
 """
 
 import asyncio
@@ -26,6 +27,12 @@ def _trace(state: State, config: RunnableConfig, step: str) -> None:
         file.write(f"{told['run_id']} {told['run_attempt']} {step}\n")
 
 
+async def _hold(state: State, config: RunnableConfig) -> None:
+    released = Path(state["folder"]) / f"{config['metadata']['run_id']}.released"
+    while not released.exists():
+        await asyncio.sleep(0.005)
+
+
 async def one(state: State, config: RunnableConfig):
     _trace(state, config, "one")
     return {"done": [f"{state['name']}:one"]}
@@ -37,14 +44,15 @@ async def two(state: State, config: RunnableConfig):
         return {"done": [f"{state['name']}:{interrupt('what?')}"]}
     if state["kind"] == "failing":
         raise ValueError("it fails")
-    hold = Path(state["folder"]) / f"{config['metadata']['run_id']}.released"
-    while state["kind"] == "held" and not hold.exists():
-        await asyncio.sleep(0.005)
+    if state["kind"] == "held":
+        await _hold(state, config)
     return {"done": [f"{state['name']}:two"]}
 
 
 async def three(state: State, config: RunnableConfig):
     _trace(state, config, "three")
+    if state["kind"] == "asking" and ":hold" in state["done"][-1]:
+        await _hold(state, config)
     return {"done": [f"{state['name']}:three"]}
 
 
