@@ -90,6 +90,8 @@ class Point:
     next: tuple[str, ...]
     stored: tuple[str, ...]
     """``done`` as the checkpoint itself has it."""
+    questions: int
+    """How many interrupts are open there."""
 
 
 @dataclass
@@ -216,7 +218,7 @@ class World:
 
 def _point(told: dict[str, Any]) -> Point:
     run_id, done = (told["metadata"] or {}).get("run_id"), tuple(told["values"].get("done", ()))
-    return Point(told["checkpoint_id"], run_id, done, tuple(told["next"]), done)
+    return Point(told["checkpoint_id"], run_id, done, tuple(told["next"]), done, len(told["interrupts"]))
 
 
 def _held_step(run: Run) -> str | None:
