@@ -149,6 +149,19 @@ class Machine(Clients, RuleBasedStateMachine):
             chosen.freeze()
             self._bury(chosen)
 
+    @act(3, lambda self: self._busy())
+    def stall(self) -> None:
+        """It is frozen until another worker is as far with its runs, then both go on side by side."""
+        chosen, rings = self._busy()[0], self.world.bell.rings
+        heard = len(rings)
+        chosen.freeze()
+        self._bury(chosen)
+        self._rules_hold()
+        for ring in rings[heard:]:
+            self._deliver(self.world.worker(), ring)
+            self._rules_hold()
+        self.thaw(hears=False)
+
     @act(2, lambda self: self._frozen(), hears=[False, True])
     def thaw(self, hears: bool) -> None:  # noqa: FBT001
         """It goes on as if nothing had happened, and hears of its loss now or when it writes."""
