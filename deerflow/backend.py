@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -104,23 +104,10 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
 
 
 def _rules(settings: Settings) -> Rules:
-    return Rules(
-        lease=timedelta(seconds=settings.lease_seconds),
-        lease_beat=timedelta(seconds=settings.lease_beat_seconds),
-        crash_limit=settings.crash_limit,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        keep_log_seconds=settings.keep_log_seconds,
-        keep_resumable_log_seconds=settings.keep_resumable_log_seconds,
-        run_timeout_seconds=settings.run_timeout_seconds,
-        thread_queue_limit=settings.thread_queue_limit,
-        recursion_limit=settings.recursion_limit,
-        idempotency_seconds=settings.idempotency_seconds,
-        log_bytes=settings.log_bytes,
-        event_bytes=settings.event_bytes,
-        webhook_timeout_seconds=settings.webhook_timeout_seconds,
-        webhook_tries=settings.webhook_tries,
-        webhook_slots=settings.webhook_slots,
-    )
+    """Rules are settings, under the same names but for the two that are lengths of time."""
+    same = {f.name: getattr(settings, f.name) for f in fields(Rules) if not f.name.startswith("lease")}
+    lengths = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.lease_beat_seconds)
+    return Rules(lease=lengths[0], lease_beat=lengths[1], **same)
 
 
 def _webhook_policy(settings: Settings, said: project.Webhooks) -> Policy:

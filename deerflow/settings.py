@@ -24,6 +24,17 @@ DATABASE_NAMES = ("DATABASE_URL", "DATABASE_URI", "POSTGRES_URI")
 REDIS_NAMES = ("REDIS_URL", "REDIS_URI")
 """Names that platforms and the LangGraph Platform's own images use; the first that is set counts."""
 
+# A server that vanished without a word is noticed within seconds: a lease lasts 15 s, and what holds it must not hang
+# on a dead connection for the quarter of an hour that TCP would try.
+POSTGRES_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
+"""Connection parameters of everything that talks to Postgres."""
+
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
 
 

@@ -135,6 +135,20 @@ def live(
     server.stop()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in two processes, each has a database of its own: both servers are started once."""
+    for item in items:
+        if (setup := _setup_of(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(setup))
+
+
+def _setup_of(item: pytest.Item) -> str | None:
+    """The database that a test runs on, whichever of its parameters says so; None when it needs none."""
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return next((value for value in params if isinstance(value, str) and value in SETUPS), None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests ran on each database; they have to be the same."""
     counts = _per_setup(terminalreporter)

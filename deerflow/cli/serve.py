@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import click
 from redis.exceptions import RedisError
 
-from deerflow import project
+from deerflow import logs, project
 from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
@@ -104,6 +104,7 @@ class _Serve:
         self._changed = threading.Event()
 
     def run(self) -> None:
+        logs.setup(self._settings.log_level)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._told_to_stop)
         try:

@@ -18,7 +18,7 @@ from deerflow.errors import ConfigError, Conflict, Invalid
 from deerflow.hooks.signing import secret_in_force
 from deerflow.settings import Settings
 from deerflow.storage import webhooks
-from deerflow.storage.database import Database, Tx
+from deerflow.storage.database import Database, Tx, sqlite_path
 from deerflow.storage.schema import revision
 
 _LIST_FORMAT = "{:36}  {:9}  {:>5}  {:20}  {:30}  {}"
@@ -129,7 +129,10 @@ def _writing() -> Iterator[Tx]:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    database = Database(Settings.from_env().database, pool=1)
+    url = Settings.from_env().database
+    if url.startswith("sqlite") and not sqlite_path(url).exists():
+        raise ConfigError(f"There is no database at {sqlite_path(url)}; DEERFLOW_DATA names the server's data folder")
+    database = Database(url, pool=1)
     try:
         here, wanted = revision(database)
         if here != wanted:

@@ -42,6 +42,7 @@ import itertools
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -295,6 +296,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         # SimpleQueue: a signal handler may stop the pool while the main thread is inside a call of it.
         self._callbacks: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._hub: Any = None
+        self._consumer: Any = None
         self._ending = asyncio.Event()
         self._stop_opening: Callable[[], object] = _nothing
         self._closed = False
@@ -309,6 +311,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         if isinstance(self.app.backend, DisabledBackend):
             logging.getLogger("celery.worker.control").addFilter(_is_not_backend_noise)
         self.app.deerflow_pool = self
+        signals.worker_ready.connect(self._on_ready)
         self.loop = asyncio.new_event_loop()
         self._user_threads = DaemonThreads(int(self._conf("deerflow_user_threads", 64)), "user")
         self.loop.set_default_executor(self._user_threads)
@@ -320,6 +323,10 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
     def register_with_event_loop(self, hub: Any) -> None:
         """Remember the consumer's event loop (Celery calls this on each connect)."""
         self._hub = hub
+
+    def _on_ready(self, sender: Any, **_: Any) -> None:
+        """Remember the consumer, whose messages a stop gives back."""
+        self._consumer = sender
 
     def on_apply(
         self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], **options: Any
@@ -350,7 +357,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         """Stop warm: let tasks end by themselves for the drain's time, cancel the rest, close."""
         self.on_loop(self._begin_drain)
         if not state.should_terminate:  # Celery's handler of SIGQUIT calls stop, too
-            self._wait_idle(float(self._conf("deerflow_drain_seconds", 20)))
+            self._wait_idle(float(self._conf("deerflow_drain_seconds", 20)), give_back=True)
         self.on_terminate()
 
     def on_terminate(self) -> None:
@@ -409,12 +416,42 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             log.exception("A callback of Celery failed")
         return True
 
-    def _wait_idle(self, seconds: float) -> None:
-        """Wait until no task is left, running Celery's callbacks meanwhile: the hub no longer turns."""
+    def _wait_idle(self, seconds: float, *, give_back: bool = False) -> None:
+        """Wait until no task is left, running Celery's callbacks meanwhile: the hub no longer turns.
+
+        *give_back*: not in a signal handler, which may have interrupted the very reading of the broker's answers.
+        """
         deadline = time.monotonic() + seconds
         while self.jobs and not self._closed and time.monotonic() < deadline:
             self._run_callback(patience=0.05)
+            if give_back and self._consumer is not None and not self._give_back(self._consumer):
+                self._consumer = None
         self._run_callbacks()
+
+    def _give_back(self, consumer: Any) -> bool:
+        """Return to the queue what this worker has taken and will not start: others need not wait for our drain.
+
+        That are messages whose task had not begun, and the one that the consumer had asked for (Redis answers such a
+        BRPOP within a second) before it was told to stop; its answer nobody reads until the connection is closed.
+        False: it cannot be done.
+        """
+        channel = getattr(consumer.task_consumer, "channel", None)
+        if channel is None or not self.draining.is_set():
+            return True
+        self._run_callbacks()
+        try:
+            for acknowledge in self._hub._pop_ready():  # where those callbacks have left them; the hub no longer turns
+                acknowledge()
+            if channel._in_poll and select.select([channel._in_poll._sock], [], [], 0)[0]:
+                channel._brpop_read()
+            if channel.qos._delivered:
+                channel.qos.restore_unacked()  # of what is acknowledged there is nothing left to restore
+        except queue.Empty:  # the second was over
+            return True
+        except Exception as error:  # noqa: BLE001 - whatever the broker says: closing the connection gives back too
+            log.warning("Messages go back to their queue when the worker has ended", extra={"reason": repr(error)})
+            return False
+        return True
 
     def _names(self) -> str:
         """The tasks in the pool, for a log line."""

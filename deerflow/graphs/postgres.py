@@ -18,6 +18,7 @@ from deerflow.errors import Fenced
 from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
 from deerflow.graphs.stores import Holder, OwnedStore, end_batching, writing_as
+from deerflow.settings import POSTGRES_PATIENCE
 
 _Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -237,6 +238,7 @@ async def set_up(url: str) -> None:
 async def open_store(url: str, size: int) -> AsyncIterator[_Savers]:
     """Open the checkpoints and the store of a database."""
     options = {
+        **POSTGRES_PATIENCE,
         "autocommit": True,
         "prepare_threshold": 0,
         "row_factory": dict_row,

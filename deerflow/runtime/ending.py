@@ -93,6 +93,7 @@ class Conclusion:
         """The lease has run out, and nobody has taken the run: let another one do so at once, without a charge."""
         ends_at = time.monotonic() + _GIVE_BACK_SECONDS
         if await insist(self._backend, lambda: time.monotonic() < ends_at, self._write_release):
+            self._hold.is_over = True
             log.info("Run given back: its lease had run out")
             await self._backend.sql(ring_again, self._backend, self._run.run_id)
 
@@ -143,11 +144,13 @@ class Conclusion:
         """Give the run back, with all that it said, for another worker to resume."""
         await self._writer.flush()
         if await self._insist(self._write_release):
+            self._hold.is_over = True
             log.info("Run handed over")
             await self._backend.sql(ring_again, self._backend, self._run.run_id)
 
     async def _leave(self, waiting: UUID | None) -> None:
         """After the end: keep the log for its time, wake its readers, ring the run that has its turn now."""
+        self._hold.is_over = True
         rules = self._backend.rules
         resumable = self._run.kwargs.get("resumable")
         await self._writer.expire(rules.keep_resumable_log_seconds if resumable else rules.keep_log_seconds)

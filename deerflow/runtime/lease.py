@@ -72,6 +72,8 @@ class Hold:
     lease_until: float  # time.monotonic
     said: int = 0
     progressed: bool = False
+    is_over: bool = False
+    """The row says by now that this attempt is over: there is nothing to renew any more."""
 
     @property
     def alive(self) -> bool:
@@ -171,4 +173,4 @@ class Leases:
 
     def _snapshot(self) -> list[Hold]:
         with self._lock:
-            return list(self._held.values())
+            return [hold for hold in self._held.values() if not hold.is_over]

@@ -78,6 +78,6 @@ def _wait_until_over(backend: Backend, run_id: UUID) -> None:
                 if not runs.still_inflight(tx, [run_id]):
                     return
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or backend.wakeups.ending:
                 raise Unavailable("The run has been told to stop and is still stopping; try again", retry_after=5)
             watch.wait(min(left, 1.0))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from deerflow.errors import Unavailable
+from deerflow.settings import POSTGRES_PATIENCE
 from deerflow.storage.types import dump_json, holds
 
 Tx = sa.Connection
@@ -25,16 +26,6 @@ Tx = sa.Connection
 
 _LOCK_PATIENCE_SECONDS = 10.0
 _LOCK_PAUSE_SECONDS = 0.002
-
-# A server that vanished without a word is noticed within seconds: a lease lasts 15 s and its renewal must not
-# hang on a dead connection for the quarter of an hour that TCP would try.
-_POSTGRES_PATIENCE = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 5_000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-}
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SQLITE_OUTAGES = _SQLITE_BUSY | {
@@ -67,7 +58,7 @@ class Database:
             options["connect_args"] = {"timeout": 0, "check_same_thread": False}
             options["poolclass"] = sa.QueuePool
         else:
-            options["connect_args"] = _POSTGRES_PATIENCE
+            options["connect_args"] = POSTGRES_PATIENCE
             options["pool_pre_ping"] = True
         self.engine = sa.create_engine(url, json_serializer=dump_json, json_deserializer=orjson.loads, **options)
         if self.is_sqlite:

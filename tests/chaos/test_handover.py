@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.chaos.conftest import lines, status, until, until_stored
@@ -105,3 +106,20 @@ def test_enqueued_runs_keep_their_order_when_a_worker_dies(live: Live, thread: s
     assert [r["run_id"] for r in found] == [r["run_id"] for r in reversed(runs)]
     ends = [r["updated_at"] for r in reversed(found)]
     assert ends == sorted(ends)
+
+
+def test_a_draining_worker_keeps_no_ring_to_itself(
+    live: Live, second: subprocess.Popen[bytes], thread: str, trace: Path
+) -> None:
+    """It has asked Redis for one more message before it was told to stop; that goes on to the others at once."""
+    slow = _start(live, thread, trace, pause=4.0)
+    until(live, slow, "running")
+    draining = next(p for p in (*live.pids("worker"), second.pid) if _holds(live, slow, p, second.pid))
+    others = [str(live.client().threads.create()["thread_id"]) for _ in range(4)]
+    os.kill(draining, signal.SIGTERM)
+    for number, other in enumerate(others):
+        until(live, _start(live, other, trace.with_name(f"t{number}"), pause=0.0), "success", seconds=2)
+    assert lines(trace) == []
+    assert psutil.pid_exists(draining)
+    until(live, slow, "success")
+    assert lines(trace) == ["one", "two", "three", "four"]

@@ -46,7 +46,9 @@ def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
     assert lines(trace) == ["one", "two", "three", "four"]
     assert [next(iter(f.data)) for f in seen if f.event == "updates"] == ["one", "two", "three", "four"]
     assert seen[-1].data["done"] == ["one", "two", "three", "four"]
-    assert live.client().runs.list(thread)[0]["status"] == "success"
+    (run,) = live.client().runs.list(thread)
+    assert run["status"] == "success"
+    assert f"Worker lost run_id={run['run_id']}" in live.log.read_text()
 
 
 def test_fork_is_resumed_and_not_forked_again(live: Live, thread: str, trace: Path) -> None:

@@ -71,12 +71,14 @@ def test_first_run_of_a_thread(live: Live, thread: str, files: _Files, graph: st
     assert values["log"] == ["first", "unasked", "held", "last"]
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
-def test_second_run(live: Live, thread: str, files: _Files, graph: str) -> None:
-    """scenario 2: what the first run left is the newest again."""
+@pytest.mark.parametrize(
+    ("graph", "durability"), [(GRAPHS[0], "async"), (GRAPHS[1], "async"), (GRAPHS[0], "sync"), (GRAPHS[0], "exit")]
+)
+def test_second_run(live: Live, thread: str, files: _Files, graph: str, durability: str) -> None:
+    """scenario 2: what the first run left is the newest again, whenever the second one stores its steps."""
     _finished(live, thread, graph, files, files.given())
     before = stored(live, thread), seen(live, thread)
-    _roll_back(live, _held(live, thread, graph, files, files.given()))
+    _roll_back(live, _held(live, thread, graph, files, files.given(), durability=durability))
     assert (stored(live, thread), seen(live, thread)) == before
     values = _finished(live, thread, graph, files, files.given())
     assert values["log"] == ["first", "unasked", "held", "last"] * 2

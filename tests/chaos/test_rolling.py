@@ -93,14 +93,25 @@ def _replace_web(live: Live) -> None:
 
 
 def _replace_worker(live: Live, number: int) -> None:
-    """SIGTERM to one worker; returns when the supervisor's next one takes runs."""
-    (old,) = (pid for pid in live.pids("worker") if f"worker-{number}@" in " ".join(psutil.Process(pid).cmdline()))
-    os.kill(old, signal.SIGTERM)
-    wait_for(lambda: not psutil.pid_exists(old), what="the end of the old worker")
+    """SIGTERM to one worker when it has just begun a run; returns when the supervisor's next one has taken one."""
+    old = _worker(live, number)
+    _until_it_claims(live, old)
+    old.terminate()
+    wait_for(lambda: not old.is_running(), what="the end of the old worker")
     wait_for(lambda: len(live.pids("worker")) == 2, what="the next worker")
-    (new,) = (pid for pid in live.pids("worker") if f"worker-{number}@" in " ".join(psutil.Process(pid).cmdline()))
-    name = psutil.Process(new).environ()["DEERFLOW_WORKER_NAME"]
-    wait_for(lambda: f"worker={name}" in live.log.read_text(errors="replace"), what="a run of the next worker")
+    _until_it_claims(live, _worker(live, number))
+
+
+def _worker(live: Live, number: int) -> psutil.Process:
+    processes = [psutil.Process(pid) for pid in live.pids("worker")]
+    (found,) = (process for process in processes if f"worker-{number}@" in " ".join(process.cmdline()))
+    return found
+
+
+def _until_it_claims(live: Live, worker: psutil.Process) -> None:
+    """Wait until this worker takes a further run."""
+    name, told = worker.environ()["DEERFLOW_WORKER_NAME"], len(live.log.read_text(errors="replace"))
+    wait_for(lambda: f"worker={name}" in live.log.read_text(errors="replace")[told:], what=f"a claim of {name}")
 
 
 def _hand_overs(live: Live, thread: str) -> list[float]:

@@ -360,7 +360,7 @@ def test_a_blocked_loop_is_named_in_the_log(wide):
 def test_without_a_pool_a_task_runs_on_a_loop_of_its_own():
     with Celery(task_cls=AsyncTask, set_as_current=False) as app:
 
-        @app.task(bind=True)
+        @app.task(bind=True, shared=False)  # else every app of this process would have it
         async def tell(task):
             return task.request.id
 

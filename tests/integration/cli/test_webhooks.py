@@ -109,10 +109,19 @@ def test_what_is_wrong_is_told_in_a_sentence(deerflow, words, code, told):
 
 
 def test_a_database_without_our_tables_is_told(deerflow, monkeypatch, tmp_path):
+    (tmp_path / "empty.db").touch()
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/empty.db")
     code, told = deerflow("list")
     assert code == 1
     assert "The schema is at nothing" in told
+
+
+def test_a_database_that_is_not_there_is_named(deerflow, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/nowhere/deerflow.db")
+    code, told = deerflow("list")
+    assert code == 1
+    assert f"no database at {tmp_path}/nowhere/deerflow.db" in told
+    assert "DEERFLOW_DATA" in told
 
 
 def test_secret(deerflow, settings, monkeypatch):

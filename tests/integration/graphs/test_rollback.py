@@ -1,8 +1,7 @@
 """Rollback in the checkpoint store: once or twice, in any order with a newer claim."""
 
-import asyncio
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 from uuid import UUID, uuid4
 
@@ -11,9 +10,8 @@ from langgraph.graph import START, StateGraph
 from langgraph.types import Command, interrupt
 
 from deerflow.errors import Fenced
-from deerflow.graphs.gate import Gate
-from deerflow.graphs.savers import Savers, open_savers
-from deerflow.settings import Settings
+from deerflow.graphs.savers import Savers
+from tests.integration.graphs.conftest import open_gate
 
 
 class State(TypedDict, total=False):
@@ -33,26 +31,8 @@ GRAPH = (
 ).compile()
 
 
-@pytest.fixture
-def run(settings: Settings) -> Callable[..., None]:
-    """Run an async body with the store open."""
-
-    def go(act: Callable[[Savers], Awaitable[None]]) -> None:
-        async def body() -> None:
-            async with open_savers(settings.checkpoints) as savers:
-                await act(savers)
-
-        asyncio.run(body())
-
-    return go
-
-
-async def _nothing() -> None:
-    """No log to flush."""
-
-
 async def _invoke(savers: Savers, thread: UUID, token: int, run_id: UUID, given: Any) -> Any:
-    saver = await savers.for_run(thread, token, Gate(_nothing, lambda: True), run_id=run_id)
+    saver = await savers.for_run(thread, token, open_gate(), run_id=run_id)
     config = {"configurable": {"thread_id": str(thread)}, "metadata": {"run_id": str(run_id)}}
     return await GRAPH.copy(update={"checkpointer": saver}).ainvoke(given, config)
 
@@ -68,7 +48,7 @@ async def _seen(savers: Savers, thread: UUID) -> list[Any]:
 def test_done_twice_it_leaves_the_same(run: Callable[..., None]) -> None:
     """Its owner may die after it; the next one does it again. The third answer does not see the second."""
 
-    async def body(savers: Savers) -> None:
+    async def body(savers: Savers, _other: Savers) -> None:
         thread, first, second, third = uuid4(), uuid4(), uuid4(), uuid4()
         await _invoke(savers, thread, 1, first, {"log": ["in"]})
         before = await _seen(savers, thread)
@@ -76,7 +56,7 @@ def test_done_twice_it_leaves_the_same(run: Callable[..., None]) -> None:
         assert len(await _seen(savers, thread)) > len(before)
         await savers.roll_back(thread, 2, second)
         assert await _seen(savers, thread) == before
-        await savers.for_run(thread, 3, Gate(_nothing, lambda: True), run_id=second)
+        await savers.for_run(thread, 3, open_gate(), run_id=second)
         await savers.roll_back(thread, 3, second)
         assert await _seen(savers, thread) == before
         assert (await _invoke(savers, thread, 4, third, Command(resume="no")))["log"] == ["in", "no", "then"]
@@ -87,12 +67,12 @@ def test_done_twice_it_leaves_the_same(run: Callable[..., None]) -> None:
 def test_resumed_attempt_keeps_what_the_first_one_found(run: Callable[..., None]) -> None:
     """The second attempt of a run does not take the first one's writes for those of the run before."""
 
-    async def body(savers: Savers) -> None:
+    async def body(savers: Savers, _other: Savers) -> None:
         thread, first, second = uuid4(), uuid4(), uuid4()
         await _invoke(savers, thread, 1, first, {"log": ["in"]})
         before = await _seen(savers, thread)
         head = before[0][0]
-        saver = await savers.for_run(thread, 2, Gate(_nothing, lambda: True), run_id=second)
+        saver = await savers.for_run(thread, 2, open_gate(), run_id=second)
         config = {"configurable": {"thread_id": str(thread), "checkpoint_ns": "", "checkpoint_id": head}}
         await saver.aput_writes(config, [("__resume__", ["yes"])], "task of attempt 1")
         await _invoke(savers, thread, 3, second, Command(resume="yes"))
@@ -105,7 +85,7 @@ def test_resumed_attempt_keeps_what_the_first_one_found(run: Callable[..., None]
 def test_stale_owner_rolls_nothing_back(run: Callable[..., None]) -> None:
     """scenario 3: a rollback that comes late, when the next run has the thread, is refused."""
 
-    async def body(savers: Savers) -> None:
+    async def body(savers: Savers, _other: Savers) -> None:
         thread, old, new = uuid4(), uuid4(), uuid4()
         await _invoke(savers, thread, 1, old, {"log": ["in"]})
         await _invoke(savers, thread, 2, new, Command(resume="yes"))
@@ -120,11 +100,11 @@ def test_stale_owner_rolls_nothing_back(run: Callable[..., None]) -> None:
 def test_run_in_the_middle_can_be_removed(run: Callable[..., None]) -> None:
     """What a later run has stored stays."""
 
-    async def body(savers: Savers) -> None:
+    async def body(savers: Savers, _other: Savers) -> None:
         thread, old, new = uuid4(), uuid4(), uuid4()
         await _invoke(savers, thread, 1, old, {"log": ["in"]})
         await _invoke(savers, thread, 2, new, Command(resume="yes"))
-        await savers.for_run(thread, 3, Gate(_nothing, lambda: True))
+        await savers.for_run(thread, 3, open_gate())
         await savers.roll_back(thread, 3, old)
         assert {run_id for _, run_id, _ in await _seen(savers, thread)} == {str(new)}
 

@@ -1,41 +1,24 @@
 """The fence of the checkpoint store: what an attempt that is over writes is refused where it would be stored."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
 
 from deerflow.errors import Fenced
-from deerflow.graphs.gate import Gate
-from deerflow.graphs.savers import Savers, open_savers
+from deerflow.graphs.savers import Savers
 from deerflow.settings import Settings
-
-Act = Callable[[Savers], Awaitable[None]]
-
-
-@pytest.fixture
-def run(settings: Settings) -> Callable[[Act], None]:
-    """Run an async body with the store open, twice: as two processes would have it."""
-
-    def go(act: Callable[..., Awaitable[None]]) -> None:
-        async def both() -> None:
-            async with open_savers(settings.checkpoints) as one, open_savers(settings.checkpoints) as other:
-                await act(one, other)
-
-        asyncio.run(both())
-
-    return go
-
-
-async def _nothing() -> None:
-    """No log to flush."""
+from tests.integration.graphs.conftest import open_gate
 
 
 async def _saver(savers: Savers, thread: UUID, token: int) -> BaseCheckpointSaver[Any]:
-    return await savers.for_run(thread, token, Gate(_nothing, lambda: True))
+    return await savers.for_run(thread, token, open_gate())
 
 
 async def _put(saver: BaseCheckpointSaver[Any], thread: UUID, parent: str | None = None) -> str:
@@ -106,7 +89,7 @@ def test_shut_gate_refuses_before_the_store_is_asked(run: Callable[..., None]) -
     """The first line, in memory."""
 
     async def body(one: Savers, _other: Savers) -> None:
-        thread, gate = uuid4(), Gate(_nothing, lambda: True)
+        thread, gate = uuid4(), open_gate()
         saver = await one.for_run(thread, 1, gate)
         await _put(saver, thread)
         gate.shut()
@@ -151,3 +134,50 @@ def test_owners_do_not_see_each_others_items(run: Callable[..., None]) -> None:
         assert (await mine.aget(("notes", "work"), "k")) is not None
 
     run(body)
+
+
+def test_claim_between_look_and_write(run: Callable[..., None], settings: Settings) -> None:
+    """A claim in the very middle of a saver's write either waits until that is stored, or the write is refused."""
+
+    async def body(one: Savers, _other: Savers) -> None:
+        thread, claimed = uuid4(), []
+        saver = await _saver(one, thread, 5)
+        dump = saver.serde.dumps_typed
+
+        def claimed_meanwhile(value: Any) -> Any:
+            if not claimed:
+                claimed.append(_claims(settings, thread, 6))
+            return dump(value)
+
+        saver.serde.dumps_typed = claimed_meanwhile  # type: ignore[method-assign]
+        config = {"configurable": {"thread_id": str(thread), "checkpoint_ns": "", "checkpoint_id": None}}
+        checkpoint = {**empty_checkpoint(), "channel_values": {"log": ["a"]}, "channel_versions": {"log": "1"}}
+        writing = saver.aput(config, checkpoint, {"source": "loop", "step": 1, "parents": {}}, {"log": "1"})
+        try:
+            await writing
+        except Fenced:
+            assert claimed == [True]
+        else:
+            assert claimed == [False]
+            assert _claims(settings, thread, 6)
+        assert await _count(one, thread) == (0 if claimed == [True] else 1)
+        with pytest.raises(Fenced):
+            await _put(saver, thread)
+
+    run(body)
+
+
+def _claims(settings: Settings, thread: UUID, token: int) -> bool:
+    """Raise the fence as another process's claim does; False when it would have to wait."""
+    facts = (str(thread), token)
+    statement = "INSERT INTO fences VALUES ({p}, {p}) ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token"
+    if settings.checkpoints.startswith("sqlite"):
+        with closing(sqlite3.connect(settings.checkpoints.removeprefix("sqlite:///"), timeout=0.3)) as file, file:
+            file.execute(statement.format(p="?"), facts)
+        return True
+    try:
+        with psycopg.connect(settings.checkpoints, options="-c lock_timeout=300 -c search_path=langgraph") as postgres:
+            postgres.execute(statement.format(p="%s"), facts)
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True

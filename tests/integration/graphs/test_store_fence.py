@@ -1,7 +1,7 @@
 """The fence of the long-term store: what a run that is over still writes there is refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,34 +10,12 @@ from langgraph.store.base import BaseStore
 
 from deerflow.errors import Fenced
 from deerflow.graphs.gate import Gate
-from deerflow.graphs.savers import Savers, open_savers
-from deerflow.settings import Settings
-
-
-@pytest.fixture
-def run(settings: Settings) -> Callable[..., None]:
-    """Run an async body with the store open, twice: as two processes would have it."""
-
-    def go(act: Callable[[Savers, Savers], Awaitable[None]]) -> None:
-        async def both() -> None:
-            async with open_savers(settings.checkpoints) as one, open_savers(settings.checkpoints) as other:
-                await act(one, other)
-
-        asyncio.run(both())
-
-    return go
-
-
-async def _nothing() -> None:
-    """No log to flush."""
-
-
-def _gate() -> Gate:
-    return Gate(_nothing, lambda: True)
+from deerflow.graphs.savers import Savers
+from tests.integration.graphs.conftest import open_gate
 
 
 async def _of_run(savers: Savers, thread: UUID, token: int, gate: Gate | None = None) -> BaseStore:
-    gate = gate or _gate()
+    gate = gate or open_gate()
     await savers.for_run(thread, token, gate, run_id=uuid4())
     return savers.store_for_run("me", thread, token, gate)
 
@@ -75,7 +53,7 @@ def test_nobody_takes_the_thread_between_look_and_write(run: Callable[..., None]
         write, claims = official._batch_put_ops, []
 
         async def interrupted(*args: Any) -> None:
-            claims.append(asyncio.create_task(other.for_run(thread, 6, _gate(), run_id=uuid4())))
+            claims.append(asyncio.create_task(other.for_run(thread, 6, open_gate(), run_id=uuid4())))
             await asyncio.wait(claims, timeout=0.5)
             assert not claims[0].done()
             await write(*args)
@@ -113,7 +91,7 @@ def test_shut_gate_refuses(run: Callable[..., None]) -> None:
     """A node that was cut off in this very process is refused, too."""
 
     async def body(one: Savers, _other: Savers) -> None:
-        gate = _gate()
+        gate = open_gate()
         store = await _of_run(one, uuid4(), 5, gate)
         gate.shut()
         with pytest.raises(Fenced):
