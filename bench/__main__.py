@@ -68,7 +68,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "cancel": partial(runs.cancel, times=few if quick else 100, others=2 if quick else 20),
         "rollback": partial(options.rollback, times=few if quick else 30),
         "delayed": partial(
-            options.delayed, pending=10 if quick else 1_000, times=few if quick else 50, rounds=1 if quick else 2
+            options.delayed, pending=10 if quick else 1_000, times=few if quick else 60, rounds=1 if quick else 3
         ),
         "webhook": partial(options.webhook, times=few if quick else 100),
         "store": partial(options.store, runs=few if quick else 100),
