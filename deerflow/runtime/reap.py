@@ -31,12 +31,18 @@ def reap(backend: Backend) -> None:
 
 
 def bury(backend: Backend, worker: str) -> None:
-    """A worker is known to be dead: let its runs go on now instead of when their leases lapse."""
+    """A worker is known to be dead: let its runs go on now instead of when their leases lapse.
+
+    A message that it had taken and not yet begun is lost with it; nobody knows whose that was, so all are rung again.
+    """
     with backend.db.begin() as tx:
+        waiting = runs.unrung(tx, limit=_RINGS_A_SWEEP, quiet_seconds=0.0)
         held = runs.bury(tx, worker)
     if held:
         log.info("Runs of a dead worker freed", extra={"worker": worker, "runs": held})
         reap(backend)
+    for run_id in waiting:
+        ring_again(backend, run_id)
 
 
 def _follow_up(backend: Backend, run: Run) -> None:

@@ -117,8 +117,8 @@ def still_inflight(tx: Tx, run_ids: Collection[UUID]) -> set[UUID]:
 def claim(tx: Tx, run_id: UUID, *, worker: str, task_id: str, lease: timedelta, crash_limit: int) -> Run | None:
     """Give a pending run to *worker*; None when it is not ours to take.
 
-    Refused while the run is not due, an older due run of its thread waits, or its thread has a running run (the
-    partial unique index guards that also against a race). *lease*: time until the claim lapses unless renewed.
+    Refused while the run is not due, its thread has a running run (the partial unique index guards that also against
+    a race), or another one comes first. *lease*: time until the claim lapses unless renewed.
     A run that one more crash would end is refused by a worker that holds another such run (ADR 0007).
     """
     # Also locks the thread, so two claims of one thread come one after the other.
@@ -145,10 +145,15 @@ def claimed(tx: Tx, run_id: UUID, *, worker: str, task_id: str) -> Run | None:
 
 
 def _in_the_way() -> sa.Exists:
-    """Another run of the same thread is running, or is older and due."""
+    """Another run of the same thread is running, has begun and waits for a worker, or is older and due.
+
+    One that has begun goes on before all others, also before an older one that was delayed and has become due: their
+    checkpoints would stand between its own.
+    """
     other = _other
-    older = sa.and_(other.c.status == RunStatus.PENDING, other.c.ordinal < runs.c.ordinal, other.c.run_at <= now())
-    return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, older))
+    older = sa.and_(other.c.ordinal < runs.c.ordinal, other.c.run_at <= now())
+    ahead = sa.and_(other.c.status == RunStatus.PENDING, runs.c.attempt == 0, sa.or_(other.c.attempt > 0, older))
+    return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, ahead))
 
 
 def _safe_beside(worker: sa.BindParameter[str], last_try: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
@@ -384,9 +389,9 @@ def unring(tx: Tx, run: Run) -> None:
     tx.execute(sa.update(runs).where(runs.c.run_id == run.run_id, runs.c.rings == run.rings).values(rung_at=None))
 
 
-def unrung(tx: Tx, *, limit: int) -> list[UUID]:
-    """Pending runs that need a ring: due, first of their thread, nothing running there, not rung within a minute."""
-    quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-_RING_AGAIN_AFTER_SECONDS))
+def unrung(tx: Tx, *, limit: int, quiet_seconds: float = _RING_AGAIN_AFTER_SECONDS) -> list[UUID]:
+    """Pending runs that need a ring: due, first of their thread, nothing running there, not rung for a minute."""
+    quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-quiet_seconds))
     query = (
         sa.select(runs.c.run_id)
         .where(runs.c.status == RunStatus.PENDING, runs.c.run_at <= now(), quiet, ~_in_the_way())
@@ -404,7 +409,7 @@ def next_of_thread(tx: Tx, thread_id: UUID) -> UUID | None:
 _NEXT_OF_THREAD = (
     sa.select(runs.c.run_id)
     .where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status == RunStatus.PENDING, runs.c.run_at <= now())
-    .order_by(runs.c.ordinal)
+    .order_by(runs.c.attempt == 0, runs.c.ordinal)
     .limit(1)
 )
 

@@ -161,7 +161,7 @@ def _state_answers(live: Live, thread: str) -> bool:
 
 
 def test_killed_redis_loses_nothing(live: Live, thread: str, trace: Path) -> None:
-    """The embedded Valkey is killed in the middle of a run: it comes back with the log, and the stream goes on."""
+    """scenario 57: the embedded Valkey is killed during a run: it comes back with the log, and the stream goes on."""
     run = _create(live, thread, trace, pause=1.0)
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(_follow, live, run)

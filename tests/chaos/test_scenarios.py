@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from deerflow.events.connections import connect
 from tests.chaos.conftest import lines, status, until
-from tests.conftest import wait_for
+from tests.conftest import SETUPS, wait_for
 from tests.live import Live
 
 
@@ -36,6 +37,52 @@ def test_forgotten_revoke_starts_nothing(live: Live, thread: str, trace: Path) -
     assert live.client().runs.wait(other, "steps", input={})["done"]
     assert status(live, run) == "interrupted"
     assert lines(trace) == []
+
+
+def test_accepted_while_no_bell_can_ring(live: Live, thread: str, trace: Path) -> None:
+    """scenario 8, 58: Redis hangs when a run is created: a success all the same; it runs once when Redis is back."""
+    (valkey,) = live.pids("valkey")
+    os.kill(valkey, signal.SIGSTOP)
+    try:
+        body = {"assistant_id": "steps", "input": {"trace": str(trace)}}
+        answer = live.http().post(f"/threads/{thread}/runs", json=body)
+    finally:
+        os.kill(valkey, signal.SIGCONT)
+    assert answer.status_code == 200, answer.text
+    until(live, answer.json(), "success")
+    assert [run["run_id"] for run in live.client().runs.list(thread)] == [answer.json()["run_id"]]
+    assert lines(trace) == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize("settings_of", SETUPS)
+def test_workers_hear_again_after_an_outage(settings_of: str, make_server: Callable[..., Live], trace: Path) -> None:
+    """scenario 55: Redis was gone; a cancel and a new run reach the worker long before its next lease beat."""
+    live = make_server(settings_of, DEERFLOW_LEASE_SECONDS="90", DEERFLOW_LEASE_BEAT_SECONDS="45")
+    live.start()
+    thread = live.client().threads.create()["thread_id"]
+    given = {"kind": "patient", "seconds": 60, "trace": str(trace)}
+    run = dict(live.client().runs.create(thread, "stubborn", input=given))
+    wait_for(lambda: lines(trace), what="the node's start")
+    _until_acknowledged(live, run["run_id"])
+    (before,) = live.pids("valkey")
+    live.kill("valkey")
+    wait_for(lambda: live.pids("valkey") not in ([], [before]), what="the next Valkey")
+    other = live.client().threads.create()["thread_id"]
+    until(live, dict(live.client().runs.create(other, "steps", input={})), "success")
+    assert lines(trace) == ["patient started"]
+    live.client().runs.cancel(thread, run["run_id"])
+    until(live, run, "interrupted", seconds=15)
+    assert lines(trace) == ["patient started", "patient cancelled"]
+
+
+def _until_acknowledged(live: Live, run_id: str) -> None:
+    """A worker that loses Redis before it has acknowledged a message starts anew and hands its runs over."""
+    client = connect(f"unix://{live.folder / 'data' / 'valkey.sock'}")
+    wait_for(
+        lambda: not any(run_id.encode() in message for message in client.hvals("unacked")),
+        what="the acknowledgement",
+    )
+    client.close()
 
 
 def test_nobody_has_to_listen(live: Live, thread: str) -> None:

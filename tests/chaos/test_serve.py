@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,18 +37,24 @@ def _serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("settings_of", SETUPS)
 def test_everything_is_found_again(settings_of: str, make_server: Callable[..., Live], trace: Path) -> None:
-    """Stop and start: threads, runs, state and events are there, and a run that was under way goes on."""
+    """Stop and start: all that was stored is there, a run under way goes on, a delayed one starts when it is due."""
     live = make_server(settings_of)
     live.start()
     client = live.client()
-    done, going = (client.threads.create()["thread_id"] for _ in range(2))
+    done, going, later = (client.threads.create()["thread_id"] for _ in range(3))
     finished = dict(client.runs.create(done, "steps", input={}))
     until(live, finished, "success")
     running = dict(client.runs.create(going, "steps", input={"trace": str(trace), "pause": 1.0}))
+    delay, by_then = 6, trace.with_name("delayed")
+    asked_at = time.time()
+    delayed = dict(client.runs.create(later, "steps", input={"trace": str(by_then)}, after_seconds=delay))
     until_stored(live, going, "two")
     assert live.stop() < 30
     live.start()
     until(live, running, "success")
+    until(live, delayed, "success")
+    assert by_then.stat().st_ctime >= asked_at + delay
+    assert lines(by_then) == ["one", "two", "three", "four"]
     assert lines(trace) == ["one", "two", "three", "four"]
     assert live.client().runs.get(done, finished["run_id"])["status"] == "success"
     assert live.client().threads.get_state(done)["values"]["done"] == ["one", "two", "three", "four"]
