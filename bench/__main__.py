@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import processes, runs, streams
+from bench import options, processes, runs, streams
 from bench.target import Target, own_server
 
 Measure = Callable[[Target], dict[str, float]]
@@ -42,6 +42,15 @@ GOALS = {
     "wake p50 among 2000": Goal(5, 2),
     "200 runs of 5 s, wall over ideal": Goal(1.3, 1.1),
     "cancel p50": Goal(20, 6),
+    "cancel p95": Goal(50),
+    "cancel p95 beside 20 runs": Goal(50),
+    "first event, 1000 delayed over none": Goal(1.05),
+    "first event, 1000 delayed on one thread over none": Goal(1.05),
+    "a webhook adds to a run, ms": Goal(2),
+    "SQLite: 5 steps, ours over official": Goal(1.05),
+    "SQLite: rollback over its run's writes": Goal(3),
+    "Postgres: 5 steps, ours over official": Goal(1.05),
+    "Postgres: rollback over its run's writes": Goal(3),
     "memory web before all that, MB": Goal(110),
     "web start over its imports": Goal(1.5),
 }
@@ -56,7 +65,13 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "first": partial(runs.first_event, times=few if quick else 200),
         "wait": partial(runs.waiting, runs=4 if quick else 320, clients=2 if quick else 16),
         "create": partial(runs.create, times=few if quick else 100),
-        "cancel": partial(runs.cancel, times=few if quick else 30),
+        "cancel": partial(runs.cancel, times=few if quick else 100, others=2 if quick else 20),
+        "rollback": partial(options.rollback, times=few if quick else 30),
+        "delayed": partial(
+            options.delayed, pending=10 if quick else 1_000, times=few if quick else 60, rounds=1 if quick else 3
+        ),
+        "webhook": partial(options.webhook, times=few if quick else 100),
+        "store": partial(options.store, runs=few if quick else 100),
         "get": partial(runs.get_beside_spinning, times=few if quick else 200),
         "tokens": partial(runs.tokens, count=50 if quick else 5_000, times=1 if quick else 3),
         "fanout": partial(streams.fan_out, readers=2 if quick else 50, tokens=50 if quick else 5_000),

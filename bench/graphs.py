@@ -84,6 +84,14 @@ async def talk(state: TokenState) -> dict[str, list[BaseMessage]]:
 
 noop = StateGraph(State).add_node("count", count).add_edge(START, "count").compile()
 steps = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 5)]).add_edge(START, "step1").compile()
+five = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 6)]).add_edge(START, "step1").compile()
+held = (
+    StateGraph(State)
+    .add_sequence([*((f"step{n}", count) for n in range(1, 6)), ("nap", nap)])
+    .add_edge(START, "step1")
+    .compile()
+)
+pace = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").add_edge("nap", "nap").compile()
 tokens = StateGraph(TokenState).add_node("talk", talk).add_edge(START, "talk").compile()
 sleep = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").compile()
 spin = StateGraph(State).add_node("burn", burn).add_edge(START, "burn").compile()

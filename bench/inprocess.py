@@ -21,7 +21,7 @@ async def _nothing_before() -> None:
 async def token_rate(savers: Savers, count: int) -> float:
     """Token events a second between the first and the last one of one run."""
     thread_id: UUID = uuid4()
-    saver = await savers.for_run(thread_id, 1, Gate(_nothing_before))
+    saver = await savers.for_run(thread_id, 1, Gate(_nothing_before, lambda: True))
     graph = tokens.copy(update={"checkpointer": saver})
     config = {"configurable": {"thread_id": str(thread_id)}}
     times = []

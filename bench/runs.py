@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median, quantiles
 from typing import Any
@@ -29,8 +30,12 @@ class Client:
 
     def until_under_way(self, run: str) -> None:
         """Wait until the graph of a run has said something."""
+        self.until_said(run, 2)  # the metadata, and the input's values
+
+    def until_said(self, run: str, events: int) -> None:
+        """Wait until a run has said that many events."""
         at = 0
-        while at < 2:  # noqa: PLR2004 - the metadata, and the input's values
+        while at < events:
             at = int(self.http.call("GET", f"{run}/events?after={at}&wait=10")["next"])
 
     def until_over(self, run: str) -> None:
@@ -56,16 +61,17 @@ def body(graph: str, **given: Any) -> dict[str, Any]:
 def first_event(target: Target, *, times: int) -> Figures:
     """From sending POST /runs/stream to the first event, and to the first one that the graph says."""
     client = Client(target)
-    seconds = [_first_events(client, client.thread()) for _ in range(times)]
+    seconds = [first_events(client, client.thread()) for _ in range(times)]
     first, said = zip(*seconds, strict=True)
     return {
-        "first event p50": _ms(median(first)),
-        "first event p95": _ms(_p95(first)),
-        "first values event p50": _ms(median(said)),
+        "first event p50": ms(median(first)),
+        "first event p95": ms(p95(first)),
+        "first values event p50": ms(median(said)),
     }
 
 
-def _first_events(client: Client, thread: str) -> tuple[float, float]:
+def first_events(client: Client, thread: str) -> tuple[float, float]:
+    """Seconds from sending POST /runs/stream to the first event, and to the first one of the graph."""
     seen, at = b"", [0.0, 0.0]
     started = time.perf_counter()
     for piece in client.http.stream("POST", f"{thread}/runs/stream", body("noop")):
@@ -81,9 +87,9 @@ def waiting(target: Target, *, runs: int, clients: int) -> Figures:
     found: Figures = {}
     for count, who in ((1, "1 client"), (clients, f"{clients} clients")):
         rate, seconds, cpu = _waits(target, runs, count)
-        found |= {f"wait p50, {who}": _ms(median(seconds)), f"runs/s, {who}": rate, f"CPU a run, {who}": _ms(cpu)}
+        found |= {f"wait p50, {who}": ms(median(seconds)), f"runs/s, {who}": rate, f"CPU a run, {who}": ms(cpu)}
     steps = Client(target)
-    found["wait p50, 4 nodes"] = _ms(median(steps.wait(steps.thread(), "steps") for _ in range(max(runs // 4, 1))))
+    found["wait p50, 4 nodes"] = ms(median(steps.wait(steps.thread(), "steps") for _ in range(max(runs // 4, 1))))
     return found
 
 
@@ -111,19 +117,38 @@ def create(target: Target, *, times: int) -> Figures:
         run = client.start(thread, "noop")
         seconds.append(time.perf_counter() - started)
         client.until_over(run)
-    return {"create p50": _ms(median(seconds))}
+    return {"create p50": ms(median(seconds))}
 
 
-def cancel(target: Target, *, times: int) -> Figures:
-    """From sending a cancel of a sleeping run to its end (``wait=true``)."""
-    client, seconds = Client(target), []
+def cancel(target: Target, *, times: int, others: int) -> Figures:
+    """From sending a cancel of a sleeping run to its end (``wait=true``), alone and beside others that take steps."""
+    client = Client(target)
+    alone = _cancels(client, times)
+    asked = {**body("pace", seconds=1.0), "config": {"recursion_limit": 10_000}}
+    threads = [client.thread() for _ in range(others)]
+    going = [f"{thread}/runs/{client.http.call('POST', f'{thread}/runs', asked)['run_id']}" for thread in threads]
+    for run in going:
+        client.until_under_way(run)
+    beside = _cancels(client, times)
+    for run in going:
+        client.cancel(run)
+    return {
+        "cancel p50": ms(median(alone)),
+        "cancel p95": ms(p95(alone)),
+        f"cancel p50 beside {others} runs": ms(median(beside)),
+        f"cancel p95 beside {others} runs": ms(p95(beside)),
+    }
+
+
+def _cancels(client: Client, times: int) -> list[float]:
+    seconds = []
     for _ in range(times):
         run = client.start(client.thread(), "sleep", seconds=60)
         client.until_under_way(run)
         started = time.perf_counter()
         client.cancel(run)
         seconds.append(time.perf_counter() - started)
-    return {"cancel p50": _ms(median(seconds))}
+    return seconds
 
 
 def get_beside_spinning(target: Target, *, times: int) -> Figures:
@@ -137,7 +162,7 @@ def get_beside_spinning(target: Target, *, times: int) -> Figures:
     beside = _gets(client, run, times)
     for one in spinning:
         client.until_over(one)
-    return {"GET run p50": _ms(alone), "GET run p50 beside 2 CPU-bound runs": _ms(beside)}
+    return {"GET run p50": ms(alone), "GET run p50 beside 2 CPU-bound runs": ms(beside)}
 
 
 def _gets(client: Client, run: str, times: int) -> float:
@@ -194,9 +219,11 @@ def _token_rate(client: Client, count: int) -> float:
     return (count - 1) / (last - first)
 
 
-def _ms(seconds: float) -> float:
+def ms(seconds: float) -> float:
+    """Milliseconds."""
     return seconds * 1000
 
 
-def _p95(seconds: tuple[float, ...]) -> float:
+def p95(seconds: Sequence[float]) -> float:
+    """What nineteen of twenty stay below."""
     return quantiles(seconds, n=20)[-1] if len(seconds) > 1 else seconds[0]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from deerflow.settings import Settings
+from deerflow.settings import DATABASE_NAMES, Settings
 from tests.live import Live
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +59,9 @@ class Target:
     def settings(self) -> Settings:
         """The settings that its processes run with."""
         environment = self.environment()
-        facts = {name: environment.get(f"DEERFLOW_{name.upper()}") for name in ("data", "redis_url", "worker_runs")}
+        names = ("data", "redis_url", "worker_runs", "webhook_allow_http", "webhook_allow_loopback")
+        facts = {name: environment.get(f"DEERFLOW_{name.upper()}") for name in names}
+        facts["database_url"] = next((environment[name] for name in DATABASE_NAMES if environment.get(name)), None)
         facts["redis_url"] = facts["redis_url"] or environment.get("REDIS_URL") or environment.get("REDIS_URI")
         return Settings(**{name: value for name, value in facts.items() if value})  # type: ignore[arg-type]
 

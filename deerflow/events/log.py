@@ -369,7 +369,7 @@ class LogWriter:
 
     async def _send_all(self) -> None:
         try:
-            while True:
+            while self._failure is None:  # clients of Redis swallow a cancel that comes at the wrong moment
                 await self._stirred.wait()
                 self._stirred.clear()
                 while self._pending:

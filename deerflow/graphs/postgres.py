@@ -10,6 +10,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.store.base import BaseStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.errors import DivisionByZero
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -18,6 +19,8 @@ from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
 from deerflow.graphs.stores import Holder, OwnedStore, end_batching, writing_as
 from deerflow.settings import POSTGRES_PATIENCE
+
+_Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
 _SCHEMA = "langgraph"
 _POOL_PATIENCE_SECONDS = 5.0
@@ -90,12 +93,30 @@ SELECT thread_id, {_COLUMNS} FROM kept_writes WHERE thread_id = %(thread)s AND r
 )
 
 
-async def _require(connection: AsyncConnection[DictRow], thread_id: str, token: int) -> None:
-    """Raise Fenced unless the thread's token is this one, and hold it so until the transaction ends."""
-    cursor = await connection.execute("SELECT token FROM fences WHERE thread_id = %s FOR SHARE", (thread_id,))
-    row = await cursor.fetchone()
-    if row is None or row["token"] != token:
-        raise Fenced(FENCED)
+# Fails unless the token is the thread's, so that nobody has to wait for its answer; holds it until the end if it is.
+_REQUIRE = """
+SELECT 1 / count(*) FROM
+  (SELECT 1 FROM fences WHERE thread_id = %(thread)s AND token = %(token)s FOR SHARE) AS ours
+"""
+
+
+@asynccontextmanager
+async def _one_go(pool: _Pool) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """A transaction whose statements are sent without waiting for each other, unless somebody asks for a row."""
+    try:
+        # In this order: a pipeline around the transaction costs more, and would find the error after the COMMIT.
+        async with pool.connection() as connection, connection.transaction(), connection.pipeline():
+            yield connection
+    except DivisionByZero:
+        raise Fenced(FENCED) from None
+
+
+@asynccontextmanager
+async def _behind_fence(pool: _Pool, thread_id: str, token: int) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """Such a transaction, for whoever holds the thread's token; Fenced, perhaps at its end, for everybody else."""
+    async with _one_go(pool) as connection:
+        await connection.execute(_REQUIRE, {"thread": thread_id, "token": token})
+        yield connection
 
 
 class _Saver(Gated, AsyncPostgresSaver):
@@ -112,11 +133,9 @@ class _Saver(Gated, AsyncPostgresSaver):
         assert isinstance(self.conn, AsyncConnectionPool)
         async with (
             self.lock,
-            self.conn.connection() as connection,
-            connection.transaction(),
+            _behind_fence(self.conn, self.thread_id, self.token) as connection,
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
-            await _require(connection, self.thread_id, self.token)
             yield cursor
 
     async def keep(self, checkpoint_ns: str, checkpoint_id: str) -> None:
@@ -148,9 +167,9 @@ class _Savers:
         key, run = str(thread_id), str(run_id) if run_id else None
 
         async def take() -> str:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with _one_go(self._pool) as connection:
                 await connection.execute(_RAISE_FENCE, {"thread": key, "token": token})
-                await _require(connection, key, token)
+                await connection.execute(_REQUIRE, {"thread": key, "token": token})
                 await connection.execute(_FORGET_KEPT, {"thread": key, "run": run})
                 row = await (await connection.execute(_NEWEST, {"thread": key})).fetchone()
                 return str(row["id"]) if row is not None else ""
@@ -162,8 +181,7 @@ class _Savers:
 
     async def roll_back(self, thread_id: UUID, token: int, run_id: UUID) -> None:
         facts = {"thread": str(thread_id), "run": str(run_id)}
-        async with self._pool.connection() as connection, connection.transaction():
-            await _require(connection, facts["thread"], token)
+        async with _behind_fence(self._pool, facts["thread"], token) as connection:
             gone = await (await connection.execute(_GONE, facts)).fetchall()
             named = [(row["ns"], *pair) for row in gone for pair in (row["versions"] or {}).items()]
             heads = {"namespaces": [row["ns"] for row in gone], "ids": [row["id"] for row in gone]}
@@ -199,11 +217,9 @@ class _Store(AsyncPostgresStore):
             return
         assert isinstance(self.conn, AsyncConnectionPool)
         async with (
-            self.conn.connection() as connection,
-            connection.transaction(),
+            _behind_fence(self.conn, holder.thread_id, holder.token) as connection,
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
-            await _require(connection, holder.thread_id, holder.token)
             yield cursor
 
 

@@ -51,11 +51,17 @@ _RAISE_FENCE = (
     "INSERT INTO fences (thread_id, token) VALUES (:thread, :token) "
     "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token WHERE fences.token < excluded.token"
 )
+_HOLD = """
+INSERT OR REPLACE INTO temp.held SELECT thread_id, token FROM fences WHERE thread_id = :thread AND token = :token
+"""
 _FORGET_KEPT = tuple(
     f"DELETE FROM {table} WHERE thread_id = :thread AND run_id IS NOT :run"  # noqa: S608 - our words
     for table in ("kept_heads", "kept_writes")
 )
-_NEWEST = "SELECT coalesce(max(checkpoint_id), '') FROM checkpoints WHERE thread_id = :thread"
+_LOOK = """
+SELECT (SELECT coalesce(max(checkpoint_id), '') FROM checkpoints WHERE thread_id = :thread),
+  EXISTS (SELECT 1 FROM kept_heads WHERE thread_id = :thread AND run_id IS NOT :run)
+"""
 _COLUMNS = "checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
 _KEEP_HEAD = """
 INSERT OR IGNORE INTO kept_heads (thread_id, run_id, checkpoint_ns, checkpoint_id)
@@ -163,17 +169,18 @@ class _Savers:
         self, thread_id: UUID, token: int, gate: Gate, *, run_id: UUID | None = None
     ) -> BaseCheckpointSaver[Any]:
         key, run = str(thread_id), str(run_id) if run_id else None
+        facts = {"thread": key, "run": run, "token": token}
 
-        async def take() -> str:
+        async def take() -> str:  # every statement is a way to the connection's thread and back
             async with self._transaction() as connection:
-                await connection.execute(_RAISE_FENCE, {"thread": key, "token": token})
-                await self._require(connection, key, token)
-                await connection.execute("INSERT OR REPLACE INTO temp.held VALUES (?, ?)", (key, token))
-                for statement in _FORGET_KEPT:
-                    await connection.execute(statement, {"thread": key, "run": run})
-                async with connection.execute(_NEWEST, {"thread": key}) as rows:
-                    row = await rows.fetchone()
-                return row[0] if row is not None else ""
+                await connection.execute(_RAISE_FENCE, facts)
+                held = await connection.execute(_HOLD, facts)
+                if held.rowcount == 0:
+                    raise Fenced(FENCED)
+                ((newest, others_kept),) = await connection.execute_fetchall(_LOOK, facts)
+                for statement in _FORGET_KEPT if others_kept else ():
+                    await connection.execute(statement, facts)
+                return str(newest)
 
         newest = await gate.write(take)
         saver = self._share(_Saver(self._connection))
@@ -202,9 +209,8 @@ class _Savers:
     @staticmethod
     async def _require(connection: aiosqlite.Connection, thread_id: str, token: int) -> None:
         """Raise Fenced unless the thread's token is this one."""
-        async with connection.execute("SELECT token FROM fences WHERE thread_id = ?", (thread_id,)) as rows:
-            row = await rows.fetchone()
-        if row is None or row[0] != token:
+        rows = await connection.execute_fetchall("SELECT token FROM fences WHERE thread_id = ?", (thread_id,))
+        if [row[0] for row in rows] != [token]:
             raise Fenced(FENCED)
 
     @asynccontextmanager

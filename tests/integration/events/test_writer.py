@@ -1,6 +1,7 @@
 """LogWriter: places without holes, attempts that fence each other, and a queue that keeps the order."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -227,3 +228,24 @@ def test_a_read_gives_what_follows_the_cursor_up_to_its_limit(valkey, log, run_i
     page = log.read(run_id, after, limit=2)
     assert places_of(page.entries) == list(range(after + 1, 8))[:2]
     assert (page.base, page.end) == (0, 7)
+
+
+@on_a_loop
+async def test_closing_ends_though_a_client_of_redis_swallows_the_cancel(valkey, run_id):
+    """Clients of Redis do so when it comes while they connect; the attempt would hold its slot for ever."""
+    sending = asyncio.Event()
+
+    class Swallowing(LogWriter):
+        async def _append(self, place, frames):
+            sending.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return await super()._append(place, frames)
+
+    async with connect_async(valkey) as client:
+        pen = Swallowing(client, run_id, 1, keep_bytes=KEEP_BYTES)
+        await pen.open(known_upto=0)
+        await pen.say("values", b"0")
+        await sending.wait()
+        async with asyncio.timeout(5):
+            await pen.close()

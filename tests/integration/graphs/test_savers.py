@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -167,17 +167,50 @@ def test_claim_between_look_and_write(run: Callable[..., None], settings: Settin
     run(body)
 
 
+def test_a_write_that_waits_for_a_claim_is_refused_by_it(run: Callable[..., None], settings: Settings) -> None:
+    """scenario 11: the claim came first and is not stored yet."""
+
+    async def body(one: Savers, _other: Savers) -> None:
+        thread = uuid4()
+        saver = await _saver(one, thread, 5)
+        with _claim_under_way(settings, thread, 6):
+            writing = asyncio.create_task(_put(saver, thread))
+            done, _ = await asyncio.wait({writing}, timeout=0.3)
+            assert not done
+        with pytest.raises(Fenced):
+            await writing
+        assert await _count(one, thread) == 0
+
+    run(body)
+
+
+_CLAIM = "INSERT INTO fences VALUES ({p}, {p}) ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token"
+
+
+@contextmanager
+def _claim_under_way(settings: Settings, thread: UUID, token: int) -> Iterator[None]:
+    """Raise the fence as another process's claim does; it is stored at the end of the block."""
+    facts = (str(thread), token)
+    if settings.checkpoints.startswith("sqlite"):
+        with closing(sqlite3.connect(settings.checkpoints.removeprefix("sqlite:///"))) as file, file:
+            file.execute(_CLAIM.format(p="?"), facts)
+            yield
+    else:
+        with psycopg.connect(settings.checkpoints, options="-c search_path=langgraph") as postgres:
+            postgres.execute(_CLAIM.format(p="%s"), facts)
+            yield
+
+
 def _claims(settings: Settings, thread: UUID, token: int) -> bool:
     """Raise the fence as another process's claim does; False when it would have to wait."""
     facts = (str(thread), token)
-    statement = "INSERT INTO fences VALUES ({p}, {p}) ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token"
     if settings.checkpoints.startswith("sqlite"):
         with closing(sqlite3.connect(settings.checkpoints.removeprefix("sqlite:///"), timeout=0.3)) as file, file:
-            file.execute(statement.format(p="?"), facts)
+            file.execute(_CLAIM.format(p="?"), facts)
         return True
     try:
         with psycopg.connect(settings.checkpoints, options="-c lock_timeout=300 -c search_path=langgraph") as postgres:
-            postgres.execute(statement.format(p="%s"), facts)
+            postgres.execute(_CLAIM.format(p="%s"), facts)
     except psycopg.errors.LockNotAvailable:
         return False
     return True

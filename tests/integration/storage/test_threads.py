@@ -94,7 +94,7 @@ def test_assistants_are_seen_by_their_owner_and_the_systems_by_all(backend):
         ({"graph_id": "chat", "metadata": {"created_by": "system"}}, {"chat"}),
         ({"metadata": {"created_by": {"nested": [1]}}}, set()),
     ],
-    ids=ascii,
+    ids=lambda value: ascii(sorted(value) if isinstance(value, set) else value),
 )
 def test_assistants_are_found_alike_on_both_databases_whatever_is_asked(backend, wish, found):
     with backend.db.begin() as tx:
