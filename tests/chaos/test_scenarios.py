@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deerflow.events.connections import connect
+from deerflow.settings import Settings
 from tests.chaos.conftest import lines, status, until
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
@@ -77,7 +78,7 @@ def test_workers_hear_again_after_an_outage(settings_of: str, make_server: Calla
 
 def _until_acknowledged(live: Live, run_id: str) -> None:
     """A worker that loses Redis before it has acknowledged a message starts anew and hands its runs over."""
-    client = connect(f"unix://{live.folder / 'data' / 'valkey.sock'}")
+    client = connect(Settings(data=live.folder / "data", redis_url="").redis)
     wait_for(
         lambda: not any(run_id.encode() in message for message in client.hvals("unacked")),
         what="the acknowledgement",
