@@ -398,15 +398,21 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
 
     def _wake_main_thread(self) -> None:
         if self._hub is not None:
-            self._hub.call_soon(self._run_callbacks)
+            self._hub.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Run the callbacks, and at once what they leave to the hub: acknowledgements. Not in a signal handler.
+
+        The hub would come to them after its next poll only, up to a second later. Until then a broker that goes away
+        takes the worker with it, and a drain would give back what has begun.
+        """
+        self._run_callbacks()
+        for acknowledge in self._hub._pop_ready() if self._hub is not None else ():
+            acknowledge()
 
     def _run_callbacks(self) -> None:
         while self._run_callback():
             pass
-        # Those callbacks leave acknowledgements to the hub, which would come to them after its next poll only, up to a
-        # second later. Until then a broker that goes away takes the worker with it, and a drain would give back what runs.
-        for left in self._hub._pop_ready() if self._hub is not None else ():
-            left()
 
     def _run_callback(self, patience: float = 0.0) -> bool:
         """Run the oldest callback, waiting up to *patience* seconds for one; False if there was none."""
@@ -430,6 +436,7 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
             self._run_callback(patience=0.05)
             if give_back and self._consumer is not None and not self._give_back(self._consumer):
                 self._consumer = None
+                log.info("The worker stops when these tasks have ended: %s", self._names())
         self._run_callbacks()
 
     def _give_back(self, consumer: Any) -> bool:
@@ -437,23 +444,24 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
 
         That are messages whose task had not begun, and the one that the consumer had asked for (Redis answers such a
         BRPOP within a second) before it was told to stop; its answer nobody reads until the connection is closed.
-        False: it cannot be done.
+        False: nothing more can come, or it cannot be done.
         """
         channel = getattr(consumer.task_consumer, "channel", None)
-        if channel is None or not self.draining.is_set():
+        if channel is None:
+            return False
+        if not self.draining.is_set():
             return True
-        self._run_callbacks()
         try:
+            self._take_turn()
             if channel._in_poll and select.select([channel._in_poll._sock], [], [], 0)[0]:
-                channel._brpop_read()
+                with contextlib.suppress(queue.Empty):  # the second was over
+                    channel._brpop_read()
             if channel.qos._delivered:
                 channel.qos.restore_unacked()  # of what is acknowledged there is nothing left to restore
-        except queue.Empty:  # the second was over
-            return True
         except Exception as error:  # noqa: BLE001 - whatever the broker says: closing the connection gives back too
             log.warning("Messages go back to their queue when the worker has ended", extra={"reason": repr(error)})
             return False
-        return True
+        return bool(channel._in_poll or not all(job.accepted for job in list(self.jobs.values())))
 
     def _names(self) -> str:
         """The tasks in the pool, for a log line."""

