@@ -26,7 +26,7 @@ from redis.asyncio import Redis
 from bench.graphs import five, held
 from deerflow.events import embedded
 from deerflow.events.connections import connect_async
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 from deerflow.graphs.savers import Gate, Savers, open_savers, set_up
 
 _WARM = 10

@@ -16,7 +16,7 @@ from bench.http import request_bytes
 from bench.runs import Client, Figures, body
 from bench.target import Target
 from deerflow.events.connections import connect_async
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 
 _RUNS_A_THREAD = 50
 _OPEN_AT_ONCE = 100

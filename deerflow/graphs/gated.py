@@ -1,5 +1,6 @@
 """Gated: a saver whose writes go through its attempt's gate, and who keeps what a rollback puts back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from langgraph.checkpoint.base import (
 from deerflow.graphs.gate import Gate
 
 
-class Gated(BaseCheckpointSaver[Any]):
+class Gated(BaseCheckpointSaver[Any], ABC):
     """A saver whose writes go through a gate. What is missing is how a checkpoint's writes are kept."""
 
     gate: Gate
@@ -28,9 +29,9 @@ class Gated(BaseCheckpointSaver[Any]):
         super().__init__(*args, **kwargs)
         self._kept: set[tuple[str, str]] = set()
 
+    @abstractmethod
     async def keep(self, checkpoint_ns: str, checkpoint_id: str) -> None:
         """Keep the writes of a checkpoint for a rollback, unless it is this run's own or they are kept already."""
-        raise NotImplementedError
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read a checkpoint; waits for a database that is away for a moment."""

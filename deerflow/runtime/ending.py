@@ -18,7 +18,7 @@ from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced, Unavailable
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 from deerflow.graphs import jsonable
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.registry import Graph

@@ -23,7 +23,7 @@ from deerflow.backend import WorkerBackend
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 from deerflow.graphs import jsonable, oversize
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.registry import Access, Graph

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import wraps
 
 from deerflow.events.connections import connect_async
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 
 KEEP_BYTES = 64 << 20
 """As much as a log keeps by default."""

@@ -4,7 +4,7 @@ import pytest
 
 from deerflow.domain.events import Entry
 from deerflow.domain.words import RunStatus
-from deerflow.events import log as log_module
+from deerflow.events import writer as writer_module
 from deerflow.events.log import Page, encode, log_key
 from deerflow.events.tails import _Tail
 from deerflow.runtime import poll
@@ -96,7 +96,7 @@ async def test_a_list_that_is_gone_counts_from_nothing(valkey, redis, log, run_i
 
 @on_a_loop
 async def test_a_rebased_log_counts_from_nothing(valkey, redis, log, run_id, monkeypatch):
-    monkeypatch.setattr(log_module, "_REPAIR_WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr(writer_module, "_REPAIR_WINDOW_SECONDS", 0.0)
     async with writing(valkey, run_id, keep_bytes=TEN) as pen:
         await say_all(pen, range(10, 18))
         await say_all(pen, [18])  # what is remembered is this alone

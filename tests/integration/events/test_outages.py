@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from deerflow.errors import Unavailable
-from deerflow.events import log as log_module
+from deerflow.events import writer as writer_module
 from deerflow.events.connections import connect
 from deerflow.events.log import RunLog, log_key
 from tests.integration.events.speaking import on_a_loop, places_of, say_all, words_of, writing
@@ -112,7 +112,7 @@ async def test_more_than_one_append_of_lost_tail_is_said_again(valkey, redis, lo
 @on_a_loop
 async def test_a_tail_lost_beyond_memory_leaves_a_gap_above_all_that_was_said(valkey, redis, log, run_id, monkeypatch):
     """scenario 26"""
-    monkeypatch.setattr(log_module, "_REPAIR_WINDOW_SECONDS", 0.0)
+    monkeypatch.setattr(writer_module, "_REPAIR_WINDOW_SECONDS", 0.0)
     async with writing(valkey, run_id) as pen:
         await say_all(pen, range(5))
         await say_all(pen, range(5, 9))
@@ -133,7 +133,7 @@ async def test_memory_for_repairs_is_bounded_by_bytes(valkey, run_id):
             await pen.say("values", b'"' + b"x" * 500_000 + b'"')
         await pen.flush()
         kept = sum(len(frame) for _, _, frame in pen._recent)
-        assert 0 < kept == pen._recent_bytes <= log_module._REPAIR_BYTES
+        assert 0 < kept == pen._recent_bytes <= writer_module._REPAIR_BYTES
 
 
 @on_a_loop

@@ -6,9 +6,10 @@ from contextlib import suppress
 import pytest
 
 from deerflow.errors import Fenced
-from deerflow.events import log as log_module
+from deerflow.events import writer as writer_module
 from deerflow.events.connections import connect_async
-from deerflow.events.log import LogWriter, log_key
+from deerflow.events.log import log_key
+from deerflow.events.writer import LogWriter
 from tests.integration.events.speaking import KEEP_BYTES, on_a_loop, places_of, say_all, words_of, writing
 
 MANY = 10_000
@@ -102,7 +103,7 @@ async def test_large_events_are_not_sent_in_one_piece(valkey, log, run_id, monke
         await pen.say("values", large * 5)  # alone above the bound: sent by itself
         await pen.flush()
     assert sum(map(len, batches)) == log.end(run_id) == 31
-    assert all(len(sent) == 1 or sum(map(len, sent)) <= log_module._BYTES_PER_APPEND for sent in batches)
+    assert all(len(sent) == 1 or sum(map(len, sent)) <= writer_module._BYTES_PER_APPEND for sent in batches)
 
 
 @on_a_loop
@@ -115,7 +116,7 @@ async def test_who_speaks_faster_than_redis_takes_it_has_to_wait(valkey, log, ru
             await pen.say("values", large)
             most = max(most, pen._pending_bytes)
         await pen.flush()
-    assert most <= log_module._UNSENT_BYTES + len(large) + 100
+    assert most <= writer_module._UNSENT_BYTES + len(large) + 100
     assert log.end(run_id) == 40
 
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from deerflow.backend import WorkerBackend, open_worker
 from deerflow.domain.runs import Run, task_id
-from deerflow.events.log import LogWriter
+from deerflow.events.writer import LogWriter
 from deerflow.graphs.gate import Gate
 from deerflow.runtime.execute import execute
 from deerflow.runtime.lease import Leases
