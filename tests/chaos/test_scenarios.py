@@ -129,6 +129,7 @@ def test_deploy_cancels_nothing(live: Live, thread: str, trace: Path) -> None:
         os.kill(min(parents), signal.SIGTERM)
         while connection.recv(65_536):
             pass
+    wait_for(lambda: not parents & set(live.pids("web")), what="the end of the web process", seconds=40)
     wait_for(lambda: _answers(live), what="the next web process", seconds=40)
     until(live, run, "success")
     assert lines(trace) == ["one", "two", "three", "four"]
