@@ -16,7 +16,7 @@ from deerflow.domain.runs import Run, RunSpec
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import RunStatus
 from deerflow.errors import NotFound
-from deerflow.runtime.submit import submit
+from deerflow.runtime.submit import submit_once
 from deerflow.storage import models, runs, threads
 
 T = TypeVar("T")
@@ -42,6 +42,13 @@ def make_thread(
     """A stored thread."""
     with backend.db.begin() as tx:
         return threads.create(tx, principal, thread_id or new_id(), metadata)
+
+
+def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: UUID) -> Run:
+    """Submit one run as the API does, without an ``Idempotency-Key``."""
+    made = submit_once(backend, principal, [(spec, thread_id)], None, note=lambda _runs: None)
+    assert isinstance(made, list)
+    return made[0]
 
 
 def make_run(

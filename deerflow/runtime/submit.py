@@ -45,18 +45,6 @@ class _Admitted:
     displaced: list[Run]
 
 
-def submit(backend: Backend, principal: Principal, spec: RunSpec, *, thread_id: UUID) -> Run:
-    """Add a run to a thread; it is in the database when this returns, whatever becomes of the bell.
-
-    Raises NotFound (thread or assistant), Invalid (no such graph, too many steps, a webhook that may not go there),
-    Conflict (busy, and the strategy is reject), RateLimited (too many runs wait on the thread).
-    """
-    with backend.db.begin() as tx:
-        admitted = _admit(tx, backend, principal, spec, thread_id)
-    _set_going(backend, admitted)
-    return admitted.run
-
-
 def submit_once(
     backend: Backend,
     principal: Principal,
@@ -66,7 +54,12 @@ def submit_once(
 ) -> list[Run] | Repeat:
     """Add several runs, all of them or none, unless *key* stands for what an earlier request has created.
 
-    *note*: what is kept of the new runs, and given back to who asks again.
+    They are in the database when this returns, whatever becomes of the bell. *note*: what is kept of the new runs, and
+    given back to who asks again.
+
+    Raises NotFound (thread or assistant), Invalid (no such graph, too many steps, a webhook that may not go there),
+    Conflict (busy, and the strategy is reject; or the key stands for something else), RateLimited (too many runs wait
+    on the thread).
     """
     with backend.db.begin() as tx:
         if key is not None:

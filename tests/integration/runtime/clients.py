@@ -11,8 +11,7 @@ from deerflow.errors import BadRequest, Conflict, NotFound
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.edit import edit_state
 from deerflow.runtime.remove import remove_run
-from deerflow.runtime.submit import submit
-from tests.factories import OWNER, make_spec
+from tests.factories import OWNER, make_spec, submit
 from tests.integration.runtime.model import ModelRun, ModelThread
 from tests.integration.runtime.world import World
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from deerflow.domain.principal import SYSTEM
 from deerflow.domain.words import CancelAction, ThreadStatus
 from deerflow.errors import Conflict, NotFound
-from deerflow.runtime.submit import submit
 from deerflow.storage import assistants, cancels, models, runs, threads
 from tests.conftest import wait_for
 from tests.factories import (
@@ -23,6 +22,7 @@ from tests.factories import (
     make_spec,
     make_thread,
     row_of,
+    submit,
     thread_of,
 )
 
