@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from deerflow import api, cli, logs
+from deerflow import api, cli, identity, logs
 from deerflow.backend import open_backend
 from deerflow.settings import Settings
 
@@ -14,6 +14,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("deerflow", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes
     app.extensions["deerflow"] = open_backend(settings)
+    identity.register(app, settings)
     api.register(app)
     cli.register(app)
     return app

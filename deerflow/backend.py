@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from deerflow import project
+from deerflow.auth.limits import Limits
 from deerflow.dispatch.bell import Bell, sender
 from deerflow.errors import ConfigError
 from deerflow.events.answers import Answers
@@ -67,6 +68,7 @@ class Backend:
     answers: Answers
     presence: Presence
     bell: Bell
+    limits: Limits
     rules: Rules
     project: project.Project
     webhook_policy: Policy
@@ -97,6 +99,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         answers=Answers(client),
         presence=Presence(client),
         bell=Bell(sender(settings.broker)),
+        limits=Limits(settings.redis),
         rules=_rules(settings),
         project=found,
         webhook_policy=_webhook_policy(settings, found.webhooks),

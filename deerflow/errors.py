@@ -3,6 +3,7 @@
 DeerflowError
 ├── BadRequest        the request contradicts itself
 ├── Invalid           a value is not of its kind
+├── Unauthenticated   nobody has said, or proved, who is calling
 ├── Forbidden         known caller, not allowed
 ├── NotFound          absent, or another owner's: the two look the same
 ├── Conflict          right request, wrong moment
@@ -24,6 +25,10 @@ class BadRequest(DeerflowError):
 
 class Invalid(DeerflowError):
     """A value is not of its kind."""
+
+
+class Unauthenticated(DeerflowError):
+    """Nobody has said, or proved, who is calling."""
 
 
 class Forbidden(DeerflowError):

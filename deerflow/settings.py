@@ -59,8 +59,30 @@ class Settings(BaseSettings):
     """``postgresql://…``; empty: SQLite files in the data folder."""
     redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", *REDIS_NAMES))] = ""
     """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
-    auth: Literal["none"] = "none"
-    """Who may call. ``none``: every caller on this machine is the principal ``local``."""
+    auth: Literal["accounts", "trusted-header", "none"] = "none"
+    """Who may call. ``accounts``: who signs in, or sends an API key. ``trusted-header``: whom a proxy names.
+    ``none``: every caller on this machine is the principal ``local``."""
+    secret: Annotated[str, Field(repr=False)] = ""
+    """Signs session cookies and set-up links, at least 32 characters; several separated by spaces while one is
+    exchanged, the first one signs. Empty: made once and kept in the data folder when the database is there too."""
+    registration: bool = False
+    """Whether strangers may make an account of their own."""
+    admin_email: str = ""
+    """With ``admin_password``: makes the administrator at the first start, without the set-up link."""
+    admin_password: Annotated[str, Field(repr=False)] = ""
+    """The administrator's first password; it is not looked at again."""
+    session_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
+    """How long a session lasts without a request."""
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, whose forwarded headers are believed; ``*``: anybody's."""
+    trusted_header: str = "X-Forwarded-User"
+    """The header in which the proxy names the user in mode ``trusted-header``."""
+    key_requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Requests that one API key may make in a minute; 0: as many as it likes."""
+    auth_cache_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
+    """How long the answer of langgraph.json's ``authenticate`` stands for the same credential."""
+    audit_days: Annotated[int, Field(ge=1)] = 400
+    """How long the audit's entries are kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level that is logged."""
     worker_name: str = ""
@@ -194,6 +216,11 @@ class Settings(BaseSettings):
             app = Path(self.database.removeprefix("sqlite:///"))
             return f"sqlite:///{app.with_name(app.stem + '-checkpoints.db')}"
         return self.database.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    @property
+    def secret_file(self) -> Path | None:
+        """Where the secret is kept that nobody has set; None when several machines would have to agree on it."""
+        return None if self.database_url else self.data / "secret"
 
     @property
     def webhook_secret_file(self) -> Path | None:

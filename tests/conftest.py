@@ -100,6 +100,7 @@ def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, 
         redis_url=valkey,
         data=tmp_path,
         config=GRAPHS,
+        auth="none",
         lease_seconds=3,
         lease_beat_seconds=1,
     )

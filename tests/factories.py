@@ -2,22 +2,24 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from deerflow.auth.keys import digest, new_key, prefix
 from deerflow.backend import Backend
+from deerflow.domain.accounts import User
 from deerflow.domain.ids import new_id
-from deerflow.domain.principal import LOCAL, PERMISSIONS, Principal
+from deerflow.domain.principal import LOCAL, PERMISSIONS, Principal, Role, Scope
 from deerflow.domain.runs import Run, RunSpec
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import RunStatus
 from deerflow.errors import NotFound
 from deerflow.runtime.submit import submit_once
-from deerflow.storage import models, runs, threads
+from deerflow.storage import keys, models, runs, threads, users
 
 T = TypeVar("T")
 
@@ -123,3 +125,18 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(act, acts))
+
+
+def make_user(backend: Backend, email: str, *, role: Role = Role.USER, password: str | None = None) -> User:
+    """An account; *password* is a hash, None when the test does not sign in with one."""
+    with backend.db.begin() as tx:
+        return users.create(tx, email, role=role, password=password)
+
+
+def make_key(backend: Backend, user: User, *, scope: Scope = Scope.RUN, expires_at: datetime | None = None) -> str:
+    """An API key of a user; the whole key, as only its maker sees it."""
+    key = new_key()
+    facts = {"name": "of a test", "prefix": prefix(key), "digest": digest(key)}
+    with backend.db.begin() as tx:
+        keys.create(tx, user.user_id, scope=scope, expires_at=expires_at, **facts)
+    return key

@@ -44,6 +44,7 @@ class Live:
             "DEERFLOW_WEBHOOK_ALLOW_HTTP": "1",
             "DEERFLOW_WEBHOOK_ALLOW_LOOPBACK": "1",
             "DEERFLOW_WEBHOOK_TIMEOUT_SECONDS": "3",
+            "DEERFLOW_AUTH": "none",
             "DATABASE_URL": database_url,
             "REDIS_URL": "",
             **environment,

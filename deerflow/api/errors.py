@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 _STATUS: dict[type[errors.DeerflowError], int] = {
     errors.BadRequest: 400,
+    errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,

@@ -31,7 +31,7 @@ from deerflow.cli.supervisor import Supervisor
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
-from deerflow.identity import is_loopback
+from deerflow.identity.local import is_loopback
 from deerflow.runtime.reap import bury
 from deerflow.settings import ROOT, Settings, child_environment
 

@@ -1,33 +1,85 @@
 """Who is calling and what they may touch."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 LOCAL = "local"
 """The one principal of auth mode ``none``."""
 
 SYSTEM = "system"
-"""Owner of the assistants that every graph gets by itself: read by all, changed by none."""
+"""Owner of the assistants that every graph gets by itself: read by all, changed by administrators."""
 
-PERMISSIONS = frozenset(
-    {
-        "assistants:read",
-        "threads:read",
-        "threads:write",
-        "threads:delete",
-        "runs:create",
-        "runs:read",
-        "runs:cancel",
-    }
-)
+READ = frozenset({"assistants:read", "threads:read", "runs:read"})
+"""To look at one's own things."""
+
+RUN = READ | {"threads:write", "threads:delete", "runs:create", "runs:cancel"}
+"""All that LangGraph's clients do."""
+
+KEYS = frozenset({"keys:read", "keys:write"})
+"""To list, make and revoke one's own API keys."""
+
+ACCOUNT = frozenset({"account:read", "account:write"})
+"""One's own profile, password, e-mail and sessions: of who is signed in, never of a key."""
+
+ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read"})
+"""Everybody's accounts; of administrators only."""
+
+PERMISSIONS = RUN | KEYS | ACCOUNT | ADMINISTRATION
 """Every permission that a route can ask for."""
+
+
+class Role(StrEnum):
+    """What a user is."""
+
+    ADMIN = "admin"
+    USER = "user"
+
+
+class Scope(StrEnum):
+    """What an API key is for."""
+
+    READ = "read"
+    RUN = "run"
+    ADMIN = "admin"
+
+
+SCOPES: dict[Scope, frozenset[str]] = {
+    Scope.READ: READ,
+    Scope.RUN: RUN,
+    Scope.ADMIN: RUN | KEYS | ADMINISTRATION | {"account:read"},
+}
+"""The table of scopes. A key never may more than its user: see ``permissions_of``."""
+
+
+def permissions_of(role: Role, scope: Scope | None) -> frozenset[str]:
+    """What a user may: signed in (*scope* None), or through a key of theirs."""
+    of_user = PERMISSIONS if role is Role.ADMIN else PERMISSIONS - ADMINISTRATION
+    return of_user if scope is None else of_user & SCOPES[scope]
+
+
+class Proof(StrEnum):
+    """How a caller has proved who they are."""
+
+    NONE = "none"
+    SESSION = "session"
+    KEY = "key"
+    HEADER = "header"
+    HANDLER = "handler"
 
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller. ``user_id`` owns what they create; storage reads see only what ``owns`` admits."""
+    """A caller. ``user_id`` owns what they create; storage reads see only that."""
 
     user_id: str
     permissions: frozenset[str]
+    proof: Proof = Proof.NONE
+    credential: UUID | None = None
+    """The session's or key's id; None for the other proofs."""
+    user: dict[str, Any] | None = None
+    """What graphs learn of the caller as ``langgraph_auth_user``; it has an ``identity``. None: nothing."""
 
     def may(self, permission: str) -> bool:
         """Whether this caller holds the permission."""

@@ -6,15 +6,12 @@ each secret there is one, separated by spaces, so that a secret can be exchanged
 
 import base64
 import hmac
-import logging
-import os
 import secrets
 from pathlib import Path
 
 from deerflow.errors import ConfigError
+from deerflow.secret_file import kept
 from deerflow.settings import Settings
-
-log = logging.getLogger(__name__)
 
 _PREFIX = "whsec_"
 _NEW_BYTES = 32
@@ -57,26 +54,4 @@ def new_secret() -> str:
 
 def kept_secret(file: Path) -> str:
     """The secret in *file*, which is made now if it is not there. Who comes second uses the first one's."""
-    try:
-        if not file.exists():
-            _make(file)
-        return file.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"The webhook secret {file} cannot be kept: {error.strerror}") from error
-
-
-def _make(file: Path) -> None:
-    """Write a new secret aside and link it into its place: there is never half of one, and never a second one."""
-    file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    aside = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
-        new.write(new_secret() + "\n")
-        new.flush()
-        os.fsync(new.fileno())
-    try:
-        os.link(aside, file)
-        log.info("A secret for webhook signatures was made", extra={"file": str(file)})
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()
+    return kept(file, new_secret(), kind="webhook secret")

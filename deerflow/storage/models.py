@@ -152,3 +152,71 @@ idempotency_keys = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False, default=now(), index=True),
 )
 """What was created under which ``Idempotency-Key``; written in the transaction of the creation."""
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("user_id", sa.Uuid, primary_key=True),  # as text it is the owner of all that this user makes
+    sa.Column("email", sa.Text, unique=True),  # canonical; NULL until set-up is finished
+    sa.Column("name", sa.Text),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password", sa.Text),  # argon2id; NULL: nobody can sign in with one
+    sa.Column("needs_setup", sa.Boolean, nullable=False),
+    # A cookie that carries another one is refused. Raised by all that has to end every session.
+    sa.Column("token_version", sa.Integer, nullable=False),
+    sa.Column("disabled_at", UtcTime),
+    sa.Column("language", sa.Text),
+    sa.Column("time_zone", sa.Text),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("updated_at", UtcTime, nullable=False, default=now()),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("session_id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("browser", sa.Text, nullable=False),  # the User-Agent it was begun with
+    sa.Column("address", sa.Text, nullable=False),  # of the last request that was noted
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("last_seen_at", UtcTime, nullable=False, default=now()),  # to the minute
+    sa.Column("expires_at", UtcTime, nullable=False, index=True),
+)
+"""Signed-in browsers. Ended ones have no row."""
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("prefix", sa.Text, nullable=False),  # what lists show, to tell keys apart
+    sa.Column("digest", sa.Text, nullable=False, unique=True),  # SHA-256 of the whole key, which is kept nowhere
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("expires_at", UtcTime),
+    sa.Column("revoked_at", UtcTime),
+    sa.Column("last_used_at", UtcTime),  # to the minute
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("entry_id", sa.Uuid, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False, default=now(), index=True),
+    sa.Column("actor", sa.Text, index=True),  # an owner; NULL: nobody was signed in
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text),  # what it was done to: an id or an e-mail
+    sa.Column("address", sa.Text),  # where the request came from; NULL: the command line, or the server itself
+    sa.Column("detail", Json, nullable=False),
+)
+
+adoptions = sa.Table(
+    "adoptions",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("heir", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("finished_at", UtcTime),  # NULL: the clock has still to hand over store items and checkpoints
+)
+"""Owners whose things were given to somebody else; each once."""

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 
 from app import create_app
-from deerflow import identity
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.principal import PERMISSIONS, Principal
+from deerflow.identity import local
 from deerflow.settings import ROOT, Settings
 from tests.conftest import GRAPHS
 from tests.guards.routes import calls
@@ -52,7 +52,7 @@ def test_every_permission_is_used(app: Flask) -> None:
 
 def test_every_permission_is_enforced(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller without any permission gets 403 from each route, before anything else is looked at."""
-    monkeypatch.setattr(identity, "_LOCAL", Principal("nobody", frozenset()))
+    monkeypatch.setattr(local, "_LOCAL", Principal("nobody", frozenset()))
     client = app.test_client()
     for method, path, rule in calls(app):
         answer = client.open(path, method=method)

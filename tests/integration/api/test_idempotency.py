@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from deerflow import identity
 from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
 from deerflow.backend import Backend
 from deerflow.domain.words import RunStatus
+from deerflow.identity import local
 from deerflow.runtime import sweep
 from deerflow.storage import models, runs, threads
 from deerflow.storage.types import now
@@ -98,7 +98,7 @@ def test_same_body_in_another_spelling(web: FlaskClient, backend: Backend, threa
 
 def test_another_owner_has_keys_of_their_own(web: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = web.post("/threads", json={}, headers=KEY).get_json()
-    monkeypatch.setattr(identity, "_LOCAL", TEAM_MATE)
+    monkeypatch.setattr(local, "_LOCAL", TEAM_MATE)
     theirs = web.post("/threads", json={}, headers=KEY)
     assert not is_repeat(theirs)
     assert theirs.get_json()["thread_id"] != mine["thread_id"]

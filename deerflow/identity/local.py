@@ -1,6 +1,4 @@
-"""Identity: turns a request into a Principal.
-
-Mode ``none``: every caller on this machine is the principal ``local``. What must not happen is that a web page
+"""Mode ``none``: every caller on this machine is the principal ``local``. What must not happen is that a web page
 elsewhere, or a stranger through a proxy, acts as that caller. So a request has to come from a loopback address, to
 a loopback name, not through a proxy, and not from another site's page.
 """
@@ -8,26 +6,20 @@ a loopback name, not through a proxy, and not from another site's page.
 import ipaddress
 from urllib.parse import urlsplit
 
-from flask import Request, g
+from flask import Request
 
-from deerflow.domain.principal import LOCAL, PERMISSIONS, Principal
+from deerflow.domain.principal import LOCAL, RUN, Principal
 from deerflow.errors import Forbidden
 
-_LOCAL = Principal(LOCAL, PERMISSIONS)
+_LOCAL = Principal(LOCAL, RUN)
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
 
-def identify(request: Request) -> None:
-    """Name the caller of this request, or raise Forbidden."""
+def identify(request: Request) -> Principal:
+    """The principal ``local``; Forbidden for who may be somebody else."""
     _require_same_machine(request)
     _require_same_site(request)
-    g.principal = _LOCAL
-
-
-def principal() -> Principal:
-    """Who is calling."""
-    caller: Principal = g.principal
-    return caller
+    return _LOCAL
 
 
 def _require_same_machine(request: Request) -> None:

@@ -1,0 +1,1 @@
+"""Secrets and policy, without Flask: passwords, API keys, signatures, rate limits."""

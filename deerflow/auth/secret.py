@@ -1,0 +1,27 @@
+"""The secret that signs session cookies and set-up links."""
+
+import secrets
+
+from deerflow.errors import ConfigError
+from deerflow.secret_file import kept
+from deerflow.settings import Settings
+
+_FEWEST = 32
+
+
+def secrets_in_force(settings: Settings) -> list[str]:
+    """The secrets that are set, or the one kept in the data folder; the first one signs.
+
+    ConfigError when there has to be one and there is none: with a database elsewhere each machine would make its own.
+    """
+    found = settings.secret.split()
+    if any(len(each) < _FEWEST for each in found):
+        raise ConfigError(f"DEERFLOW_SECRET must have at least {_FEWEST} characters")
+    if found:
+        return found
+    if settings.secret_file is None:
+        raise ConfigError(
+            "With a database of its own the server needs DEERFLOW_SECRET, the same for every process. "
+            'Make one: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    return [kept(settings.secret_file, secrets.token_urlsafe(48), kind="secret of session cookies")]

@@ -1,0 +1,98 @@
+"""Accounts: users, their sessions and their API keys."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from deerflow.domain.principal import Principal, Proof, Role, Scope, permissions_of
+from deerflow.errors import Invalid
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
+
+
+@dataclass(frozen=True)
+class User:
+    """One account. ``user_id`` as text owns what they make. ``password`` is its argon2id hash, never the password."""
+
+    user_id: UUID
+    email: str | None
+    name: str | None
+    role: Role
+    password: str | None
+    needs_setup: bool
+    token_version: int
+    disabled_at: datetime | None
+    language: str | None
+    time_zone: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def owner(self) -> str:
+        """Under which name rows belong to this user."""
+        return str(self.user_id)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A signed-in browser. ``last_seen_at`` is true to the minute."""
+
+    session_id: UUID
+    user_id: UUID
+    browser: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key as lists show it; the key itself is kept nowhere."""
+
+    key_id: UUID
+    user_id: UUID
+    name: str
+    prefix: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """Something that was done, or tried, to accounts and to what they protect."""
+
+    entry_id: UUID
+    at: datetime
+    actor: str | None
+    action: str
+    subject: str | None
+    address: str | None
+    detail: dict[str, Any]
+
+
+def canonical_email(text: str) -> str:
+    """An e-mail address as it is stored and compared: trimmed, in lower case. Invalid when it cannot be one."""
+    email = unicodedata.normalize("NFKC", text.strip()).lower()
+    if not _EMAIL.fullmatch(email):
+        raise Invalid("email: must be an e-mail address, such as ada@example.com")
+    return email
+
+
+def principal_of(user: User, *, proof: Proof, credential: UUID | None = None, scope: Scope | None = None) -> Principal:
+    """The caller that a user is: signed in, or through a key of this scope."""
+    permissions = permissions_of(user.role, scope)
+    told = {
+        "identity": user.owner,
+        "display_name": user.name or user.email or "",
+        "email": user.email,
+        "is_authenticated": True,
+        "permissions": sorted(permissions),
+    }
+    return Principal(user.owner, permissions, proof, credential, told)

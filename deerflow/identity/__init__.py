@@ -1,0 +1,47 @@
+"""Identity: turns a request into a Principal. The one place that does; storage reads take what it has named.
+
+- ``local``     mode ``none``
+- ``keys``      API keys
+- ``sessions``  the cookie of who is signed in, and its CSRF token
+"""
+
+from collections.abc import Callable
+
+from flask import Flask, Request, current_app, g
+
+from deerflow.auth.secret import secrets_in_force
+from deerflow.domain.principal import Principal
+from deerflow.errors import Unauthenticated
+from deerflow.identity import keys, local, sessions
+from deerflow.settings import Settings
+
+_MODES: dict[str, Callable[[Request], Principal]] = {}
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Make an app ask who is calling, in the mode that the settings name."""
+    app.extensions["deerflow.identify"] = _MODES[settings.auth]
+    if settings.auth != "none":
+        sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
+
+
+def identify(request: Request) -> None:
+    """Name the caller of this request; Unauthenticated or Forbidden when that cannot be."""
+    g.principal = current_app.extensions["deerflow.identify"](request)
+
+
+def principal() -> Principal:
+    """Who is calling."""
+    caller: Principal = g.principal
+    return caller
+
+
+def _account(request: Request) -> Principal:
+    """Mode ``accounts``: an API key where there is one, which then decides; else a session."""
+    found = keys.find(request) or sessions.find(request)
+    if found is None:
+        raise Unauthenticated("Sign in, or send an API key in the header x-api-key")
+    return found
+
+
+_MODES |= {"none": local.identify, "accounts": _account}

@@ -1,0 +1,101 @@
+"""Rows of API keys. Only a key's digest is stored; revoked and expired keys stay listed and open nothing."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.domain.accounts import ApiKey, User
+from deerflow.domain.ids import new_id
+from deerflow.domain.principal import Scope
+from deerflow.errors import NotFound
+from deerflow.storage import users as user_rows
+from deerflow.storage.database import Tx
+from deerflow.storage.models import api_keys, users
+from deerflow.storage.types import now
+
+_USED_SECONDS = 60.0
+_columns = [c for c in api_keys.c if c.name != "digest"]
+
+
+def create(
+    tx: Tx, user_id: UUID, *, name: str, prefix: str, digest: str, scope: Scope, expires_at: datetime | None
+) -> ApiKey:
+    """Store a new key of a user."""
+    row = {
+        "key_id": new_id(),
+        "user_id": user_id,
+        "name": name,
+        "prefix": prefix,
+        "digest": digest,
+        "scope": scope,
+        "expires_at": expires_at,
+    }
+    return _record(tx.execute(sa.insert(api_keys).values(row).returning(*_columns)).one()._mapping)
+
+
+def find(tx: Tx, digest: str) -> tuple[ApiKey, User] | None:
+    """The key with this digest that is still good, and whose it is."""
+    return _found(tx.execute(_FIND, {"digest_of": digest}).one_or_none())
+
+
+def find_by_id(tx: Tx, key_id: UUID) -> tuple[ApiKey, User] | None:
+    """The same for a key that was looked up before: None once it is revoked or expired, or its user disabled."""
+    return _found(tx.execute(_FIND_BY_ID, {"of": key_id}).one_or_none())
+
+
+_GOOD = (
+    sa.select(*_columns, users)
+    .join(users, users.c.user_id == api_keys.c.user_id)
+    .where(
+        api_keys.c.revoked_at.is_(None),
+        sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
+        users.c.disabled_at.is_(None),
+    )
+)
+_FIND = _GOOD.where(api_keys.c.digest == sa.bindparam("digest_of"))
+_FIND_BY_ID = _GOOD.where(api_keys.c.key_id == sa.bindparam("of"))
+
+
+def note_used(tx: Tx, key_id: UUID) -> bool:
+    """Note that a key was used, once a minute at most; whether it was noted."""
+    due = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now(-_USED_SECONDS))
+    statement = sa.update(api_keys).where(api_keys.c.key_id == key_id, due).values(last_used_at=now())
+    return tx.execute(statement).rowcount == 1
+
+
+def of_user(tx: Tx, user_id: UUID) -> list[ApiKey]:
+    """A user's keys, newest first, those that open nothing any more as well."""
+    query = sa.select(*_columns).where(api_keys.c.user_id == user_id).order_by(api_keys.c.key_id.desc())
+    return [_record(row._mapping) for row in tx.execute(query)]
+
+
+def get(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey:
+    """One key of a user; NotFound when it is nobody's or somebody else's."""
+    ours = (api_keys.c.key_id == key_id, api_keys.c.user_id == user_id)
+    row = tx.execute(sa.select(*_columns).where(*ours)).one_or_none()
+    if row is None:
+        raise NotFound(f"API key with ID {key_id} not found")
+    return _record(row._mapping)
+
+
+def revoke(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey:
+    """Make a key of a user open nothing, from the commit on; once more is harmless. NotFound as ``get``."""
+    get(tx, user_id, key_id)
+    ours = (api_keys.c.key_id == key_id, api_keys.c.user_id == user_id)
+    revoked = sa.func.coalesce(api_keys.c.revoked_at, now(), type_=api_keys.c.revoked_at.type)
+    statement = sa.update(api_keys).where(*ours).values(revoked_at=revoked)
+    return _record(tx.execute(statement.returning(*_columns)).one()._mapping)
+
+
+def _found(row: Any) -> tuple[ApiKey, User] | None:
+    if row is None:
+        return None
+    both = row._mapping
+    key = _record({c.name: both[c] for c in _columns})
+    return key, user_rows.record({c.name: both[c] for c in users.c})
+
+
+def _record(values: Any) -> ApiKey:
+    return ApiKey(**{**values, "scope": Scope(values["scope"])})

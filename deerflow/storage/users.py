@@ -1,0 +1,97 @@
+"""Rows of users. What ends a user's sessions raises ``token_version`` and deletes the rows, in one statement each."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.domain.accounts import User
+from deerflow.domain.ids import new_id
+from deerflow.domain.principal import Role
+from deerflow.errors import Conflict, NotFound
+from deerflow.storage.database import Tx
+from deerflow.storage.models import sessions, users
+from deerflow.storage.types import now
+
+
+def create(tx: Tx, email: str, *, role: Role, password: str | None, name: str | None = None) -> User:
+    """Add a user with a canonical e-mail; Conflict when somebody has it. *password* is a hash."""
+    row = {
+        "user_id": new_id(),
+        "email": email,
+        "name": name,
+        "role": role,
+        "password": password,
+        "needs_setup": False,
+        "token_version": 1,
+    }
+    try:
+        with tx.begin_nested():
+            return _record(tx.execute(sa.insert(users).values(row).returning(*users.c)).one())
+    except sa.exc.IntegrityError as error:
+        raise Conflict(f"There is an account with the e-mail {email} already") from error
+
+
+def get(tx: Tx, user_id: UUID) -> User:
+    """One user; NotFound when there is none."""
+    row = tx.execute(sa.select(users).where(users.c.user_id == user_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"User with ID {user_id} not found")
+    return _record(row)
+
+
+def find_by_email(tx: Tx, email: str) -> User | None:
+    """The user with a canonical e-mail."""
+    row = tx.execute(sa.select(users).where(users.c.email == email)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
+    """Users, oldest first."""
+    query = sa.select(users).order_by(users.c.created_at, users.c.user_id).limit(limit).offset(offset)
+    return [_record(row) for row in tx.execute(query)]
+
+
+def change(tx: Tx, user_id: UUID, **values: Any) -> User:
+    """Change columns that end no session (name, language, time_zone, role); NotFound when there is no such user."""
+    return _changed(tx, user_id, values)
+
+
+def change_and_sign_out(tx: Tx, user_id: UUID, **values: Any) -> User:
+    """Change what must end every session of the user (password, email, disabled_at, or nothing at all).
+
+    Conflict when the e-mail is somebody else's. Whoever shall stay signed in needs a new session afterwards.
+    """
+    changed = _changed(tx, user_id, {**values, "token_version": users.c.token_version + 1})
+    tx.execute(sa.delete(sessions).where(sessions.c.user_id == user_id))
+    return changed
+
+
+def _changed(tx: Tx, user_id: UUID, values: dict[str, Any]) -> User:
+    statement = sa.update(users).where(users.c.user_id == user_id).values(**values, updated_at=now())
+    try:
+        with tx.begin_nested():
+            row = tx.execute(statement.returning(*users.c)).one_or_none()
+    except sa.exc.IntegrityError as error:
+        raise Conflict(f"There is an account with the e-mail {values.get('email')} already") from error
+    if row is None:
+        raise NotFound(f"User with ID {user_id} not found")
+    return _record(row)
+
+
+def is_last_admin(tx: Tx, user: User) -> bool:
+    """Whether nobody else could administrate without this user. Locks the administrators' rows until the commit."""
+    admins = sa.select(users.c.user_id).where(
+        users.c.role == Role.ADMIN, users.c.disabled_at.is_(None), users.c.needs_setup.is_(sa.false())
+    )
+    found = [row.user_id for row in tx.execute(admins.with_for_update())]
+    return found == [user.user_id]
+
+
+def record(values: dict[str, Any]) -> User:
+    """A user from the columns of a row."""
+    return User(**{**values, "role": Role(values["role"])})
+
+
+def _record(row: sa.Row[Any]) -> User:
+    return record(dict(row._mapping))

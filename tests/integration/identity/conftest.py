@@ -1,0 +1,52 @@
+"""The app in mode ``accounts``, with a standing cast whose callers carry API keys."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from deerflow.backend import Backend
+from deerflow.domain.accounts import User
+from deerflow.domain.principal import Role, Scope
+from deerflow.settings import Settings
+from tests.factories import make_key, make_user
+
+SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
+
+Client = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def accounts_app(settings: Settings, backend: Backend) -> Flask:
+    """The real app on the ``backend`` fixture; its administrator has been set up."""
+    make_user(backend, "admin@example.com", role=Role.ADMIN)
+    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    return app
+
+
+@pytest.fixture
+def owner(backend: Backend) -> User:
+    """Whose things they are."""
+    return make_user(backend, "owner@example.com")
+
+
+@pytest.fixture
+def stranger(backend: Backend) -> User:
+    """Knows the ids, and owns nothing."""
+    return make_user(backend, "stranger@example.com")
+
+
+@pytest.fixture
+def as_user(accounts_app: Flask, backend: Backend) -> Client:
+    """A client that sends a key of this user with each request."""
+
+    def client(user: User, *, scope: Scope = Scope.RUN) -> FlaskClient:
+        made = accounts_app.test_client()
+        made.environ_base["HTTP_X_API_KEY"] = make_key(backend, user, scope=scope)
+        return made
+
+    return client
