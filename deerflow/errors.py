@@ -11,7 +11,7 @@ DeerflowError
 ├── RateLimited       too much of it for now
 ├── Unavailable       a part we need does not answer; try again later
 ├── ConfigError       a setting or langgraph.json is wrong: the start stops
-├── Refused           a handler of the project says no, in its own words
+├── HandlerRefused    a handler of the project says no, in its own words
 ├── HandlerFailed     a handler of the project is broken: nobody is let in by it
 └── Fenced            a write came from an attempt that is over (inside the worker only)
 """
@@ -69,7 +69,7 @@ class ConfigError(DeerflowError):
     """A setting or the project's langgraph.json is wrong; the text says what to change."""
 
 
-class Refused(DeerflowError):
+class HandlerRefused(DeerflowError):
     """A handler of the project says no; how, it says itself. ``headers`` go with the answer."""
 
     def __init__(self, message: str, *, status: int, headers: dict[str, str] | None = None) -> None:
