@@ -3,6 +3,7 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``proxies``   whose forwarded headers are believed; goes first
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, sessions
+from deerflow.identity import keys, local, proxies, sessions
 from deerflow.settings import Settings
 
 _MODES: dict[str, Callable[[Request], Principal]] = {}
@@ -20,6 +21,7 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
+    app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
