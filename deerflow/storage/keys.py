@@ -1,5 +1,6 @@
 """Rows of API keys. Only a key's digest is stored; revoked and expired keys stay listed and open nothing."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,11 +41,6 @@ def find(tx: Tx, digest: str) -> tuple[ApiKey, User] | None:
     return _found(tx.execute(_FIND, {"digest_of": digest}).one_or_none())
 
 
-def find_by_id(tx: Tx, key_id: UUID) -> tuple[ApiKey, User] | None:
-    """The same for a key that was looked up before: None once it is revoked or expired, or its user disabled."""
-    return _found(tx.execute(_FIND_BY_ID, {"of": key_id}).one_or_none())
-
-
 _GOOD = (
     sa.select(*_columns, users)
     .join(users, users.c.user_id == api_keys.c.user_id)
@@ -55,7 +51,11 @@ _GOOD = (
     )
 )
 _FIND = _GOOD.where(api_keys.c.digest == sa.bindparam("digest_of"))
-_FIND_BY_ID = _GOOD.where(api_keys.c.key_id == sa.bindparam("of"))
+
+
+def good(tx: Tx, key_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these keys still open something."""
+    return set(tx.scalars(_GOOD.with_only_columns(api_keys.c.key_id).where(api_keys.c.key_id.in_(key_ids))))
 
 
 def note_used(tx: Tx, key_id: UUID) -> bool:
