@@ -40,6 +40,11 @@ def find(tx: Tx, digest: str) -> tuple[ApiKey, User] | None:
     return _found(tx.execute(_FIND, {"digest_of": digest}).one_or_none())
 
 
+def is_known(tx: Tx, digest: str) -> bool:
+    """Whether there is a key with this digest, be it good or not."""
+    return bool(tx.scalar(sa.select(sa.exists().where(api_keys.c.digest == digest))))
+
+
 def find_by_id(tx: Tx, key_id: UUID) -> tuple[ApiKey, User] | None:
     """The same for a key that was looked up before: None once it is revoked or expired, or its user disabled."""
     return _found(tx.execute(_FIND_BY_ID, {"of": key_id}).one_or_none())
