@@ -3,6 +3,7 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``standing``  whether a caller whose answer is still open may go on reading
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
 from deerflow.identity import keys, local, sessions
+from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
 _MODES: dict[str, Callable[[Request], Principal]] = {}
@@ -21,6 +23,7 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
+    app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 
@@ -34,6 +37,12 @@ def principal() -> Principal:
     """Who is calling."""
     caller: Principal = g.principal
     return caller
+
+
+def still_holds() -> Callable[[], bool]:
+    """A question for later, also outside of the request: whether this caller may go on reading an open answer."""
+    standing: Standing = current_app.extensions["deerflow.standing"]
+    return standing.question(current_app.extensions["deerflow"], principal())
 
 
 def _account(request: Request) -> Principal:

@@ -1,5 +1,6 @@
 """Rows of users. What ends a user's sessions raises ``token_version`` and deletes the rows, in one statement each."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -88,6 +89,12 @@ def find_by_email(tx: Tx, email: str) -> User | None:
     """The user with a canonical e-mail."""
     row = tx.execute(sa.select(users).where(users.c.email == email)).one_or_none()
     return None if row is None else _record(row)
+
+
+def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these users are there and not disabled."""
+    query = sa.select(users.c.user_id).where(users.c.user_id.in_(user_ids), users.c.disabled_at.is_(None))
+    return set(tx.scalars(query))
 
 
 def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
