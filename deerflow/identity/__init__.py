@@ -3,6 +3,7 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
 """
 
@@ -13,7 +14,7 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, sessions
+from deerflow.identity import keys, local, proxies, sessions
 from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
@@ -22,6 +23,7 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
+    app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
