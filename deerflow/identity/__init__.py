@@ -3,6 +3,8 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
+  sites' pages out
 """
 
 from collections.abc import Callable
@@ -21,6 +23,7 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
+    app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 
