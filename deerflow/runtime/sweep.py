@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from deerflow.backend import Backend, WorkerBackend
+from deerflow.runtime.adopt import finish_adoptions
 from deerflow.storage import idempotency, threads, webhooks
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,9 @@ _KEYS_A_TRANSACTION = 500
 
 
 async def sweep(backend: WorkerBackend) -> None:
-    """Delete the checkpoints of deleted threads and fence their workers off; what fails is tried at the next turn.
+    """Delete the checkpoints of deleted threads and fence their workers off, hand over what was adopted.
+
+    What fails is tried at the next turn.
 
     Expired idempotency keys go too, some hundred in each transaction so that nobody waits long for the database.
     """
@@ -29,6 +32,7 @@ async def sweep(backend: WorkerBackend) -> None:
         await backend.sql(_forget, backend, thread_id)
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
     await backend.sql(_forget_webhooks, backend)
+    await finish_adoptions(backend)
 
 
 def remove_expired_keys(backend: Backend) -> int:
