@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +55,14 @@ class Session:
     expires_at: datetime
 
 
+class KeyState(StrEnum):
+    """What has become of an API key."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """An API key as lists show it; the key itself is kept nowhere."""
@@ -67,6 +76,12 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+
+    def state(self, now: datetime) -> KeyState:
+        """Whether it opens anything, by the clock of whoever asks."""
+        if self.revoked_at is not None:
+            return KeyState.REVOKED
+        return KeyState.EXPIRED if self.expires_at is not None and self.expires_at <= now else KeyState.ACTIVE
 
 
 @dataclass(frozen=True)

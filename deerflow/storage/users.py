@@ -1,5 +1,6 @@
 """Rows of users. What ends a user's sessions raises ``token_version`` and deletes the rows, in one statement each."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +53,12 @@ def confirm(tx: Tx, user: User) -> User | None:
     row = tx.execute(query.with_for_update()).one_or_none()
     found = None if row is None else _record(row)
     return found if found is not None and found.can_sign_in else None
+
+
+def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these users are there and not disabled."""
+    query = sa.select(users.c.user_id).where(users.c.user_id.in_(user_ids), users.c.disabled_at.is_(None))
+    return set(tx.scalars(query))
 
 
 def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
