@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,10 @@ from tests.live import Live
 
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 SETUPS = ("sqlite", "postgres")
+AUTH = {"sqlite": "none", "postgres": "none"}
+"""How clients of a live server on each database say who they are, so that every test of one runs once with an API key
+(``Live.headers``) and once without.
+"""
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> object:
@@ -123,14 +128,18 @@ def backend(settings: Settings, bell: SilentBell) -> Iterator[Backend]:
     opened.close()
 
 
+def live_on(setup: str, databases: Databases, folder: Path, config: Path = GRAPHS, **given: Any) -> Live:
+    """A live server on one of the databases, not yet started; *given*: further arguments of ``Live``."""
+    url = "" if setup == "sqlite" else databases.empty_postgres()
+    return Live(folder, config, **{"database_url": url, "auth": AUTH[setup], **given})
+
+
 @pytest.fixture(scope="session", params=SETUPS)
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own."""
-    folder = tmp_path_factory.mktemp(f"live-{request.param}")
-    url = "" if request.param == "sqlite" else databases.empty_postgres()
-    server = Live(folder, GRAPHS, database_url=url)
+    server = live_on(request.param, databases, tmp_path_factory.mktemp(f"live-{request.param}"))
     server.start()
     yield server
     server.stop()

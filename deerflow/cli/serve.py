@@ -247,6 +247,7 @@ def _web(settings: Settings) -> list[str]:
         "--graceful-timeout": "5",
         "--bind": _address(settings),
         "--log-level": "warning",
+        "--forwarded-allow-ips": "",  # identity decides whom to believe
     }
     words = [word for option in options.items() for word in option]
     return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "wsgi:application"]

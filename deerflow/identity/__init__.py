@@ -5,6 +5,7 @@
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
+- ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
 """
 
@@ -15,7 +16,7 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, sessions
+from deerflow.identity import keys, local, proxies, sessions
 from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
@@ -24,6 +25,7 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
+    app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()

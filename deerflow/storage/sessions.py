@@ -1,6 +1,7 @@
 """Rows of sessions: signed-in browsers. One that has ended has no row, on any machine, from the commit on."""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
