@@ -11,6 +11,9 @@ from uuid import UUID
 from deerflow.domain.principal import Principal, Proof, Role, Scope, permissions_of
 from deerflow.errors import Invalid
 
+FIRST_ADMIN = UUID("00000000-0000-7000-8000-00000000ad01")
+"""The id of the administrator that every installation begins with: fixed, so that of many starts one makes the row."""
+
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
