@@ -4,6 +4,7 @@
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``proxies``   whose forwarded headers are believed; goes first
+- ``standing``  whether a caller whose answer is still open may go on reading
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
 from deerflow.identity import keys, local, proxies, sessions
+from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
 _MODES: dict[str, Callable[[Request], Principal]] = {}
@@ -23,6 +25,7 @@ def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
+    app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 
@@ -36,6 +39,12 @@ def principal() -> Principal:
     """Who is calling."""
     caller: Principal = g.principal
     return caller
+
+
+def still_holds() -> Callable[[], bool]:
+    """A question for later, also outside of the request: whether this caller may go on reading an open answer."""
+    standing: Standing = current_app.extensions["deerflow.standing"]
+    return standing.question(current_app.extensions["deerflow"], principal())
 
 
 def _account(request: Request) -> Principal:
