@@ -22,7 +22,7 @@ from tests.live import Live
 
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 SETUPS = ("sqlite", "postgres")
-AUTH = {"sqlite": "none", "postgres": "none"}
+AUTH = {"sqlite": "accounts", "postgres": "none"}
 """How clients of a live server on each database say who they are, so that every test of one runs once with an API key
 (``Live.headers``) and once without.
 """

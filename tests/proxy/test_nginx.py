@@ -1,6 +1,5 @@
 """Behind a real nginx, with the configuration of docs/security.md: https, other ports, a second proxy, streams."""
 
-import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 
+from tests.browser import LOGIN, ME, browser, sign_in, token_of
 from tests.conftest import GRAPHS, wait_for
 from tests.live import ADMIN, Live
 from tests.nginx import NEEDED, front, nginx
@@ -20,7 +20,14 @@ pytestmark = NEEDED
 
 NEAR, FAR = "127.0.0.2", "127.0.0.3"
 """From where the proxies call; the tests' own clients call from 127.0.0.1, which nobody trusts."""
-LIES = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+LIES = {
+    "X-Forwarded-For": "203.0.113.7",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "1",
+    "X-Forwarded-Prefix": "/evil",
+    "Forwarded": "for=203.0.113.7;proto=https",
+}
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,9 @@ class Way:
         """Whether its callers speak https."""
         return self.base.startswith("https")
 
-    def client(self, *, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
-        """A browser that calls from an address of this machine: it keeps cookies, and says where its pages are from."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        transport = httpx.HTTPTransport(verify=context, local_address=address)
-        said = {"Origin": self.base, **headers}
-        return httpx.Client(base_url=self.base, transport=transport, headers=said, timeout=30)
+    def browser(self, *, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
+        """A browser that comes this way."""
+        return browser(self.base, address=address, certificate=self.certificate, **headers)
 
 
 WAYS = ["direct", "http", "https", "two, passing on", "two, appending"]
@@ -76,67 +80,59 @@ def proxied(ways: dict[str, Way], request: pytest.FixtureRequest) -> Way:
     return ways[request.param]
 
 
-def sign_in(browser: httpx.Client, *, password: str = ADMIN[1], email: str = ADMIN[0]) -> httpx.Response:
-    """As a page does: with the token that it has got before."""
-    token = browser.get("/api/v1/auth/csrf").json()["csrf_token"]
-    body = {"email": email, "password": password}
-    return browser.post("/api/v1/auth/login", json=body, headers={"X-CSRFToken": token})
-
-
 def test_the_cookie_is_secure_where_the_caller_speaks_https(way: Way) -> None:
     """scenario 45: whatever the caller itself says about it; a page on any port signs in, and goes on to post."""
-    with way.client(**LIES) as browser:
-        answer = sign_in(browser)
+    with way.browser(**LIES) as opened:
+        answer = sign_in(opened, *ADMIN)
         assert answer.status_code == 200, answer.text
         cookie = answer.headers["Set-Cookie"]
         assert ("Secure" in cookie) is way.is_https
         assert "HttpOnly" in cookie
         assert "SameSite=Lax" in cookie
-        token = browser.get("/api/v1/auth/me").json()["csrf_token"]
-        assert browser.post("/threads", json={}, headers={"X-CSRFToken": token}).status_code == 200
-        assert browser.post("/threads", json={}).status_code == 403
+        assert opened.post("/threads", json={}, headers=token_of(opened)).status_code == 200
+        assert opened.post("/threads", json={}).status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "https://localhost", "https://localhost:1", "null"])
 def test_a_page_of_another_origin_signs_nobody_in(way: Way, origin: str) -> None:
     """scenario 44: also one that differs in nothing but its port."""
-    with way.client() as browser:
-        token = browser.get("/api/v1/auth/csrf").json()["csrf_token"]
-        answer = browser.post(
-            "/api/v1/auth/login",
+    with way.browser() as opened:
+        token = opened.get("/api/v1/auth/csrf").json()["csrf_token"]
+        answer = opened.post(
+            LOGIN,
             json={"email": ADMIN[0], "password": ADMIN[1]},
             headers={"X-CSRFToken": token, "Origin": origin},
         )
         assert answer.status_code == 403
-        assert browser.get("/api/v1/auth/me").status_code == 401
+        assert opened.get(ME).status_code == 401
 
 
 def test_a_session_shows_its_callers_own_address(way: Way) -> None:
     """The one at the other end of the last socket that a trusted proxy or we hold."""
-    with way.client(address="127.0.0.8", **LIES) as browser:
-        assert sign_in(browser).status_code == 200
-        (here,) = [one for one in browser.get("/api/v1/auth/sessions").json()["sessions"] if one["current"]]
+    with way.browser(address="127.0.0.8", **LIES) as opened:
+        assert sign_in(opened, *ADMIN).status_code == 200
+        (here,) = [one for one in opened.get("/api/v1/auth/sessions").json()["sessions"] if one["current"]]
         assert here["address"] == "127.0.0.8"
 
 
 def test_who_guesses_is_locked_out_alone(way: Way) -> None:
     """Wherever they say that they are; another caller through the same proxy signs in all the same."""
     number = 20 + 2 * WAYS.index(way.name)
-    with way.client(address=f"127.0.0.{number}") as guesser, way.client(address=f"127.0.0.{number + 1}") as other:
+    with way.browser(address=f"127.0.0.{number}") as guesser, way.browser(address=f"127.0.0.{number + 1}") as other:
         said = (f"203.0.113.{last}, 10.0.0.{last}" for last in count(1))
         statuses = []
         for _ in range(6):
             guesser.headers["X-Forwarded-For"] = next(said)
-            answer = sign_in(guesser, email=f"nobody{number}@example.com", password="a wild guess")
+            answer = sign_in(guesser, f"nobody{number}@example.com", "a wild guess")
             statuses.append(answer.status_code)
         assert statuses == [401] * 5 + [429]
         assert 0 < int(answer.headers["Retry-After"]) <= 300
-        assert sign_in(other).status_code == 200
+        assert sign_in(other, *ADMIN).status_code == 200
 
 
 def test_streams_come_through_as_they_are_said(proxied: Way) -> None:
     """The first event of a run arrives while the run still has to say its last."""
-    with proxied.client(**proxied.live.headers) as client:
+    with proxied.browser(**proxied.live.headers) as client:
         thread = client.post("/threads", json={}).json()["thread_id"]
         body = {"assistant_id": "steps", "input": {"pause": 0.7}, "stream_mode": "updates"}
         with client.stream("POST", f"/threads/{thread}/runs/stream", json=body) as answer:
@@ -148,7 +144,7 @@ def test_streams_come_through_as_they_are_said(proxied: Way) -> None:
 
 def test_who_hangs_up_on_the_proxy_has_gone(proxied: Way) -> None:
     """nginx closes its own connection then, and a run that shall not outlive its creator ends."""
-    with proxied.client(**proxied.live.headers) as client:
+    with proxied.browser(**proxied.live.headers) as client:
         thread = client.post("/threads", json={}).json()["thread_id"]
         body = {"assistant_id": "stubborn", "input": {"kind": "patient", "seconds": 60}, "on_disconnect": "cancel"}
         with client.stream("POST", f"/threads/{thread}/runs/stream", json=body) as answer:
