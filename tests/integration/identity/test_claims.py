@@ -44,6 +44,8 @@ TAKE_METADATA = {
     "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
 }  # fmt: skip
 """The least that the walk has to reach."""
+LOOK = {"state", "history"}
+"""Questions that only look, at a thread that is the caller's: what the metadata of a history has to contain."""
 
 
 class ListeningBell(SilentBell):
@@ -54,7 +56,7 @@ class ListeningBell(SilentBell):
         self.questions: list[Any] = []
 
     def ask(self, *question: object, **_options: object) -> None:
-        self.questions.append(question)
+        self.questions.append(question[1])
         raise Unavailable("No state worker answers")
 
 
@@ -91,7 +93,7 @@ def test_claims_are_stored_nowhere(accounts_app: Flask, backend: Backend, bell: 
             reached.add(name)
         assert CLAIM not in told, name
         assert CLAIM not in stored(backend), name
-        assert CLAIM not in str(bell.questions), name
+        assert CLAIM not in str([asked for asked in bell.questions if asked["kind"] not in LOOK]), name
     assert reached >= TAKE_METADATA
 
 
