@@ -39,6 +39,11 @@ class User:
         """Under which name rows belong to this user."""
         return str(self.user_id)
 
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a password that this user may sign in with."""
+        return self.password is not None and self.disabled_at is None and not self.needs_setup
+
 
 @dataclass(frozen=True)
 class Session:

@@ -5,6 +5,8 @@
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
+- ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
+  sites' pages out
 """
 
 from collections.abc import Callable
@@ -26,6 +28,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.extensions["deerflow.standing"] = Standing()
+    app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 

@@ -97,6 +97,14 @@ def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
     return set(tx.scalars(query))
 
 
+def confirm(tx: Tx, user: User) -> User | None:
+    """A user as the row tells it now, if the password is still the one that was checked; locked until the commit."""
+    query = sa.select(users).where(users.c.user_id == user.user_id, users.c.password == user.password)
+    row = tx.execute(query.with_for_update()).one_or_none()
+    found = None if row is None else _record(row)
+    return found if found is not None and found.can_sign_in else None
+
+
 def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
     """Users, oldest first."""
     query = sa.select(users).order_by(users.c.created_at, users.c.user_id).limit(limit).offset(offset)
