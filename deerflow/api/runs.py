@@ -19,7 +19,7 @@ from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound, Unavailable
 from deerflow.identity import principal
-from deerflow.runtime.cancel import AlreadyEnded, cancel
+from deerflow.runtime.cancel import AlreadyEnded, cancel, left_of
 from deerflow.runtime.join import Refused, outcome
 from deerflow.runtime.remove import remove_run
 from deerflow.storage import runs, threads
@@ -157,10 +157,7 @@ def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:
                 return runs.get_alone(tx, principal(), run_id)
             return runs.get(tx, principal(), thread_id, run_id)
     except NotFound:
-        left = backend().log.tombstone(run_id)
-        if left is None or left.owner != principal().user_id or thread_id not in (None, left.thread_id):
-            raise
-        return Ended(run_id, left.thread_id)
+        return Ended(run_id, left_of(backend(), principal(), thread_id, run_id).thread_id)
 
 
 def wait_for(run: Followed, watch: ClientWatch) -> Response:
