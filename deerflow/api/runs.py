@@ -102,7 +102,7 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
 @requires("runs:cancel")
 def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""
-    remove_run(backend(), principal(), thread_id, run_id)
+    remove_run(backend(), principal(), thread_id, run_id, address=request.remote_addr)
     return Response(status=204)
 
 

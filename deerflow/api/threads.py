@@ -96,7 +96,7 @@ def count_threads() -> Response:
 @requires("threads:delete")
 def delete_thread(thread_id: UUID) -> Response:
     """Delete a thread with its runs and checkpoints; what runs on it is stopped."""
-    remove_thread(backend(), principal(), thread_id)
+    remove_thread(backend(), principal(), thread_id, address=request.remote_addr)
     return Response(status=204)
 
 

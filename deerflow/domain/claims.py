@@ -4,7 +4,7 @@ from typing import Any
 
 _AUTH = "langgraph_auth_"
 _OWNING = frozenset({"owner", "user_id", "created_by", "langgraph_request_id"})
-_OF_THE_RUN = frozenset({"run_id", "thread_id", "graph_id", "assistant_id", "user_id", "langgraph_request_id"})
+_OF_THE_RUN = _OWNING | {"run_id", "thread_id", "graph_id", "assistant_id"}
 
 ANONYMOUS: dict[str, Any] = {
     "langgraph_auth_user": None,
@@ -20,7 +20,10 @@ def believed(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def configured(configurable: dict[str, Any]) -> dict[str, Any]:
-    """A client's ``configurable`` without what the server or LangGraph's own machinery puts there."""
+    """A client's ``configurable`` without what the server or LangGraph's own machinery puts there.
+
+    What claims an owner goes too: LangGraph writes ``configurable`` into the metadata of every checkpoint.
+    """
     return {
         name: value
         for name, value in configurable.items()

@@ -19,7 +19,7 @@ from deerflow.settings import ROOT, Settings
 from tests.conftest import GRAPHS
 from tests.guards.routes import calls
 
-FOR_ANYBODY = {"/", "/ok", "/info", "/v1/auth/csrf", "/v1/auth/login", "/v1/auth/register"}
+FOR_ANYBODY = {"/", "/ok", "/info", "/v1/auth/csrf", "/v1/auth/login", "/v1/auth/register", "/v1/auth/reset-password"}
 """The routes that need no permission, without their mount's prefix."""
 
 
