@@ -151,7 +151,7 @@ def _may_change(asked: Request) -> bool:
 
 def _load(session_id: str) -> SignedIn | None:
     """flask-login's question: whose session this is."""
-    found, version = parse_id(session_id), session.get("ver")
+    found, version = parse_id(str(session_id)), session.get("ver")
     if found is None or not isinstance(version, int):
         return None
     return _find(found, version)
