@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from deerflow.domain.principal import PERMISSIONS
-from deerflow.errors import Forbidden
+from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS
+from deerflow.errors import Conflict, Forbidden
 from deerflow.identity import principal
 
 P = ParamSpec("P")
@@ -32,8 +32,11 @@ def requires(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def require(permission: str) -> None:
-    """Raise Forbidden unless the caller has this permission."""
-    if not principal().may(permission):
+    """Raise Forbidden unless the caller has this permission; Conflict where nobody can have it."""
+    caller = principal()
+    if not caller.may(permission):
+        if caller.user_id == LOCAL and permission in KEYS | ACCOUNT | ADMINISTRATION:
+            raise Conflict("Accounts are switched off (DEERFLOW_AUTH=none)")
         raise Forbidden(f"This needs the permission {permission}")
 
 

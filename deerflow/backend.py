@@ -1,6 +1,7 @@
 """Backend: the resources of one process, opened once, closed in reverse; each part can be pinged."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,10 +29,13 @@ from deerflow.storage.database import Database
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from deerflow.graphs.handlers import Handlers
     from deerflow.graphs.registry import Graphs
     from deerflow.graphs.savers import Savers
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _SQL_THREADS = 4
 
@@ -132,6 +136,8 @@ class WorkerBackend(Backend):
     worker: str
     savers: "Savers"
     graphs: "Graphs"
+    handlers: "Handlers | None"
+    """The project's own, in a state worker whose project has some that can be used."""
     redis: "redis.asyncio.Redis"
     sql_threads: ThreadPoolExecutor
 
@@ -141,9 +147,15 @@ class WorkerBackend(Backend):
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, *, user_code: bool, checkpoint_pool: int = 4) -> AsyncIterator[WorkerBackend]:
-    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported."""
+async def open_worker(
+    settings: Settings, *, user_code: bool, handlers: bool = False, checkpoint_pool: int = 4
+) -> AsyncIterator[WorkerBackend]:
+    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported.
+
+    *handlers*: import those of langgraph.json's ``auth``, too (the state worker, which is asked what they say).
+    """
     # The web process imports this module too, and must not import LangGraph.
+    from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
     from deerflow.graphs.registry import Graphs  # noqa: PLC0415
     from deerflow.graphs.savers import open_savers  # noqa: PLC0415
 
@@ -160,11 +172,19 @@ async def open_worker(settings: Settings, *, user_code: bool, checkpoint_pool: i
         graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
         if graphs.broken and settings.graphs_must_import:
             raise ConfigError("; ".join(graphs.broken.values()))
+        try:
+            found = Handlers.load(base.project) if handlers else None
+        except ConfigError:
+            if settings.graphs_must_import:
+                raise
+            log.exception("The authorization handlers cannot be used: nobody is let in by them")
+            found = None
         yield WorkerBackend(
             **vars(base),
             worker=settings.worker_name or f"{socket.gethostname()}-{uuid4().hex[:12]}",
             savers=savers,
             graphs=graphs,
+            handlers=found,
             redis=client,
             sql_threads=sql_threads,
         )

@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE_NAMES = ("DATABASE_URL", "DATABASE_URI", "POSTGRES_URI")
 REDIS_NAMES = ("REDIS_URL", "REDIS_URI")
 """Names that platforms and the LangGraph Platform's own images use; the first that is set counts."""
+
+ANY_PROXY, UNIX_PROXY = "*", "unix"
+"""Words of ``trusted_proxies``: whoever is at the socket, and who comes through a Unix socket."""
 
 # A server that vanished without a word is noticed within seconds: a lease lasts 15 s, and what holds it must not hang
 # on a dead connection for the quarter of an hour that TCP would try.
@@ -74,7 +78,8 @@ class Settings(BaseSettings):
     session_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
     """How long a session lasts without a request."""
     trusted_proxies: str = ""
-    """Addresses or networks, separated by commas, whose forwarded headers are believed; ``*``: anybody's."""
+    """Addresses or networks, separated by commas, whose forwarded headers are believed; ``unix``: who comes through a
+    Unix socket; ``*``: whoever is at the socket."""
     trusted_header: str = "X-Forwarded-User"
     """The header in which the proxy names the user in mode ``trusted-header``."""
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 0
@@ -150,6 +155,16 @@ class Settings(BaseSettings):
             return url
         raise ValueError("must start with postgresql:// or sqlite:///")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        for word in set(proxies_in(text)) - {ANY_PROXY, UNIX_PROXY}:
+            try:
+                ip_network(word)
+            except ValueError as error:
+                raise ValueError(f"{error}; name addresses, networks, {UNIX_PROXY} or {ANY_PROXY}") from error
+        return text
+
     @field_validator("webhook_secret")
     @classmethod
     def _secret_prefix(cls, secrets: str) -> str:
@@ -223,6 +238,11 @@ class Settings(BaseSettings):
         return None if self.database_url else self.data / "secret"
 
     @property
+    def key_file(self) -> Path:
+        """Where ``serve`` keeps an API key of the administrator that the environment has made."""
+        return self.data / "api-key"
+
+    @property
     def webhook_secret_file(self) -> Path | None:
         """Where the secret is kept that nobody has set; None when several machines would have to agree on it."""
         return None if self.database_url else self.data / "webhook-secret"
@@ -234,6 +254,11 @@ class Settings(BaseSettings):
             return self.config
         here = Path("langgraph.json").absolute()
         return here if here.exists() else ROOT / "examples" / "deerflow" / "langgraph.json"
+
+
+def proxies_in(text: str) -> list[str]:
+    """The words of ``trusted_proxies``."""
+    return text.replace(",", " ").split()
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

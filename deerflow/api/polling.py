@@ -11,7 +11,7 @@ from deerflow.api.wire.runs import present_event_page
 from deerflow.authz import requires
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Run
-from deerflow.identity import principal
+from deerflow.identity import principal, still_holds
 from deerflow.runtime import poll
 from deerflow.storage import runs
 
@@ -29,6 +29,7 @@ def list_events(thread_id: UUID, run_id: UUID) -> Response:
         after=number(request, "after", default=0, least=0, most=2**53),
         limit=number(request, "limit", default=100, least=1, most=1_000),
         wait_seconds=number(request, "wait", default=0, least=0, most=_MOST_WAIT_SECONDS),
+        still_holds=still_holds(),
     )
     return json(present_event_page(page))
 
@@ -45,7 +46,7 @@ def get_run(thread_id: UUID, run_id: UUID) -> Response:
         return not seen.contains(_tag(now)) if seen else now.is_terminal
 
     if wait and not is_new(run):
-        run = poll.changed(backend(), principal(), run, is_new=is_new, wait_seconds=wait)
+        run = poll.changed(backend(), principal(), run, is_new=is_new, wait_seconds=wait, still_holds=still_holds())
     response = Response(status=304) if seen and seen.contains(_tag(run)) else json(present_run(run))
     response.set_etag(_tag(run))
     response.headers["Cache-Control"] = "no-cache"

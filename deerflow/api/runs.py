@@ -8,6 +8,7 @@ from flask import Blueprint, Response, after_this_request, request
 from deerflow.api import polling, sse
 from deerflow.api.begin import Begun, begin
 from deerflow.api.context import backend, json
+from deerflow.api.follow import follow
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.body import flag, many, number
@@ -18,8 +19,8 @@ from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound, Unavailable
 from deerflow.identity import principal
-from deerflow.runtime.cancel import AlreadyEnded, cancel
-from deerflow.runtime.join import Following, outcome
+from deerflow.runtime.cancel import AlreadyEnded, cancel, left_of
+from deerflow.runtime.join import Refused, outcome
 from deerflow.runtime.remove import remove_run
 from deerflow.storage import runs, threads
 
@@ -54,7 +55,7 @@ def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
     watch = watch_client()
     begun = start_watched(watch, RunCreate.read(request).to_spec(current_mount()), thread_id)
-    return sse.stream(current_mount(), begun.run, Following(backend(), begun.run, after=begun.after), watch)
+    return sse.stream(current_mount(), begun.run, follow(begun.run, after=begun.after), watch)
 
 
 @requires("runs:create")
@@ -95,7 +96,7 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     body, status = mount.cancelled
     if status == 204:  # noqa: PLR2004 - an answer without body cannot be begun before it is known
         return _no_content_when_over(run, watch_client())
-    return sse.wait(mount, run, Following(backend(), run, after=None), body.encode, watch_client())
+    return sse.wait(mount, run, follow(run, after=None), body.encode, watch_client())
 
 
 @requires("runs:cancel")
@@ -112,7 +113,7 @@ def join_run(thread_id: UUID, run_id: UUID) -> Response:
     watch = watch_client()
     _honour_cancel_on_disconnect(watch, run)
     if _wants_events(default=mount.join_streams):
-        following = Following(backend(), run, after=sse.cursor(request))
+        following = follow(run, after=sse.cursor(request))
         return sse.stream(mount, run, following, watch, modes=many(request, "stream_mode"))
     return wait_for(run, watch)
 
@@ -127,7 +128,7 @@ def stream_found(run: Followed) -> Response:
     """Follow this run as the request asks."""
     mount = current_mount()
     watch = watch_client()
-    following = Following(backend(), run, after=sse.cursor(request))
+    following = follow(run, after=sse.cursor(request))
     if action := request.args.get("action"):
         require("runs:cancel")
         try:
@@ -156,10 +157,7 @@ def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:
                 return runs.get_alone(tx, principal(), run_id)
             return runs.get(tx, principal(), thread_id, run_id)
     except NotFound:
-        left = backend().log.tombstone(run_id)
-        if left is None or left.owner != principal().user_id or thread_id not in (None, left.thread_id):
-            raise
-        return Ended(run_id, left.thread_id)
+        return Ended(run_id, left_of(backend(), principal(), thread_id, run_id).thread_id)
 
 
 def wait_for(run: Followed, watch: ClientWatch) -> Response:
@@ -168,7 +166,7 @@ def wait_for(run: Followed, watch: ClientWatch) -> Response:
     return sse.wait(
         mount,
         run,
-        Following(resources, run, after=None),
+        follow(run, after=None),
         lambda: present_outcome(outcome(resources, caller, run), mount),
         watch,
     )
@@ -176,9 +174,11 @@ def wait_for(run: Followed, watch: ClientWatch) -> Response:
 
 def _no_content_when_over(run: Followed, watch: ClientWatch) -> Response:
     """Wait until a run is over and answer 204."""
-    following = Following(backend(), run, after=None)
+    following = follow(run, after=None)
     watch.when_gone(following.interrupt)
     list(following.heartbeats())
+    if following.refused:
+        raise Refused
     if not following.ended:
         raise Unavailable("This web process is being stopped; ask again")
     return Response(status=204)

@@ -1,6 +1,7 @@
 """Answers that last: SSE frames, JSON that waits, their headers and heartbeats.
 
-An answer that this process cannot bring to its end, because it is told to stop, is cut: it lacks its last chunk.
+An answer that this process cannot bring to its end, because it is told to stop or because its caller may read no
+more, is cut: it lacks its last chunk.
 Every client takes that for a lost connection and asks again where ``Location`` says; an orderly end would mean that
 the run is over (ADR 0012).
 """
@@ -105,19 +106,21 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
         else:
             yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
     if not following.ended:
-        yield _come_back(following.cursor)
+        yield _come_back(following.cursor, soon=not following.refused)
         _cut()
 
 
-def _come_back(cursor: int | None) -> bytes:
+def _come_back(cursor: int | None, *, soon: bool) -> bytes:
     """The last lines of a stream that is cut. Without the id who has heard nothing yet would miss the beginning."""
     place = b"" if cursor is None else b"id: %d\r\n" % cursor
-    return place + b"retry: %d\r\n\r\n" % random.randint(*_RETRY_MS)
+    return place + (b"retry: %d\r\n" % random.randint(*_RETRY_MS) if soon else b"") + b"\r\n"
 
 
 def _cut() -> NoReturn:
     """End an answer without its end; of this error servers make no fuss, it is that of a client who hangs up."""
-    raise ConnectionResetError(errno.ECONNRESET, "The answer is cut: its client has gone, or this process stops")
+    raise ConnectionResetError(
+        errno.ECONNRESET, "The answer is cut: its client has gone or may not read it any more, or this process stops"
+    )
 
 
 def _frame(entry: Entry) -> bytes:

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from deerflow.api import sse
 from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
+from deerflow.api.follow import follow
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
 from deerflow.api.wire.runs import CancelMany, RunCreate
@@ -17,7 +18,6 @@ from deerflow.domain.runs import RunSpec
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import cancel_all, cancel_many
-from deerflow.runtime.join import Following
 
 _MOST_RUNS = 100
 
@@ -47,7 +47,7 @@ def stream_stateless_run() -> Response:
     watch = watch_client()
     begun = start_watched(watch, _spec(), new_id())
     mount, run = current_mount(), begun.run
-    following = Following(backend(), run, after=begun.after)
+    following = follow(run, after=begun.after)
     return sse.name_stateless(sse.stream(mount, run, following, watch), mount, run)
 
 

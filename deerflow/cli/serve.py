@@ -24,6 +24,7 @@ import click
 from redis.exceptions import RedisError
 
 from deerflow import logs, project
+from deerflow.auth.keys import new_key
 from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
@@ -33,6 +34,8 @@ from deerflow.events import embedded
 from deerflow.events.connections import connect
 from deerflow.identity.local import is_loopback
 from deerflow.runtime.reap import bury
+from deerflow.runtime.set_up import keep_key
+from deerflow.secret_file import kept
 from deerflow.settings import ROOT, Settings, child_environment
 
 _EMBEDDED_READY_SECONDS = 60.0
@@ -133,6 +136,8 @@ class _Serve:
         _say("preparing the database")
         upgrade(settings)
         self._backend = open_backend(settings, sql_pool=1)
+        if settings.auth == "accounts" and settings.admin_email and settings.admin_password:
+            _keep_key(self._backend, settings)
         names = {name: self._start_worker(name, "-Q", "runs") for name in self._workers}
         names["state"] = self._start_worker("state", "-Q", "state")
         names["clock"] = self._start_worker("clock", "-Q", "clock", "--beat")
@@ -247,6 +252,7 @@ def _web(settings: Settings) -> list[str]:
         "--graceful-timeout": "5",
         "--bind": _address(settings),
         "--log-level": "warning",
+        "--forwarded-allow-ips": "",  # identity decides whom to believe
     }
     words = [word for option in options.items() for word in option]
     return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "wsgi:application"]
@@ -307,6 +313,16 @@ def _locked(data: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _keep_key(backend: Backend, settings: Settings) -> None:
+    """Put an API key into the data folder for who has not seen the set-up page; show it when it is new."""
+    file = settings.key_file
+    is_new = not file.exists()
+    key = kept(file, new_key(), kind="API key")
+    if not keep_key(backend, settings.admin_email, key):
+        return
+    _say(f"API key   {file}" + (f", made for {settings.admin_email}: {key}" if is_new else ""))
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """Who is calling and what they may touch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -80,6 +81,13 @@ class Principal:
     """The session's or key's id; None for the other proofs."""
     user: dict[str, Any] | None = None
     """What graphs learn of the caller as ``langgraph_auth_user``; it has an ``identity``. None: nothing."""
+    filters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """By resource, the metadata that a handler of the project wants a thing to have; it replaces the owner there."""
+
+    @property
+    def unfiltered(self) -> "Principal":
+        """The same caller, who sees what they own."""
+        return replace(self, filters={}) if self.filters else self
 
     def may(self, permission: str) -> bool:
         """Whether this caller holds the permission."""

@@ -5,6 +5,8 @@
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
+- ``proxies``   whose forwarded headers are believed; goes first
+- ``standing``  whether a caller whose answer is still open may go on reading
 """
 
 from collections.abc import Callable
@@ -14,7 +16,8 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, sessions
+from deerflow.identity import keys, local, proxies, sessions
+from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
 _MODES: dict[str, Callable[[Request], Principal]] = {}
@@ -22,8 +25,10 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
+    app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
+    app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 
@@ -37,6 +42,12 @@ def principal() -> Principal:
     """Who is calling."""
     caller: Principal = g.principal
     return caller
+
+
+def still_holds() -> Callable[[], bool]:
+    """A question for later, also outside of the request: whether this caller may go on reading an open answer."""
+    standing: Standing = current_app.extensions["deerflow.standing"]
+    return standing.question(current_app.extensions["deerflow"], principal())
 
 
 def _account(request: Request) -> Principal:

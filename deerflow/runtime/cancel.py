@@ -127,12 +127,30 @@ def _as_the_first_time(backend: Backend, principal: Principal, run: Run) -> Foll
     raise AlreadyEnded(now)
 
 
+def left_of(backend: Backend, principal: Principal, thread_id: UUID | None, run_id: UUID) -> Tombstone:
+    """What is left of a run without a row; NotFound when that is nothing, or not for this caller.
+
+    A rolled back run is seen by who sees its thread. Where the thread has gone as well, no filter of a handler can be
+    asked any more, and it is its owner's.
+    """
+    left = backend.log.tombstone(run_id)
+    if left is None or thread_id not in (None, left.thread_id) or not _may_see(backend, principal, left):
+        raise NotFound("Run not found")
+    return left
+
+
+def _may_see(backend: Backend, principal: Principal, left: Tombstone) -> bool:
+    is_own = left.owner == principal.user_id
+    if not principal.filters:
+        return is_own
+    with backend.db.read() as tx:
+        found = threads.see(tx, principal, left.thread_id)
+    return is_own if found is None else found
+
+
 def _of_tombstone(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID) -> Ended:
     """What is left of a run without a row; AlreadyEnded when no cancel has ended it."""
-    left = backend.log.tombstone(run_id)
-    if left is None or left.owner != principal.user_id or left.thread_id != thread_id:
-        raise NotFound("Run not found")
-    ended = Ended(run_id, thread_id)
+    left, ended = left_of(backend, principal, thread_id, run_id), Ended(run_id, thread_id)
     if not left.cancelled:
         raise AlreadyEnded(ended)
     return ended

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from deerflow.domain.events import Entry
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Followed
 from deerflow.domain.words import RunStatus
-from deerflow.errors import NotFound, Unavailable
+from deerflow.errors import NotFound, Unauthenticated, Unavailable
 from deerflow.events.tails import Follower
 from deerflow.events.wakeups import Watch
 from deerflow.storage import runs, threads
@@ -37,6 +38,13 @@ class Gap:
     upto: int
 
 
+class Refused(Unauthenticated):
+    """The caller has lost the right to read while they did."""
+
+    def __init__(self) -> None:
+        super().__init__("Whoever asked may not read this any more; sign in again, or use another key")
+
+
 _Step = TypeVar("_Step")
 
 
@@ -44,16 +52,20 @@ class Following:
     """One reader of a run. Iterating yields entries, heartbeats and gaps until the run is over.
 
     ``interrupt`` (from any thread) ends the iteration at once, for a client that has gone; so does the stop of this
-    process. Then ``ended`` stays False: there is more to come for whoever asks again.
+    process. Then ``ended`` stays False: there is more to come for whoever asks again. Once a heartbeat
+    *still_holds* is asked whether the caller may go on; if not, the iteration ends and ``refused`` is True.
     """
 
-    def __init__(self, backend: Backend, run: Followed, *, after: int | None) -> None:
+    def __init__(self, backend: Backend, run: Followed, *, after: int | None, still_holds: Callable[[], bool]) -> None:
         self.ended = False
         """Whether the run is over and all of it was told."""
+        self.refused = False
+        """Whether the caller has lost the right to read while they did."""
         self._backend = backend
         self._run = run
         self._after = after
-        self._next_beat = time.monotonic() + backend.rules.heartbeat_seconds
+        self._still_holds = still_holds
+        self._next_beat = self._next_question = time.monotonic() + backend.rules.heartbeat_seconds
         self._watch: Watch | None = None
         self._standing = False
         self._interrupted = False
@@ -79,20 +91,33 @@ class Following:
 
     @property
     def _stopped(self) -> bool:
-        return self._interrupted or self._backend.wakeups.ending
+        return self._interrupted or self.refused or self._backend.wakeups.ending
 
-    def _insist(self, steps: Callable[[], Iterator[_Step]]) -> Iterator[_Step | Heartbeat]:
+    def _insist(self, steps: Callable[[], Generator[_Step, None, None]]) -> Iterator[_Step | Heartbeat]:
         while not self._stopped:
             try:
-                yield from steps()
+                with closing(steps()) as taken:
+                    for step in taken:
+                        yield step
+                        self._ask_again()
+                        if self.refused:
+                            return
             except Unavailable:
                 log.warning("A stream waits for a part that is away", extra={"run_id": self._run.run_id})
                 yield Heartbeat()
+                self._ask_again()
                 time.sleep(_RETRY_SECONDS)
             else:
                 return
 
-    def _follow(self) -> Iterator[list[Entry] | Heartbeat | Gap]:
+    def _ask_again(self) -> None:
+        """Once a heartbeat, also for who has still much to hear: whether the caller may go on."""
+        now = time.monotonic()
+        if now >= self._next_question:
+            self._next_question = now + self._backend.rules.heartbeat_seconds
+            self.refused = not self._still_holds()
+
+    def _follow(self) -> Generator[list[Entry] | Heartbeat | Gap, None, None]:
         """Subscribe, then read: what is said while we subscribe is in the log, what comes later rings.
 
         After each ring the log is read; where it has nothing new, or the ring meant the row, the row is looked at.
@@ -124,7 +149,7 @@ class Following:
                     yield Heartbeat()
                     self._look_after_all()
 
-    def _wait(self) -> Iterator[Heartbeat]:
+    def _wait(self) -> Generator[Heartbeat, None, None]:
         with self._backend.tails.follow(self._run.run_id) as follower:
             self._watch = follower.watch
             look_at_row = True

@@ -10,6 +10,7 @@ from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
 from deerflow.events.log import log_key
+from deerflow.runtime.join import Refused
 from deerflow.storage import runs
 
 _LOOK_SECONDS = 1.0
@@ -31,9 +32,19 @@ class EventPage:
 
 
 def events(
-    backend: Backend, principal: Principal, run: Run, *, after: int, limit: int, wait_seconds: float
+    backend: Backend,
+    principal: Principal,
+    run: Run,
+    *,
+    after: int,
+    limit: int,
+    wait_seconds: float,
+    still_holds: Callable[[], bool],
 ) -> EventPage:
-    """The events after a place; with none there yet, waits for the first ones or the end (the run's or ours)."""
+    """The events after a place; with none there yet, waits for the first ones or the end (the run's or ours).
+
+    Refused when *still_holds* says, meanwhile, that the caller may not go on reading.
+    """
     deadline = time.monotonic() + wait_seconds
     with backend.wakeups.watch(log_key(run.run_id)) as watch:
         while True:
@@ -46,12 +57,22 @@ def events(
                 gap = page.base if page.base > after else None
                 return EventPage(page.entries, at, gap, done, now)
             watch.wait(min(left, _LOOK_SECONDS))
+            _require(still_holds)
 
 
 def changed(
-    backend: Backend, principal: Principal, run: Run, *, is_new: Callable[[Run], bool], wait_seconds: float
+    backend: Backend,
+    principal: Principal,
+    run: Run,
+    *,
+    is_new: Callable[[Run], bool],
+    wait_seconds: float,
+    still_holds: Callable[[], bool],
 ) -> Run:
-    """The run as soon as *is_new* says so, or as it is after that time or when this process is told to stop."""
+    """The run as soon as *is_new* says so, or as it is after that time or when this process is told to stop.
+
+    Refused as ``events``.
+    """
     deadline = time.monotonic() + wait_seconds
     with backend.wakeups.watch(log_key(run.run_id)) as watch:
         while True:
@@ -59,11 +80,17 @@ def changed(
             now = _now(backend, principal, run)
             while not (is_new(now) or backend.wakeups.ending) and (left := deadline - time.monotonic()) > 0:
                 rung = watch.wait(min(left, _LOOK_SECONDS))
+                _require(still_holds)
                 look = watch.clear()
                 if look or not rung or now.status is RunStatus.PENDING:
                     break  # tokens ring, too, and they change no row
             else:
                 return now
+
+
+def _require(still_holds: Callable[[], bool]) -> None:
+    if not still_holds():
+        raise Refused
 
 
 def _now(backend: Backend, principal: Principal, run: Run) -> Run:

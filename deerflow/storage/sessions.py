@@ -1,5 +1,6 @@
 """Rows of sessions: signed-in browsers. One that has ended has no row, on any machine, from the commit on."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,20 @@ def find_and_age(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, Us
     """The same, and whether it is time to note that it was seen."""
     row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
     return None if row is None else (*_both(row), row.due)
+
+
+def good(tx: Tx, session_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these sessions have not ended. One whose user's version was raised has no row any more."""
+    query = (
+        sa.select(sessions.c.session_id)
+        .join(users, users.c.user_id == sessions.c.user_id)
+        .where(
+            sessions.c.session_id.in_(session_ids),
+            users.c.disabled_at.is_(None),
+            sessions.c.expires_at > now(),
+        )
+    )
+    return set(tx.scalars(query))
 
 
 def note_seen(tx: Tx, session_id: UUID, *, address: str, seconds: int) -> bool:

@@ -10,7 +10,7 @@ from deerflow.events.tails import _Tail
 from deerflow.runtime import poll
 from deerflow.runtime.join import Following, Gap
 from tests.factories import OWNER, finish_run, make_running
-from tests.integration.events.speaking import on_a_loop, places_of, said, say_all, words_of, writing
+from tests.integration.events.speaking import always, on_a_loop, places_of, said, say_all, words_of, writing
 
 SIZE = len(encode("values", b"10", 0))
 """Of each entry here: two digits are said."""
@@ -120,7 +120,7 @@ def bounded(backend, settings):
 def test_a_reader_behind_what_is_kept_gets_one_gap_and_then_the_rest(backend, bounded, after):
     """scenario 26: also who asks for everything is told that it is not everything"""
     assert finish_run(backend, bounded, status=RunStatus.SUCCESS)
-    gap, *rest = Following(backend, bounded, after=after)
+    gap, *rest = Following(backend, bounded, after=after, still_holds=always)
     assert gap == Gap(20)
     assert words_of([entry for step in rest for entry in step]) == list(range(30, 40))
 
@@ -128,14 +128,14 @@ def test_a_reader_behind_what_is_kept_gets_one_gap_and_then_the_rest(backend, bo
 @pytest.mark.parametrize("after", [20, 21, 30])
 def test_a_reader_at_what_is_kept_gets_no_gap(backend, bounded, after):
     assert finish_run(backend, bounded, status=RunStatus.SUCCESS)
-    heard = list(Following(backend, bounded, after=after))
+    heard = list(Following(backend, bounded, after=after, still_holds=always))
     assert not any(isinstance(step, Gap) for step in heard)
     assert places_of([entry for step in heard for entry in step]) == list(range(after + 1, 31))
 
 
 def test_a_live_follower_whom_the_log_has_left_behind_is_told(backend, bounded, settings):
     """It was up to date; while it did not read, more was said than is kept."""
-    steps = iter(Following(backend, bounded, after=25))
+    steps = iter(Following(backend, bounded, after=25, still_holds=always))
     assert places_of(next(steps)) == list(range(26, 31))
     said(settings.redis, bounded.run_id, range(40, 70), attempt=bounded.attempt, keep_bytes=TEN)
     assert next(steps) == Gap(50)
@@ -146,7 +146,7 @@ def test_a_live_follower_whom_the_log_has_left_behind_is_told(backend, bounded, 
 @pytest.mark.parametrize(("after", "gap"), [(0, 20), (19, 20), (20, None), (25, None)])
 def test_a_page_of_events_says_what_is_not_kept(backend, bounded, after, gap):
     """scenario 26"""
-    page = poll.events(backend, OWNER, bounded, after=after, limit=100, wait_seconds=0)
+    page = poll.events(backend, OWNER, bounded, after=after, limit=100, wait_seconds=0, still_holds=always)
     assert (page.gap_upto, page.next) == (gap, 30)
     assert places_of(page.entries)[0] == max(after, 20) + 1
 
@@ -190,12 +190,12 @@ def test_a_read_of_large_entries_is_bounded_by_bytes(backend, settings, size, mo
     assert places_of(backend.log.read(run.run_id, 0).entries) == places[:most]
     assert places_of(backend.log.read(run.run_id, 3).entries) == places[3 : 3 + most]
     assert finish_run(backend, run, status=RunStatus.SUCCESS)
-    heard = [places_of(step) for step in Following(backend, run, after=0)]
+    heard = [places_of(step) for step in Following(backend, run, after=0, still_holds=always)]
     assert max(map(len, heard)) == most
     assert [place for page in heard for place in page] == places
     after, polled, done = 0, [], False
     while not done:
-        page = poll.events(backend, OWNER, run, after=after, limit=100, wait_seconds=0)
+        page = poll.events(backend, OWNER, run, after=after, limit=100, wait_seconds=0, still_holds=always)
         polled += places_of(page.entries)
         after, done = page.next, page.done
     assert polled == places

@@ -15,7 +15,7 @@ from deerflow.runtime.join import Following, Gap, Heartbeat
 from deerflow.runtime.remove import remove_thread
 from tests.conftest import wait_for
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_running
-from tests.integration.events.speaking import places_of, said, words_of
+from tests.integration.events.speaking import always, places_of, said, words_of
 
 PATIENCE = 20.0
 
@@ -39,7 +39,7 @@ def end(backend, run, status=RunStatus.SUCCESS):
 
 
 def steps(backend, run, *, after=0):
-    return list(Following(backend, run, after=after))
+    return list(Following(backend, run, after=after, still_holds=always))
 
 
 def entries(found):
@@ -123,7 +123,7 @@ def test_what_is_said_live_is_heard_to_the_end(backend, say):
 def test_without_a_cursor_only_what_comes_from_now_on_is_heard(quick, say):
     run = make_running(quick)
     say(run, range(3))
-    following = iter(Following(quick, run, after=None))
+    following = iter(Following(quick, run, after=None, still_holds=always))
     assert isinstance(next(following), Heartbeat)
     say(run, [3])
     end(quick, run)
@@ -179,7 +179,7 @@ def test_words_whose_wake_was_lost_are_heard_at_the_next_heartbeat(quick, settin
 def test_a_silent_run_is_a_steady_row_of_heartbeats(quick):
     run = make_running(quick)
     started = time.monotonic()
-    following = iter(Following(quick, run, after=0))
+    following = iter(Following(quick, run, after=0, still_holds=always))
     assert all(isinstance(step, Heartbeat) for step in islice(following, 5))
     assert time.monotonic() - started >= 5 * 0.05 * 0.9
     following.close()
@@ -188,7 +188,7 @@ def test_a_silent_run_is_a_steady_row_of_heartbeats(quick):
 def test_heartbeats_come_although_the_run_rings_all_the_time(quick, monkeypatch):
     """A client that filters what it hears would get no sign of life from a talkative run."""
     monkeypatch.setattr(Watch, "wait", lambda _watch, seconds: time.sleep(min(seconds, 0.001)) is None)
-    following = Following(quick, make_running(quick), after=0)
+    following = Following(quick, make_running(quick), after=0, still_holds=always)
     with ThreadPoolExecutor(1) as pool:
         heard = pool.submit(lambda: next(iter(following), None))
         try:
@@ -199,7 +199,7 @@ def test_heartbeats_come_although_the_run_rings_all_the_time(quick, monkeypatch)
 
 def test_an_interrupted_follower_ends_at_once(backend):
     run = make_running(backend)
-    following = Following(backend, run, after=0)
+    following = Following(backend, run, after=0, still_holds=always)
     with ThreadPoolExecutor(1) as pool:
         heard = pool.submit(list, following)
         wait_for(lambda: following._watch is not None, what="the follower")
@@ -211,13 +211,13 @@ def test_an_interrupted_follower_ends_at_once(backend):
 @pytest.mark.parametrize("kind", ["stream", "wait"])
 def test_when_this_process_is_told_to_stop_followers_end_and_their_runs_have_not(backend, kind):
     run = make_running(backend)
-    following = Following(backend, run, after=0)
+    following = Following(backend, run, after=0, still_holds=always)
     with ThreadPoolExecutor(1) as pool:
         heard = pool.submit(list, following if kind == "stream" else following.heartbeats())
         wait_for(lambda: following._watch is not None, what="the follower")
         backend.wakeups.end_waits()
         assert heard.result(PATIENCE) == []
-    late = Following(backend, run, after=0)
+    late = Following(backend, run, after=0, still_holds=always)
     assert list(late) == []
     assert not following.ended
     assert not late.ended
@@ -228,7 +228,10 @@ def test_a_follower_that_has_heard_the_end_says_so(backend, say):
     run = make_running(backend)
     say(run, [1])
     end(backend, run)
-    stream, wait = Following(backend, run, after=0), Following(backend, run, after=0)
+    stream, wait = (
+        Following(backend, run, after=0, still_holds=always),
+        Following(backend, run, after=0, still_holds=always),
+    )
     assert words_of(entries(stream)) == [1]
     assert list(wait.heartbeats()) == []
     assert stream.ended
@@ -237,7 +240,7 @@ def test_a_follower_that_has_heard_the_end_says_so(backend, say):
 
 def test_closing_the_iterator_frees_what_it_holds(quick):
     run = make_running(quick)
-    following = iter(Following(quick, run, after=0))
+    following = iter(Following(quick, run, after=0, still_holds=always))
     next(following)
     assert list(quick.tails._tails) == [run.run_id]
     following.close()
@@ -264,8 +267,20 @@ def test_a_reader_older_than_a_loss_gets_one_gap_and_then_the_rest(backend, sett
 def test_waiting_for_the_end_says_nothing_but_heartbeats(quick, say):
     run = make_running(quick)
     say(run, range(3))
-    waiting = Following(quick, run, after=None).heartbeats()
+    waiting = Following(quick, run, after=None, still_holds=always).heartbeats()
     assert isinstance(next(waiting), Heartbeat)
     say(run, range(3, 2_000))
     end(quick, run)
     assert all(isinstance(step, Heartbeat) for step in waiting)
+
+
+def test_who_may_read_no_more_hears_no_more_also_in_the_middle_of_much(backend, say):
+    """The question is a matter of time, not of silence."""
+    eager = replace(backend, rules=replace(backend.rules, heartbeat_seconds=0))
+    run = make_running(eager)
+    say(run, range(3_500))
+    end(eager, run)
+    answers = iter([True, False])
+    following = Following(eager, run, after=0, still_holds=lambda: next(answers))
+    assert 0 < len(entries(following)) < 3_500
+    assert (following.refused, following.ended) == (True, False)
