@@ -24,6 +24,7 @@ def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.extensions["deerflow.standing"] = Standing()
+    keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 
