@@ -161,7 +161,7 @@ def test_a_body_that_is_refused_is_no_guess(accounts_app: Flask, ada: User) -> N
 def test_counters_end_by_themselves_and_name_nobody(accounts_app: Flask, settings: Settings) -> None:
     guesses(accounts_app, "192.0.2.1", 5)
     client = connect(settings.redis)
-    keys = [key.decode() for key in client.scan_iter("LIMITS*")]
+    keys = [key.decode() for key in client.scan_iter("df:limit:*")]
     assert len(keys) == 2
     assert all(0 < client.ttl(key) <= 3600 for key in keys)
     assert not any("ada" in key for key in keys)
