@@ -29,6 +29,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
+    keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 

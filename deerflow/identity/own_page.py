@@ -1,6 +1,6 @@
 """Who begins a session must do it on a page of this server: no other site may sign a visitor in as somebody else.
 
-A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or our cookie; it has to carry the token
+A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or a cookie; it has to carry the token
 of its pre-session. A script sends none of these and needs none: no page can make a browser do the same.
 """
 
@@ -35,4 +35,4 @@ def require_own_origin(asked: Request) -> None:
 
 def is_of_a_browser(asked: Request) -> bool:
     """Whether a browser may have sent this."""
-    return "Origin" in asked.headers or "Sec-Fetch-Site" in asked.headers or sessions.COOKIE in asked.cookies
+    return any(name in asked.headers for name in ("Origin", "Sec-Fetch-Site", "Cookie"))
