@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 def find(request: Request) -> Principal | None:
     """The caller that the request's key names; None when it has none, Unauthenticated when it opens nothing."""
-    text = _sent(request)
+    text = sent(request)
     if text is None:
         return None
     if not is_ours(text):
@@ -30,7 +30,7 @@ def find(request: Request) -> Principal | None:
     return principal_of(user, proof=Proof.KEY, credential=key.key_id, scope=key.scope)
 
 
-def _sent(request: Request) -> str | None:
+def sent(request: Request) -> str | None:
     """The key that a request carries, whatever it is worth."""
     named = request.headers.get("X-Api-Key")
     if named is not None:

@@ -79,7 +79,7 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
     signed_in: SignedIn = current_user
     return principal_of(signed_in.user, proof=Proof.SESSION, credential=signed_in.row.session_id)
@@ -118,7 +118,7 @@ def require_csrf(asked: Request) -> None:
         raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again") from error
 
 
-def _may_change(asked: Request) -> bool:
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True
