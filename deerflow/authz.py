@@ -2,7 +2,7 @@
 
 A permission of LangGraph's things stands for a resource and an action as well, in the words of ``langgraph_sdk.Auth``.
 For a caller whom the project's own handlers have named, those are asked about it here, so no route can forget them;
-the request goes on as they leave it (``grants``).
+the request goes on as they leave it (``granted``).
 """
 
 from collections.abc import Callable
@@ -66,10 +66,12 @@ def require(permission: str, *, on: Place | None = None) -> None:
         request.environ[_GRANTED] = _ask(request, place)
 
 
-def grants(asked: Request) -> list[dict[str, Any]] | None:
-    """The bodies of this request as the project's handlers leave them; None where none was asked."""
-    found: list[dict[str, Any]] | None = asked.environ.get(_GRANTED)
-    return found
+def granted(asked: Request) -> Any:
+    """The body of this request, an object or a list of objects, as the project's handlers leave it.
+
+    None where there are no handlers to ask.
+    """
+    return asked.environ.get(_GRANTED)
 
 
 def public(view: Callable[P, R]) -> Callable[P, R]:
@@ -78,19 +80,20 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
-def _ask(asked: Request, place: Place) -> list[dict[str, Any]]:
-    """Ask about all that this request wants, and what it is to be."""
+def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
+    """Ask about all that this request wants; the body that it is to have."""
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
-    action = place[1]
-    values = [value_of(action, ids, body) for body in _bodies(asked)]
-    return [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
+    action, body = place[1], _body(asked)
+    values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
+    left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
+    return left if isinstance(body, list) else left[0]
 
 
-def _bodies(asked: Request) -> list[dict[str, Any]]:
-    """What a request wants, as objects: its body's, and what its query says of stopping a run."""
-    found = parsed(asked.get_data()) if asked.method not in {"GET", "HEAD"} else {}
-    bodies = found if isinstance(found, list) else [{} if found is None else found]
-    if not all(isinstance(body, dict) for body in bodies):
+def _body(asked: Request) -> dict[str, Any] | list[dict[str, Any]]:
+    """The body of a request, an object or several; with what its query says of stopping a run."""
+    body = parsed(asked.get_data()) if asked.method not in {"GET", "HEAD"} else {}
+    if isinstance(body, list) and all(isinstance(each, dict) for each in body):
+        return body
+    if body is not None and not isinstance(body, dict):
         raise Invalid("The request body must be a JSON object")
-    stopping = {"action": asked.args["action"]} if "action" in asked.args else {}
-    return [{**body, **stopping} for body in bodies]
+    return {**(body or {}), **({"action": asked.args["action"]} if "action" in asked.args else {})}

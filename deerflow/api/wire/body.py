@@ -7,12 +7,10 @@ import orjson
 from flask import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from deerflow.authz import grants
+from deerflow.authz import granted
 from deerflow.domain.bodies import parsed
 from deerflow.domain.claims import believed
 from deerflow.errors import Invalid
-
-_NO_OBJECT = "The request body must be a JSON object"
 
 Metadata = Annotated[dict[str, Any], AfterValidator(believed)]
 """Metadata that a client gives to what it creates or changes; what claims an owner is left out."""
@@ -26,33 +24,27 @@ class Shape(BaseModel):
     @classmethod
     def read(cls, request: Request) -> Self:
         """The body of a request; Invalid names what is wrong with it."""
-        granted = grants(request)
-        if granted is None:
-            return cls.check(parsed(request.get_data()))
-        if len(granted) != 1:
-            raise Invalid(_NO_OBJECT)
-        return cls._granted(granted[0])
+        body = granted(request)
+        return cls.check(parsed(request.get_data())) if body is None else cls._granted(body)
 
     @classmethod
     def read_all(cls, request: Request, *, most: int) -> list[Self]:
         """A body that is a list of them, from one to *most*."""
-        granted = grants(request)
-        bodies = parsed(request.get_data())
+        left = granted(request)
+        bodies = parsed(request.get_data()) if left is None else left
         if not isinstance(bodies, list) or not 0 < len(bodies) <= most:
             raise Invalid(f"The request body must be a list of 1 to {most} objects")
-        if granted is None:
-            return [cls.check(body) for body in bodies]
-        return [cls._granted(one) for one in granted]
+        return [cls.check(body) if left is None else cls._granted(body) for body in bodies]
 
     @classmethod
     def check(cls, body: Any) -> Self:
         """The same from JSON that was read already."""
         if not isinstance(body, dict):
-            raise Invalid(_NO_OBJECT)
+            raise Invalid("The request body must be a JSON object")
         return cls.parse(body)
 
     @classmethod
-    def _granted(cls, body: dict[str, Any]) -> Self:
+    def _granted(cls, body: Any) -> Self:
         """A body as a handler of the project has left it: what its metadata say of an owner is the handler's word."""
         found = cls.check(body)
         if "metadata" not in cls.model_fields:

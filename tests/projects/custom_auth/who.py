@@ -28,3 +28,12 @@ def look(_state: State, config: RunnableConfig, runtime: Runtime) -> State:
 
 
 graph = StateGraph(State).add_node(look).add_edge(START, "look").compile()
+
+
+def think(_state: State) -> State:
+    return {"seen": {"nothing": True}}
+
+
+inner = StateGraph(State).add_node(think).add_edge(START, "think").compile()
+quiet = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile()
+"""Says nothing of its caller."""
