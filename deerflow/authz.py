@@ -13,8 +13,8 @@ from flask import Request, request
 
 from deerflow.auth.values import Place, body_of, value_of
 from deerflow.domain.bodies import parsed
-from deerflow.domain.principal import PERMISSIONS, RUN, Proof
-from deerflow.errors import Forbidden, Invalid
+from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, RUN, Proof
+from deerflow.errors import Conflict, Forbidden, Invalid
 from deerflow.identity import handlers, principal
 
 P = ParamSpec("P")
@@ -57,9 +57,14 @@ def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[
 
 
 def require(permission: str, *, on: Place | None = None) -> None:
-    """Raise Forbidden, or what a handler of the project answers, unless the caller may do this."""
+    """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
+
+    Conflict where nobody can have the permission.
+    """
     caller = principal()
     if not caller.may(permission):
+        if caller.user_id == LOCAL and permission in KEYS | ACCOUNT | ADMINISTRATION:
+            raise Conflict("Accounts are switched off (DEERFLOW_AUTH=none)")
         raise Forbidden(f"This needs the permission {permission}")
     if caller.proof is Proof.HANDLER:
         place = on or _PLACES[permission]

@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         return None if self.database_url else self.data / "secret"
 
     @property
+    def key_file(self) -> Path:
+        """Where ``serve`` keeps an API key of the administrator that the environment has made."""
+        return self.data / "api-key"
+
+    @property
     def webhook_secret_file(self) -> Path | None:
         """Where the secret is kept that nobody has set; None when several machines would have to agree on it."""
         return None if self.database_url else self.data / "webhook-secret"

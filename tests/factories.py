@@ -9,7 +9,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from deerflow.auth.keys import digest, new_key, prefix
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.ids import new_id
@@ -18,8 +17,9 @@ from deerflow.domain.runs import Run, RunSpec
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import RunStatus
 from deerflow.errors import NotFound
+from deerflow.runtime import keys as runtime_keys
 from deerflow.runtime.submit import submit_once
-from deerflow.storage import keys, models, runs, threads, users
+from deerflow.storage import models, runs, threads, users
 
 T = TypeVar("T")
 
@@ -135,8 +135,7 @@ def make_user(backend: Backend, email: str, *, role: Role = Role.USER, password:
 
 def make_key(backend: Backend, user: User, *, scope: Scope = Scope.RUN, expires_at: datetime | None = None) -> str:
     """An API key of a user; the whole key, as only its maker sees it."""
-    key = new_key()
-    facts = {"name": "of a test", "prefix": prefix(key), "digest": digest(key)}
     with backend.db.begin() as tx:
-        keys.create(tx, user.user_id, scope=scope, expires_at=expires_at, **facts)
-    return key
+        return runtime_keys.make_key(
+            tx, user.user_id, name="of a test", scope=scope, expires_at=expires_at, actor=None
+        )[1]

@@ -110,7 +110,7 @@ def _create(tx: Tx, body: ThreadCreate) -> Thread:
     try:
         return threads.get(tx, principal(), thread_id)
     except NotFound:  # a stranger's id stays taken
-        raise Conflict(f"Thread with ID {thread_id} already exists") from None
+        raise threads.taken(thread_id) from None
 
 
 def _created_before(tx: Tx, shown: dict[str, Any]) -> dict[str, Any]:

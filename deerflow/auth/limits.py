@@ -43,6 +43,8 @@ class Limits:
             if self._windows.hit(limit.item, who):
                 return
             reset = self._windows.get_window_stats(limit.item, who).reset_time
+            # What is refused has not happened: it must not count when those under way turn out to be no failures.
+            self.give_back(limit, who)
         except RedisError as error:
             raise Unavailable("Redis does not answer") from error
         raise RateLimited(limit.told, retry_after=max(1, round(reset - time.time())))

@@ -24,6 +24,7 @@ import click
 from redis.exceptions import RedisError
 
 from deerflow import logs, project
+from deerflow.auth.keys import new_key
 from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
@@ -31,8 +32,10 @@ from deerflow.cli.supervisor import Supervisor
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
-from deerflow.identity.local import is_loopback
+from deerflow.identity import require_safe
 from deerflow.runtime.reap import bury
+from deerflow.runtime.set_up import keep_key
+from deerflow.secret_file import kept
 from deerflow.settings import ROOT, Settings, child_environment
 
 _EMBEDDED_READY_SECONDS = 60.0
@@ -85,7 +88,7 @@ def command(
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
     found = project.load(settings.project_file)
-    _refuse_strangers(settings)
+    require_safe(settings, found)
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
         _refuse_full_disk(settings.data)
@@ -133,6 +136,8 @@ class _Serve:
         _say("preparing the database")
         upgrade(settings)
         self._backend = open_backend(settings, sql_pool=1)
+        if settings.auth == "accounts" and settings.admin_email and settings.admin_password:
+            _keep_key(self._backend, settings)
         names = {name: self._start_worker(name, "-Q", "runs") for name in self._workers}
         names["state"] = self._start_worker("state", "-Q", "state")
         names["clock"] = self._start_worker("clock", "-Q", "clock", "--beat")
@@ -264,13 +269,6 @@ def _place(url: str) -> str:
     return f"{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
 
 
-def _refuse_strangers(settings: Settings) -> None:
-    if settings.auth == "none" and not is_loopback(settings.host):
-        raise ConfigError(
-            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
-        )
-
-
 def _refuse_taken_port(settings: Settings) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -308,6 +306,16 @@ def _locked(data: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _keep_key(backend: Backend, settings: Settings) -> None:
+    """Put an API key into the data folder for who has not seen the set-up page; show it when it is new."""
+    file = settings.key_file
+    is_new = not file.exists()
+    key = kept(file, new_key(), kind="API key")
+    if not keep_key(backend, settings.admin_email, key):
+        return
+    _say(f"API key   {file}" + (f", made for {settings.admin_email}: {key}" if is_new else ""))
 
 
 def _say(text: str) -> None:

@@ -4,11 +4,15 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from deerflow.domain.principal import Principal, Proof, Role, Scope, permissions_of
 from deerflow.errors import Invalid
+
+FIRST_ADMIN = UUID("00000000-0000-7000-8000-00000000ad01")
+"""The id of the administrator that every installation begins with: fixed, so that of many starts one makes the row."""
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
@@ -35,6 +39,11 @@ class User:
         """Under which name rows belong to this user."""
         return str(self.user_id)
 
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a password that this user may sign in with."""
+        return self.password is not None and self.disabled_at is None and not self.needs_setup
+
 
 @dataclass(frozen=True)
 class Session:
@@ -47,6 +56,14 @@ class Session:
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
+
+
+class KeyState(StrEnum):
+    """What has become of an API key."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,12 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+
+    def state(self, now: datetime) -> KeyState:
+        """Whether it opens anything, by the clock of whoever asks."""
+        if self.revoked_at is not None:
+            return KeyState.REVOKED
+        return KeyState.EXPIRED if self.expires_at is not None and self.expires_at <= now else KeyState.ACTIVE
 
 
 @dataclass(frozen=True)

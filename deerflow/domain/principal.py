@@ -12,8 +12,8 @@ LOCAL = "local"
 SYSTEM = "system"
 """Owner of the assistants that every graph gets by itself: read by all, changed by administrators."""
 
-READ = frozenset({"assistants:read", "threads:read", "runs:read"})
-"""To look at one's own things."""
+READ = frozenset({"assistants:read", "threads:read", "runs:read", "account:read"})
+"""To look at one's own things, and at who one is."""
 
 RUN = READ | {"threads:write", "threads:delete", "runs:create", "runs:cancel"}
 """All that LangGraph's clients do."""
@@ -22,7 +22,7 @@ KEYS = frozenset({"keys:read", "keys:write"})
 """To list, make and revoke one's own API keys."""
 
 ACCOUNT = frozenset({"account:read", "account:write"})
-"""One's own profile, password, e-mail and sessions: of who is signed in, never of a key."""
+"""One's own account. To change it, and to look at its sessions, one has to be signed in: no key may."""
 
 ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read"})
 """Everybody's accounts; of administrators only."""
@@ -49,7 +49,7 @@ class Scope(StrEnum):
 SCOPES: dict[Scope, frozenset[str]] = {
     Scope.READ: READ,
     Scope.RUN: RUN,
-    Scope.ADMIN: RUN | KEYS | ADMINISTRATION | {"account:read"},
+    Scope.ADMIN: RUN | KEYS | ADMINISTRATION,
 }
 """The table of scopes. A key never may more than its user: see ``permissions_of``."""
 

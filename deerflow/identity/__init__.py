@@ -5,6 +5,8 @@
 - ``header``    whom a trusted proxy names
 - ``handlers``  whom the project's own handlers name
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
+  sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
 """
@@ -31,6 +33,7 @@ def register(app: Flask, settings: Settings) -> None:
     project: Project = app.extensions["deerflow"].project
     require_safe(settings, project)
     app.extensions["deerflow.identify"] = (_WITH_HANDLERS if project.auth else _MODES)[settings.auth]
+    app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
@@ -41,6 +44,12 @@ def register(app: Flask, settings: Settings) -> None:
 
 def require_safe(settings: Settings, project: Project) -> None:
     """Raise ConfigError for a mode in which somebody could pass for somebody else."""
+    if settings.auth == "none" and not project.auth and not local.is_loopback(settings.host):
+        raise ConfigError(
+            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
+        )
+    if settings.auth != "none":
+        secrets_in_force(settings)
     if settings.auth != "trusted-header":
         return
     if project.auth:

@@ -18,7 +18,7 @@ from deerflow.backend import Backend
 from deerflow.domain.filters import contained
 from deerflow.domain.principal import RUN, Principal, Proof
 from deerflow.errors import HandlerRefused
-from deerflow.identity.own_site import require_own_site
+from deerflow.identity.own_page import require_own_change
 from deerflow.project import Auth
 from deerflow.runtime.ask import ask
 from deerflow.settings import Settings
@@ -91,7 +91,7 @@ def register(app: Flask, settings: Settings, auth: Auth) -> None:
 
 def identify(request: Request) -> Principal:
     """Whom the project's handler names for this request."""
-    require_own_site(request)
+    require_own_change(request)
     callers: Callers = current_app.extensions["deerflow.callers"]
     named = callers.name(current_app.extensions["deerflow"], _asked(request))
     g.handlers_on = named.on

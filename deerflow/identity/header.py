@@ -13,7 +13,7 @@ from deerflow.domain.accounts import User, canonical_email, principal_of
 from deerflow.domain.principal import Principal, Proof, Role
 from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from deerflow.identity import keys
-from deerflow.identity.own_site import require_own_site
+from deerflow.identity.own_page import require_own_change
 from deerflow.identity.proxies import PROXIED
 from deerflow.storage import audit, users
 
@@ -32,7 +32,7 @@ def identify(request: Request) -> Principal:
         assert found is not None
         return found
     name = _named(request)
-    require_own_site(request)
+    require_own_change(request)
     user = _user(current_app.extensions["deerflow"], name, address=request.remote_addr)
     if user.disabled_at is not None:
         raise Forbidden("This account is disabled")

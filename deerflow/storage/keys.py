@@ -41,6 +41,11 @@ def find(tx: Tx, digest: str) -> tuple[ApiKey, User] | None:
     return _found(tx.execute(_FIND, {"digest_of": digest}).one_or_none())
 
 
+def is_known(tx: Tx, digest: str) -> bool:
+    """Whether there is a key with this digest, be it good or not."""
+    return bool(tx.scalar(sa.select(sa.exists().where(api_keys.c.digest == digest))))
+
+
 _GOOD = (
     sa.select(*_columns, users)
     .join(users, users.c.user_id == api_keys.c.user_id)
@@ -65,10 +70,17 @@ def note_used(tx: Tx, key_id: UUID) -> bool:
     return tx.execute(statement).rowcount == 1
 
 
-def of_user(tx: Tx, user_id: UUID) -> list[ApiKey]:
+def of_user(tx: Tx, user_id: UUID, *, limit: int | None = None, offset: int = 0) -> list[ApiKey]:
     """A user's keys, newest first, those that open nothing any more as well."""
     query = sa.select(*_columns).where(api_keys.c.user_id == user_id).order_by(api_keys.c.key_id.desc())
-    return [_record(row._mapping) for row in tx.execute(query)]
+    return [_record(row._mapping) for row in tx.execute(query.limit(limit).offset(offset))]
+
+
+def count_good(tx: Tx, user_id: UUID) -> int:
+    """How many good keys a user has. Locks the user's row until the commit, so that nobody else adds one meanwhile."""
+    tx.execute(sa.select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
+    good = _GOOD.with_only_columns(sa.func.count()).where(api_keys.c.user_id == user_id)
+    return int(tx.scalar(good) or 0)
 
 
 def get(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey:
@@ -80,13 +92,15 @@ def get(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey:
     return _record(row._mapping)
 
 
-def revoke(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey:
-    """Make a key of a user open nothing, from the commit on; once more is harmless. NotFound as ``get``."""
-    get(tx, user_id, key_id)
-    ours = (api_keys.c.key_id == key_id, api_keys.c.user_id == user_id)
-    revoked = sa.func.coalesce(api_keys.c.revoked_at, now(), type_=api_keys.c.revoked_at.type)
-    statement = sa.update(api_keys).where(*ours).values(revoked_at=revoked)
-    return _record(tx.execute(statement.returning(*_columns)).one()._mapping)
+def revoke(tx: Tx, user_id: UUID, key_id: UUID) -> ApiKey | None:
+    """Make a key of a user open nothing, from the commit on; None when it was revoked before. NotFound as ``get``."""
+    good = (api_keys.c.key_id == key_id, api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    statement = sa.update(api_keys).where(*good).values(revoked_at=now())
+    row = tx.execute(statement.returning(*_columns)).one_or_none()
+    if row is None:
+        get(tx, user_id, key_id)
+        return None
+    return _record(row._mapping)
 
 
 def _found(row: Any) -> tuple[ApiKey, User] | None:

@@ -21,9 +21,9 @@ _columns = [c for c in threads.c if c.name not in _HIDDEN]
 def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
     """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed."""
     if tx.scalar(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id)) is not None:
-        raise Conflict(f"Thread with ID {thread_id} already exists")
+        raise taken(thread_id)
     if tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id)) is not None:
-        raise Conflict(f"Thread with ID {thread_id} was just deleted and is still being removed; try again in a moment")
+        raise taken(thread_id)
     statement = sa.insert(threads).values(
         thread_id=thread_id,
         owner=principal.user_id,
@@ -38,8 +38,13 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
         with tx.begin_nested():
             row = tx.execute(statement.returning(*_columns)).one()
     except sa.exc.IntegrityError as error:  # another process inserted it between our look and our insert
-        raise Conflict(f"Thread with ID {thread_id} already exists") from error
+        raise taken(thread_id) from error
     return _record(row)
+
+
+def taken(thread_id: UUID) -> Conflict:
+    """What is told of an id that cannot be given: the same, whoever has or had it, so that it tells nothing more."""
+    return Conflict(f"Thread with ID {thread_id} already exists, or was deleted and is still being removed")
 
 
 def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:

@@ -118,9 +118,9 @@ def test_refusals_are_the_handlers_own(sdk: Sdk, served: Live) -> None:
         answer = plain.post("/threads", json={}, headers={"x-auth-scheme": "langsmith"})
     assert (answer.status_code, answer.json()) == (401, {"detail": "Bring a token"})
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert refusal(lambda: sdk("banned").threads.create()) == (403, "You are banned")
+    assert refusal(sdk("banned").threads.create) == (403, "You are banned")
     assert refusal(lambda: sdk("ada").threads.create(metadata={"odd": 1})) == (403, "No odd threads")
-    status, told = refusal(lambda: sdk("teapot").threads.create())
+    status, told = refusal(sdk("teapot").threads.create)
     assert status == 500
     assert "teapot" not in told
 
@@ -160,7 +160,7 @@ def test_without_a_state_worker_nobody_comes_in(sdk: Sdk, served: Live) -> None:
     finally:
         for process in stopped:
             process.send_signal(signal.SIGCONT)
-    wait_for(lambda: eve.threads.create(), what="the state worker")
+    wait_for(eve.threads.create, what="the state worker")
 
 
 @pytest.mark.parametrize(
