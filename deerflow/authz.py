@@ -13,7 +13,7 @@ from flask import Request, request
 
 from deerflow.auth.values import Place, body_of, value_of
 from deerflow.domain.bodies import parsed
-from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, RUN, Proof
+from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, THINGS, Proof
 from deerflow.errors import Conflict, Forbidden, Invalid
 from deerflow.identity import handlers, principal
 
@@ -41,7 +41,7 @@ def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[
     """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says."""
     assert permission in PERMISSIONS, permission
     place = on or _PLACES.get(permission)
-    assert place or permission not in RUN, f"{permission} needs a resource and an action"
+    assert place or permission not in THINGS, f"{permission} needs a resource and an action"
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)

@@ -16,7 +16,7 @@ from deerflow.auth.remembered import Remembered
 from deerflow.auth.values import Place, has_handler
 from deerflow.backend import Backend
 from deerflow.domain.filters import contained
-from deerflow.domain.principal import RUN, Principal, Proof
+from deerflow.domain.principal import THINGS, Principal, Proof
 from deerflow.errors import HandlerRefused
 from deerflow.identity.own_page import require_own_change
 from deerflow.project import Auth
@@ -95,7 +95,7 @@ def identify(request: Request) -> Principal:
     callers: Callers = current_app.extensions["deerflow.callers"]
     named = callers.name(current_app.extensions["deerflow"], _asked(request))
     g.handlers_on = named.on
-    return Principal(_OWNER + named.user["identity"], RUN, Proof.HANDLER, user=named.user)
+    return Principal(_OWNER + named.user["identity"], THINGS, Proof.HANDLER, user=named.user)
 
 
 def authorize(caller: Principal, place: Place, values: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from flask import Flask
 from app import create_app
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
-from deerflow.domain.principal import PERMISSIONS, RUN, Principal
+from deerflow.domain.principal import PERMISSIONS, THINGS, Principal
 from deerflow.identity import local
 from deerflow.settings import ROOT, Settings
 from tests.conftest import GRAPHS
@@ -67,7 +67,7 @@ def test_every_route_says_what_handlers_are_asked_about(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         place = getattr(view, "place", None)
-        if getattr(view, "permission", None) in RUN:
+        if getattr(view, "permission", None) in THINGS:
             assert place in known, f"{rule.rule} is about {place!r}"
             assert ("DELETE" in (rule.methods or ())) is (place[1] == "delete"), rule.rule
         else:
