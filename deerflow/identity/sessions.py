@@ -82,7 +82,7 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
     caller: SignedIn = current_user
     if caller.is_due:
@@ -140,7 +140,7 @@ def require_csrf(asked: Request) -> None:
     raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again")
 
 
-def _may_change(asked: Request) -> bool:
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True
