@@ -5,6 +5,7 @@
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
+- ``set_up``    nobody gets in before there is an administrator
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
 """
@@ -16,7 +17,7 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, proxies, sessions
+from deerflow.identity import keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
@@ -52,6 +53,7 @@ def still_holds() -> Callable[[], bool]:
 
 def _account(request: Request) -> Principal:
     """Mode ``accounts``: an API key where there is one, which then decides; else a session."""
+    set_up.require_finished()
     found = keys.find(request) or sessions.find(request)
     if found is None:
         raise Unauthenticated("Sign in, or send an API key in the header x-api-key")
