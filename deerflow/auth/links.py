@@ -45,7 +45,7 @@ def read(secrets: list[str], purpose: str, token: str, *, seconds: int | None) -
 
 
 def set_up_path(secrets: list[str], waiting: User) -> str:
-    """Where the administrator who is waited for is set up; the same for everybody who may see it."""
+    """Where the administrator who is waited for is set up: the one-time link, without the server's address."""
     token = sign(secrets, SET_UP, Link(waiting.user_id, waiting.token_version))
     return f"/console/setup?token={token}"
 

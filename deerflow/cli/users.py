@@ -57,7 +57,7 @@ def create_command(email: str, name: str | None, *, admin: bool, password_stdin:
 @group.command("setup-link")
 @sentences
 def setup_link_command() -> None:
-    """Print the one-time link that makes the first administrator; it is the same until set-up is finished."""
+    """Print the one-time link that makes the first administrator; the one in the server's log is as good."""
     settings = Settings.from_env()
     with writing() as tx:
         users.open_set_up(tx)
