@@ -1,7 +1,9 @@
 """Fixtures: real servers for every test. The only fakes are the clock, the model and the bell."""
 
+import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tests.live import Live
 
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 SETUPS = ("sqlite", "postgres")
-AUTH = {"sqlite": "none", "postgres": "none"}
+AUTH = {"sqlite": "accounts", "postgres": "none"}
 """How clients of a live server on each database say who they are, so that every test of one runs once with an API key
 (``Live.headers``) and once without.
 """
@@ -159,8 +161,19 @@ def _setup_of(item: pytest.Item) -> str | None:
     return next((value for value in params if isinstance(value, str) and value in SETUPS), None)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI a skipped test fails the session: there, all that tests need is installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped") and os.environ.get("CI") and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests ran on each database; they have to be the same."""
+    """Say what was skipped for want of what, and how many tests ran on each database; they have to be the same."""
+    for reason, count in Counter(_reason(report) for report in terminalreporter.stats.get("skipped", [])).items():
+        fails = ", and in CI that is a failure" if os.environ.get("CI") else ""
+        terminalreporter.write_line(f"skipped {reason}: {count} test{'s' * (count > 1)}{fails}")
     counts = _per_setup(terminalreporter)
     if any(counts.values()):
         shown = ", ".join(f"{count} on {setup}" for setup, count in counts.items())
@@ -180,6 +193,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     lonely = names["sqlite"] ^ names["postgres"]
     if lonely and not any("[" in arg for arg in session.config.args):
         raise pytest.UsageError(f"these tests run on one database only: {sorted(lonely)}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped, in its own words."""
+    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else "silently"
 
 
 def _per_setup(reporter: pytest.TerminalReporter) -> dict[str, int]:

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ import httpx
 import psutil
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
+
+from deerflow.domain.accounts import FIRST_ADMIN
+from deerflow.domain.principal import LOCAL
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,32 +97,40 @@ class Live:
         """What every request has to carry, however it is made."""
         return {"x-api-key": self.api_key} if self.api_key else {}
 
+    @property
+    def user_id(self) -> str:
+        """Who owns what clients with these headers make."""
+        return str(FIRST_ADMIN) if self._auth == "accounts" else LOCAL
+
     def extra_worker(self) -> subprocess.Popen[bytes]:
         """One more worker, as a second machine would run it; the test stops it."""
-        data = self.folder / "data"
-        environment = {
-            "DEERFLOW_DATA": str(data),
-            "DEERFLOW_CONFIG": str(self._config),
-            "PYTHONPATH": str(ROOT),
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "--quiet",
-            "-A",
-            "tasks",
-            "worker",
-            "-Q",
-            "runs",
-            "-n",
-            "extra@%h",
-        ]
+        options = "--quiet -A tasks worker -Q runs -n extra@%h --without-gossip --without-mingle"
+        return self._extra("celery", *options.split())
+
+    @contextmanager
+    def extra_web(self) -> Iterator[str]:
+        """One more web process, as the Procfile runs it, until the end of the block; its URL."""
+        url = f"http://127.0.0.1:{free_port()}"
+        options = f"-k gevent --graceful-timeout 5 --forwarded-allow-ips= --bind {url.removeprefix('http://')}"
+        process = self._extra("gunicorn", "--no-control-socket", *options.split(), "wsgi:application")
+        try:
+            deadline = time.monotonic() + 30
+            while not _answers(url):
+                assert process.poll() is None, self.log.read_text(errors="replace")[-5000:]
+                assert time.monotonic() < deadline, "the second web process does not answer"
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def _extra(self, module: str, *options: str) -> subprocess.Popen[bytes]:
+        data = {"DEERFLOW_DATA": str(self.folder / "data"), "DEERFLOW_CONFIG": str(self._config)}
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*command, "--without-gossip", "--without-mingle"],
+                [sys.executable, "-m", module, *options],
                 cwd=ROOT,
-                env={**os.environ, **self._environment, **environment},
+                env={**os.environ, **self._environment, **data, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -192,6 +205,13 @@ class Live:
         told = {"Host": f"127.0.0.1:{self.port}", **self.headers, **headers}
         lines = (f"{name.replace('_', '-')}: {value}\r\n" for name, value in told.items())
         return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ok", timeout=2).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _command(process: psutil.Process) -> list[str]:

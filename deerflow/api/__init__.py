@@ -1,4 +1,4 @@
-"""The wire protocol: a blueprint a noun, all of them under both mounts but for the account API."""
+"""The wire protocol: a blueprint a noun, all of them under both mounts; and the account API, which is there once."""
 
 from uuid import UUID
 
@@ -55,17 +55,18 @@ def register(app: Flask) -> None:
 
 
 def _accounts() -> Blueprint:
-    """The account API, which is nobody else's protocol and so exists once."""
+    """The account API: at one place, whatever the mount."""
     outer = Blueprint("auth", __name__, url_prefix="/api/v1/auth")
-    outer.after_request(_kept_by_nobody)
+    outer.after_request(_never_stored)
     for room in (account, setup, keys):
         outer.register_blueprint(room.blueprint())
     return outer
 
 
-def _kept_by_nobody(answer: Response) -> Response:
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+def _never_stored(response: Response) -> Response:
+    """What tells of accounts, or hands out a secret, stays in no cache."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _identify() -> None:

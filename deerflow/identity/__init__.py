@@ -3,11 +3,11 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
+  sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
 - ``set_up``    nobody gets in before there is an administrator
-- ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
-  sites' pages out
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.extensions["deerflow.identify"] = _MODES[settings.auth]
-    app.extensions["deerflow.standing"] = Standing()
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
+    app.extensions["deerflow.standing"] = Standing()
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
 

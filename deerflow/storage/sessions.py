@@ -48,6 +48,12 @@ _FIND = (
 )
 
 
+def find_and_age(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User, bool] | None:
+    """The same, and whether it is time to note that it was seen."""
+    row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
+    return None if row is None else (*_both(row), row.due)
+
+
 def good(tx: Tx, session_ids: Collection[UUID]) -> set[UUID]:
     """Which of these sessions have not ended. One whose user's version was raised has no row any more."""
     query = (
@@ -60,12 +66,6 @@ def good(tx: Tx, session_ids: Collection[UUID]) -> set[UUID]:
         )
     )
     return set(tx.scalars(query))
-
-
-def find_and_age(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User, bool] | None:
-    """The same, and whether it is time to note that it was seen."""
-    row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
-    return None if row is None else (*_both(row), row.due)
 
 
 def note_seen(tx: Tx, session_id: UUID, *, address: str, seconds: int) -> bool:
