@@ -9,6 +9,7 @@
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
+- ``set_up``    nobody gets in before there is an administrator
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import ConfigError, Unauthenticated
-from deerflow.identity import handlers, header, keys, local, proxies, sessions
+from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
 from deerflow.project import Project
 from deerflow.settings import ANY_PROXY, Settings, proxies_in
@@ -84,6 +85,7 @@ def still_holds() -> Callable[[], bool]:
 
 def _account(request: Request) -> Principal:
     """Mode ``accounts``: an API key where there is one, which then decides; else a session."""
+    set_up.require_finished()
     found = keys.find(request) or sessions.find(request)
     if found is None:
         raise Unauthenticated("Sign in, or send an API key in the header x-api-key")
@@ -93,9 +95,11 @@ def _account(request: Request) -> Principal:
 def _account_or_handler(request: Request) -> Principal:
     """Mode ``accounts`` with handlers of the project: a key or session of ours, else whom a handler names."""
     text = keys.sent(request)
-    if text is None:
-        return sessions.find(request) or handlers.identify(request)
-    return (is_ours(text) and keys.find(request)) or handlers.identify(request)
+    found = sessions.find(request) if text is None else keys.find(request) if is_ours(text) else None
+    if found is None:
+        return handlers.identify(request)
+    set_up.require_finished()
+    return found
 
 
 _MODES |= {"none": local.identify, "accounts": _account, "trusted-header": header.identify}
