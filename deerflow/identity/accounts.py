@@ -140,6 +140,8 @@ def _changed(action: str, password: str, values: Callable[[], dict[str, Any]]) -
     backend, mine = _backend(), sessions.signed_in()
     with guesses.counted(backend.limits, guesses.of_session(mine.row.session_id)):
         if not _is_right(password, mine.user):
+            with backend.db.begin() as tx:
+                _note(tx, "password.fail", mine.user)
             raise Forbidden("password: is not your password")
         changes = values()
     with backend.db.begin() as tx:

@@ -4,7 +4,6 @@ A guess is counted before it is looked at, so that guesses at the same time coun
 The limit of an account holds for addresses where nobody is signed in to it: strangers cannot lock its owner out.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -30,7 +29,7 @@ def of_login(backend: Backend, email: str, address: str | None) -> list[Guess]:
     with backend.db.read() as tx:
         is_at_home = here in {household(each) for each in sessions.addresses(tx, email)}
     by_address = [(_ADDRESS, here)]
-    return by_address if is_at_home else [*by_address, (_ACCOUNT, hashlib.sha256(email.encode()).hexdigest())]
+    return by_address if is_at_home else [*by_address, (_ACCOUNT, email)]
 
 
 def of_session(session_id: UUID) -> list[Guess]:
