@@ -3,19 +3,21 @@
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from flask.testing import FlaskClient
 
 from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Role, Scope
+from deerflow.identity.sessions import COOKIE, CSRF_HEADER, csrf_token, sign_in
 from deerflow.settings import Settings
 from tests.factories import make_key, make_user
 
 SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
 Client = Callable[..., FlaskClient]
+SignIn = Callable[[User], FlaskClient]
 
 
 @pytest.fixture
@@ -47,6 +49,24 @@ def as_user(accounts_app: Flask, backend: Backend) -> Client:
     def client(user: User, *, scope: Scope = Scope.RUN) -> FlaskClient:
         made = accounts_app.test_client()
         made.environ_base["HTTP_X_API_KEY"] = make_key(backend, user, scope=scope)
+        return made
+
+    return client
+
+
+@pytest.fixture
+def as_signed_in(accounts_app: Flask, backend: Backend) -> SignIn:
+    """A browser in which this user is signed in; it sends its CSRF token with each request."""
+
+    def client(user: User) -> FlaskClient:
+        made = accounts_app.test_client()
+        with accounts_app.test_request_context():
+            with backend.db.begin() as tx:
+                sign_in(tx, user, remember=True)
+            token, answer = csrf_token(), accounts_app.response_class()
+            accounts_app.session_interface.save_session(accounts_app, session, answer)
+        made.set_cookie(COOKIE, answer.headers["Set-Cookie"].split(";")[0].partition("=")[2])
+        made.environ_base[f"HTTP_{CSRF_HEADER.upper().replace('-', '_')}"] = token
         return made
 
     return client
