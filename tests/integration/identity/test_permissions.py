@@ -111,14 +111,13 @@ CHANGES: dict[str, tuple[str, str]] = {
 def test_a_reading_key_cancels_nothing(as_user: Client, backend: Backend, owner: User, name: str) -> None:
     """scenario 41: whatever the method, what ends a run needs ``runs:cancel``; without that it is for reading."""
     caller = principal_of(owner, proof=Proof.KEY)
-    running = claim_run(backend, make_run(backend, caller, temporary=name in {"by its id alone", "alone, taken along"}))
-    assert running is not None
+    run = make_run(backend, caller, temporary=name in {"by its id alone", "alone, taken along"})
     method, path = CHANGES[name]
-    path = path.format(thread=running.thread_id, run=running.run_id)
+    path = path.format(thread=run.thread_id, run=run.run_id)
     client = as_user(owner, scope=Scope.READ)
     body: dict[str, Any] = {"status": "all"}
     assert detail(client.open(path, method=method, json=body), 403) == "This needs the permission runs:cancel"
-    assert row_of(backend, running).cancel_action is None
+    assert row_of(backend, run).cancel_action is None
     if "stream" in path:
         answer = client.open(path.partition("?")[0], method=method)
         assert answer.status_code == 200
