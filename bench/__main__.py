@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import options, processes, runs, streams
+from bench import identity, options, processes, runs, streams
 from bench.target import Target, own_server
 
 Measure = Callable[[Target], dict[str, float]]
@@ -51,6 +51,9 @@ GOALS = {
     "SQLite: rollback over its run's writes": Goal(3),
     "Postgres: 5 steps, ours over official": Goal(1.05),
     "Postgres: rollback over its run's writes": Goal(3),
+    "a key adds to a get, ms": Goal(1),
+    "a session adds to a get, ms": Goal(1.5),
+    "wake p99 beside 20 clients logging in": Goal(20),
     "memory web before all that, MB": Goal(110),
     "web start over its imports": Goal(1.5),
 }
@@ -73,6 +76,14 @@ def measures(*, quick: bool) -> dict[str, Measure]:
         "webhook": partial(options.webhook, times=few if quick else 100),
         "store": partial(options.store, runs=few if quick else 100),
         "get": partial(runs.get_beside_spinning, times=few if quick else 200),
+        "callers": partial(identity.callers, times=few if quick else 500),
+        "logins": partial(
+            identity.logins,
+            clients=2 if quick else 20,
+            streams=5 if quick else 200,
+            wakes=3 if quick else 500,
+            rounds=1 if quick else 3,
+        ),
         "tokens": partial(runs.tokens, count=50 if quick else 5_000, times=1 if quick else 3),
         "fanout": partial(streams.fan_out, readers=2 if quick else 50, tokens=50 if quick else 5_000),
         "idle": partial(

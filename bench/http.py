@@ -1,6 +1,7 @@
 """A small HTTP/1.1 client on a plain socket: next to it, what is measured is the server."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ _IDLE_SECONDS = 1.0  # gunicorn closes a connection that was idle for two
 
 
 class Connection:
-    """One kept-alive connection; one request at a time."""
+    """One kept-alive connection; one request at a time. *headers* go with each."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
         parts = urlsplit(url)
+        self._headers = headers or {}
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self._socket: socket.socket | None = None
         self._left = b""
@@ -28,13 +30,21 @@ class Connection:
 
     def stream(self, method: str, path: str, body: Any = None) -> Iterator[bytes]:
         """The body of an answer as it comes. Read it to its end before the next request."""
-        self._send(request_bytes(method, path, body))
+        self._send(request_bytes(method, path, body, self._headers))
         head = self._until(b"\r\n\r\n").lower()
         pieces = self._chunks() if b"transfer-encoding: chunked" in head else self._whole(head)
         if head[9:10] != b"2":
             raise RuntimeError(f"{method} {path}: {head[9:12].decode()} {b''.join(pieces).decode()}")
         yield from pieces
         self._used_at = time.monotonic()
+
+    def status(self, method: str, path: str, body: Any = None) -> int:
+        """The status of an answer, whatever it is."""
+        try:
+            self.call(method, path, body)
+        except RuntimeError as error:
+            return int(re.findall(r": (\d{3}) ", str(error))[0])
+        return 200
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
@@ -81,8 +91,9 @@ class Connection:
         self._left += data
 
 
-def request_bytes(method: str, path: str, body: Any = None) -> bytes:
+def request_bytes(method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> bytes:
     """A request as it goes over the wire."""
     data = b"" if body is None else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
+    told = {"Host": "127.0.0.1", "Content-Length": len(data), **(headers or {})}
+    head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in told.items())
     return head.encode() + b"Content-Type: application/json\r\n\r\n" + data

@@ -18,7 +18,7 @@ class Client:
     """One client of the server, with a connection of its own."""
 
     def __init__(self, target: Target) -> None:
-        self.http = Connection(target.url)
+        self.http = Connection(target.url, target.headers)
 
     def thread(self) -> str:
         """A new thread's path."""

@@ -7,7 +7,8 @@ LogWriter, so the time runs from the append to the client's read.
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from statistics import median, quantiles
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -23,25 +24,27 @@ _OPEN_AT_ONCE = 100
 _WAKES_A_SECOND = 200
 
 
-class _Reader(asyncio.Protocol):
+class Reader(asyncio.Protocol):
     """One client of a stream: counts its events, notes when it was first and last told something."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, headers: dict[str, str]) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.events = 0
         self.first = self.last = 0.0
         self.woken: list[float] = []
         self.transport: asyncio.Transport
-        self._path = path
+        self._path, self._headers = path, headers
         self._carry = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.write(request_bytes("GET", self._path))
+        transport.write(request_bytes("GET", self._path, headers=self._headers))
 
     def data_received(self, data: bytes) -> None:
+        """Count what comes."""
         now = time.perf_counter()
         if not self.opened.done() and data.startswith(b"HTTP/1.1 200"):
             self.opened.set_result(None)
@@ -57,6 +60,7 @@ class _Reader(asyncio.Protocol):
                 self.woken.append(now - float(said.split(b"\r\n", 1)[0]))
 
     def connection_lost(self, _error: Exception | None) -> None:
+        """Tell who waits for it."""
         if not self.opened.done():
             self.opened.set_exception(ConnectionError(f"{self._path} was not answered"))
         if not self.closed.done():
@@ -77,8 +81,8 @@ def fan_out(target: Target, *, readers: int, tokens: int) -> Figures:
     return {f"fan-out to {readers}, events/s": events / seconds}
 
 
-async def _hear_to_the_end(target: Target, paths: list[str]) -> list[_Reader]:
-    readers = await _open(target, paths)
+async def _hear_to_the_end(target: Target, paths: list[str]) -> list[Reader]:
+    readers = await open_all(target, paths)
     await asyncio.gather(*(reader.closed for reader in readers))
     return readers
 
@@ -86,11 +90,16 @@ async def _hear_to_the_end(target: Target, paths: list[str]) -> list[_Reader]:
 def idle(target: Target, *, streams: int, wakes: int, seconds: float) -> Figures:
     """Many streams of as many runs: held, memory, processor while idle, and how fast one of them is woken."""
     target.renew_web()
-    client = Client(target)
+    with queued(Client(target), streams) as paths:
+        return asyncio.run(_hold(target, paths, wakes, seconds))
+
+
+@contextmanager
+def queued(client: Client, streams: int) -> Iterator[list[str]]:
+    """The paths of as many streams, of runs that do not start for a long time; they go at the end of the block."""
     threads = [client.thread() for _ in range(-(-streams // _RUNS_A_THREAD))]
     try:
-        paths = [f"{run}/stream" for thread in threads for run in _queue(client, thread)][:streams]
-        return asyncio.run(_hold(target, paths, wakes, seconds))
+        yield [f"{run}/stream" for thread in threads for run in _queue(client, thread)][:streams]
     finally:
         for thread in threads:
             client.http.call("DELETE", thread)
@@ -109,13 +118,13 @@ async def _hold(target: Target, paths: list[str], wakes: int, seconds: float) ->
     count = len(paths)
     await _hear_some(target, paths[:_OPEN_AT_ONCE])
     before = target.uss("web")
-    readers = await _open(target, paths)
+    readers = await open_all(target, paths)
     await asyncio.sleep(1.0)
     memory = target.uss("web") - before
     cpu = target.cpu_seconds("web")
     await asyncio.sleep(seconds)
     cpu = target.cpu_seconds("web") - cpu
-    await _wake_some(target, paths, wakes)
+    await wake_some(target, paths, wakes)
     woken = [took for reader in readers for took in reader.woken]
     held = sum(not reader.closed.done() for reader in readers)
     for reader in readers:
@@ -133,12 +142,12 @@ async def _hold(target: Target, paths: list[str], wakes: int, seconds: float) ->
 
 async def _hear_some(target: Target, paths: list[str]) -> None:
     """Open some streams and close them: what the first ones need once and for all is not theirs."""
-    for reader in await _open(target, paths):
+    for reader in await open_all(target, paths):
         reader.transport.abort()
     await asyncio.sleep(1.0)
 
 
-async def _wake_some(target: Target, paths: list[str], wakes: int) -> None:
+async def wake_some(target: Target, paths: list[str], wakes: int) -> None:
     """Append one event to each of some streams' logs, evenly spaced, and wait until the last one must have come."""
     async with connect_async(target.settings().redis) as client:
         writers = [
@@ -155,13 +164,13 @@ async def _wake_some(target: Target, paths: list[str], wakes: int) -> None:
             await writer.close()
 
 
-async def _open(target: Target, paths: Iterable[str]) -> list[_Reader]:
+async def open_all(target: Target, paths: Iterable[str]) -> list[Reader]:
     """Open streams, some at a time, and wait until each is answered."""
     parts, loop, limit = urlsplit(target.url), asyncio.get_running_loop(), asyncio.Semaphore(_OPEN_AT_ONCE)
 
-    async def open_one(path: str) -> _Reader:
+    async def open_one(path: str) -> Reader:
         async with limit:
-            _, reader = await loop.create_connection(lambda: _Reader(path), parts.hostname, parts.port)
+            _, reader = await loop.create_connection(lambda: Reader(path, target.headers), parts.hostname, parts.port)
             await reader.opened
             return reader
 

@@ -22,10 +22,10 @@ _SLOTS = 256
 
 
 class Target:
-    """A server on this machine that serves bench/langgraph.json."""
+    """A server on this machine that serves bench/langgraph.json. *headers*: what its callers send."""
 
-    def __init__(self, name: str, url: str) -> None:
-        self.name, self.url = name, url.rstrip("/")
+    def __init__(self, name: str, url: str, headers: dict[str, str] | None = None) -> None:
+        self.name, self.url, self.headers = name, url.rstrip("/"), headers or {}
         self._root = _root(urlsplit(url).port or 80)
 
     def processes(self, kind: str = "") -> list[psutil.Process]:
@@ -71,7 +71,7 @@ class Target:
 
 
 @contextmanager
-def own_server() -> Iterator[Target]:
+def own_server(auth: str = "none", **environment: str) -> Iterator[Target]:
     """A server of our own, on a free port and with a data folder that goes with it."""
     product = {
         "DEERFLOW_LEASE_SECONDS": "15",
@@ -81,10 +81,10 @@ def own_server() -> Iterator[Target]:
         "DEERFLOW_WORKER_RUNS": str(_SLOTS),
     }
     with tempfile.TemporaryDirectory(prefix="deerflow-bench-") as folder:
-        live = Live(Path(folder), HERE / "langgraph.json", **product)
+        live = Live(Path(folder), HERE / "langgraph.json", auth=auth, **product, **environment)
         live.start()
         try:
-            yield Target("own", live.url)
+            yield Target("own", live.url, live.headers)
         finally:
             live.stop()
 

@@ -1,6 +1,7 @@
 """Backend: the resources of one process, opened once, closed in reverse; each part can be pinged."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +30,13 @@ from deerflow.storage.uses import Uses
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from deerflow.graphs.handlers import Handlers
     from deerflow.graphs.registry import Graphs
     from deerflow.graphs.savers import Savers
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _SQL_THREADS = 4
 
@@ -51,6 +55,7 @@ class Rules:
     thread_queue_limit: int
     recursion_limit: int
     idempotency_seconds: int
+    audit_days: int
     log_bytes: int
     event_bytes: int
     webhook_timeout_seconds: float
@@ -136,6 +141,8 @@ class WorkerBackend(Backend):
     worker: str
     savers: "Savers"
     graphs: "Graphs"
+    handlers: "Handlers | None"
+    """The project's own, in a state worker whose project has some that can be used."""
     redis: "redis.asyncio.Redis"
     sql_threads: ThreadPoolExecutor
 
@@ -145,9 +152,15 @@ class WorkerBackend(Backend):
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, *, user_code: bool, checkpoint_pool: int = 4) -> AsyncIterator[WorkerBackend]:
-    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported."""
+async def open_worker(
+    settings: Settings, *, user_code: bool, handlers: bool = False, checkpoint_pool: int = 4
+) -> AsyncIterator[WorkerBackend]:
+    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported.
+
+    *handlers*: import those of langgraph.json's ``auth``, too (the state worker, which is asked what they say).
+    """
     # The web process imports this module too, and must not import LangGraph.
+    from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
     from deerflow.graphs.registry import Graphs  # noqa: PLC0415
     from deerflow.graphs.savers import open_savers  # noqa: PLC0415
 
@@ -164,11 +177,19 @@ async def open_worker(settings: Settings, *, user_code: bool, checkpoint_pool: i
         graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
         if graphs.broken and settings.graphs_must_import:
             raise ConfigError("; ".join(graphs.broken.values()))
+        try:
+            found = Handlers.load(base.project) if handlers else None
+        except ConfigError:
+            if settings.graphs_must_import:
+                raise
+            log.exception("The authorization handlers cannot be used: nobody is let in by them")
+            found = None
         yield WorkerBackend(
             **vars(base),
             worker=settings.worker_name or f"{socket.gethostname()}-{uuid4().hex[:12]}",
             savers=savers,
             graphs=graphs,
+            handlers=found,
             redis=client,
             sql_threads=sql_threads,
         )

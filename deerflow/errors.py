@@ -11,6 +11,8 @@ DeerflowError
 ├── RateLimited       too much of it for now
 ├── Unavailable       a part we need does not answer; try again later
 ├── ConfigError       a setting or langgraph.json is wrong: the start stops
+├── HandlerRefused    a handler of the project says no, in its own words
+├── HandlerFailed     a handler of the project is broken: nobody is let in by it
 └── Fenced            a write came from an attempt that is over (inside the worker only)
 """
 
@@ -65,6 +67,18 @@ class Unavailable(DeerflowError):
 
 class ConfigError(DeerflowError):
     """A setting or the project's langgraph.json is wrong; the text says what to change."""
+
+
+class HandlerRefused(DeerflowError):
+    """A handler of the project says no; how, it says itself. ``headers`` go with the answer."""
+
+    def __init__(self, message: str, *, status: int, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers or {}
+
+
+class HandlerFailed(DeerflowError):
+    """A handler of the project is broken; what is wrong is for the log, not for the caller."""
 
 
 class Fenced(DeerflowError):

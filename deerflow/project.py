@@ -37,6 +37,19 @@ class Webhooks:
 
 
 @dataclass(frozen=True)
+class Auth:
+    """The key ``auth``: where the project's ``langgraph_sdk.Auth`` is, and how long its answers may be remembered.
+
+    ``cache_keys``: the headers that tell callers apart; None: all that its ``authenticate`` can look at.
+    """
+
+    target: str
+    cache_keys: tuple[str, ...] | None = None
+    ttl_seconds: float | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True)
 class HeaderRule:
     """Which request headers a run's ``configurable`` shows: lower-case names, where ``*`` stands for anything."""
 
@@ -54,10 +67,11 @@ class Project:
     env: dict[str, str] | str = field(default_factory=dict)
     webhooks: Webhooks = field(default_factory=Webhooks)
     configurable_headers: HeaderRule = HeaderRule()
+    auth: Auth | None = None
 
 
-_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks"}
-_LATER = {"auth", "store", "checkpointer"}
+_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth"}
+_LATER = {"store", "checkpointer"}
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -86,6 +100,7 @@ def load(path: Path) -> Project:
         env=raw.get("env") or {},
         webhooks=_webhooks(path, raw.get("webhooks")),
         configurable_headers=_http(path, raw.get("http") or {}),
+        auth=_auth(path, raw.get("auth")),
     )
 
 
@@ -157,6 +172,32 @@ def _webhooks(path: Path, raw: Any) -> Webhooks:
     found = _checked(path, "webhooks", {} if raw is None else raw, _WEBHOOK_KEYS)
     url = _checked(path, "webhooks.url", found.pop("url", {}), _URL_KEYS)
     return Webhooks(**{name: _fixed(value) for name, value in (found | url).items()})
+
+
+_TARGET: _Kind = (
+    lambda value: isinstance(value, str) and ":" in value.strip(":"),
+    'like "./auth.py:auth"',
+)
+_ANY_NUMBER: _Kind = (lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_TTL, "0 to 86400 seconds")
+_LONGEST_TTL = 86_400
+_AUTH_KEYS = {"path": _TARGET, "disable_studio_auth": _FLAG, "openapi": _OBJECT, "cache": _OBJECT}
+_CACHE_KEYS = {"cache_keys": _WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": _NUMBER}
+
+
+def _auth(path: Path, raw: Any) -> Auth | None:
+    """The key ``auth``; strict, because a rule that is misspelt would let anybody in.
+
+    ``disable_studio_auth`` and ``openapi`` change nothing: there is no way past the handlers, for Studio neither.
+    """
+    if raw is None:
+        return None
+    found = _checked(path, "auth", raw, _AUTH_KEYS)
+    cache = _checked(path, "auth.cache", found.get("cache", {}), _CACHE_KEYS)
+    if "path" not in found:
+        raise ConfigError(f'{path}: "auth" needs a "path", for example "./auth.py:auth"')
+    if "cache_keys" in cache:
+        cache["cache_keys"] = tuple(name.lower() for name in cache["cache_keys"])
+    return Auth(found["path"], **cache)
 
 
 def _fixed(value: Any) -> Any:

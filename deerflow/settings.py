@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASE_NAMES = ("DATABASE_URL", "DATABASE_URI", "POSTGRES_URI")
 REDIS_NAMES = ("REDIS_URL", "REDIS_URI")
 """Names that platforms and the LangGraph Platform's own images use; the first that is set counts."""
+
+ANY_PROXY, UNIX_PROXY = "*", "unix"
+"""Words of ``trusted_proxies``: whoever is at the socket, and who comes through a Unix socket."""
 
 # A server that vanished without a word is noticed within seconds: a lease lasts 15 s, and what holds it must not hang
 # on a dead connection for the quarter of an hour that TCP would try.
@@ -59,7 +63,7 @@ class Settings(BaseSettings):
     """``postgresql://…``; empty: SQLite files in the data folder."""
     redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", *REDIS_NAMES))] = ""
     """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
-    auth: Literal["accounts", "trusted-header", "none"] = "none"
+    auth: Literal["accounts", "trusted-header", "none"] = "accounts"
     """Who may call. ``accounts``: who signs in, or sends an API key. ``trusted-header``: whom a proxy names.
     ``none``: every caller on this machine is the principal ``local``."""
     secret: Annotated[str, Field(repr=False)] = ""
@@ -74,7 +78,8 @@ class Settings(BaseSettings):
     session_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
     """How long a session lasts without a request."""
     trusted_proxies: str = ""
-    """Addresses or networks, separated by commas, whose forwarded headers are believed; ``*``: anybody's."""
+    """Addresses or networks, separated by commas, whose forwarded headers are believed; ``unix``: who comes through a
+    Unix socket; ``*``: whoever is at the socket."""
     trusted_header: str = "X-Forwarded-User"
     """The header in which the proxy names the user in mode ``trusted-header``."""
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 0
@@ -150,6 +155,16 @@ class Settings(BaseSettings):
             return url
         raise ValueError("must start with postgresql:// or sqlite:///")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, text: str) -> str:
+        for word in set(proxies_in(text)) - {ANY_PROXY, UNIX_PROXY}:
+            try:
+                ip_network(word)
+            except ValueError as error:
+                raise ValueError(f"{error}; name addresses, networks, {UNIX_PROXY} or {ANY_PROXY}") from error
+        return text
+
     @field_validator("webhook_secret")
     @classmethod
     def _secret_prefix(cls, secrets: str) -> str:
@@ -179,6 +194,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise ConfigError(f"A setting is wrong: {wrong}") from error
+
+    @property
+    def address(self) -> str:
+        """Host and port that ``serve`` listens on, as URLs name them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def embedded_redis(self) -> bool:
@@ -223,6 +243,11 @@ class Settings(BaseSettings):
         return None if self.database_url else self.data / "secret"
 
     @property
+    def key_file(self) -> Path:
+        """Where ``serve`` keeps an API key of the administrator that the environment has made."""
+        return self.data / "api-key"
+
+    @property
     def webhook_secret_file(self) -> Path | None:
         """Where the secret is kept that nobody has set; None when several machines would have to agree on it."""
         return None if self.database_url else self.data / "webhook-secret"
@@ -234,6 +259,11 @@ class Settings(BaseSettings):
             return self.config
         here = Path("langgraph.json").absolute()
         return here if here.exists() else ROOT / "examples" / "deerflow" / "langgraph.json"
+
+
+def proxies_in(text: str) -> list[str]:
+    """The words of ``trusted_proxies``."""
+    return text.replace(",", " ").split()
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

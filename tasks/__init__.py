@@ -58,7 +58,10 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     queues = set(pool.app.amqp.queues.consume_from)
     settings = Settings.from_env()
     async with open_worker(
-        settings, user_code=queues != {CLOCK}, checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4)
+        settings,
+        user_code=queues != {CLOCK},
+        handlers=STATE in queues,
+        checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4),
     ) as backend:
         await backend.sql(boot, backend)
         await tell_schemas(backend)

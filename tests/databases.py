@@ -40,7 +40,7 @@ class Databases:
         if self._sqlite_template is None:
             template = self._folder / "template"
             template.mkdir()
-            upgrade(Settings(database_url=f"sqlite:///{template}/deerflow.db", redis_url="redis://unused"))
+            upgrade(Settings(database_url=f"sqlite:///{template}/deerflow.db", redis_url="redis://unused", auth="none"))
             self._sqlite_template = template
         for file in self._sqlite_template.iterdir():
             shutil.copy(file, folder / file.name)
@@ -49,7 +49,7 @@ class Databases:
     def _fresh_postgres(self) -> str:
         if self._postgres_template is None:
             url = self._create("template")
-            upgrade(Settings(database_url=url, redis_url="redis://unused"))
+            upgrade(Settings(database_url=url, redis_url="redis://unused", auth="none"))
             self._postgres_template = "template"
         return self._create(f"test{next(self._numbers)}", template=self._postgres_template)
 

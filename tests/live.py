@@ -1,19 +1,30 @@
 """A live server: the processes that ``serve`` starts, on a free port and a data folder of their own."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
+from deerflow.domain.accounts import FIRST_ADMIN
+from deerflow.domain.principal import LOCAL
+
 ROOT = Path(__file__).resolve().parent.parent
+
+ADMIN = ("admin@example.com", "a-password-of-the-tests")
+"""E-mail and password of the administrator that a server with accounts has from its first start."""
+_SECRET = "a-secret-of-the-tests-and-of-nobody-else"
 
 
 class Live:
@@ -25,6 +36,7 @@ class Live:
         config: Path,
         *,
         database_url: str = "",
+        auth: str = "none",
         options: list[str] | None = None,
         **environment: str,
     ) -> None:
@@ -34,7 +46,7 @@ class Live:
         self.log = folder / "serve.log"
         self.database_url = database_url
         """Empty: SQLite files in the data folder."""
-        self._config = config
+        self._config, self._auth = config, auth
         self._options = options or []
         self._environment = {
             "DEERFLOW_LEASE_SECONDS": "3",
@@ -44,7 +56,10 @@ class Live:
             "DEERFLOW_WEBHOOK_ALLOW_HTTP": "1",
             "DEERFLOW_WEBHOOK_ALLOW_LOOPBACK": "1",
             "DEERFLOW_WEBHOOK_TIMEOUT_SECONDS": "3",
-            "DEERFLOW_AUTH": "none",
+            "DEERFLOW_AUTH": auth,
+            "DEERFLOW_ADMIN_EMAIL": ADMIN[0] if auth == "accounts" else "",
+            "DEERFLOW_ADMIN_PASSWORD": ADMIN[1] if auth == "accounts" else "",
+            "DEERFLOW_SECRET": _SECRET if database_url else "",
             "DATABASE_URL": database_url,
             "REDIS_URL": "",
             **environment,
@@ -72,32 +87,50 @@ class Live:
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
             time.sleep(0.05)
 
+    @property
+    def api_key(self) -> str | None:
+        """The administrator's key, which an unattended start leaves in the data folder; None without accounts."""
+        return (self.folder / "data" / "api-key").read_text().strip() if self._auth == "accounts" else None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request has to carry, however it is made."""
+        return {"x-api-key": self.api_key} if self.api_key else {}
+
+    @property
+    def user_id(self) -> str:
+        """Who owns what clients with these headers make."""
+        return str(FIRST_ADMIN) if self._auth == "accounts" else LOCAL
+
     def extra_worker(self) -> subprocess.Popen[bytes]:
         """One more worker, as a second machine would run it; the test stops it."""
-        data = self.folder / "data"
-        environment = {
-            "DEERFLOW_DATA": str(data),
-            "DEERFLOW_CONFIG": str(self._config),
-            "PYTHONPATH": str(ROOT),
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "--quiet",
-            "-A",
-            "tasks",
-            "worker",
-            "-Q",
-            "runs",
-            "-n",
-            "extra@%h",
-        ]
+        options = "--quiet -A tasks worker -Q runs -n extra@%h --without-gossip --without-mingle"
+        return self._extra("celery", *options.split())
+
+    @contextmanager
+    def extra_web(self) -> Iterator[str]:
+        """One more web process, as the Procfile runs it, until the end of the block; its URL."""
+        url = f"http://127.0.0.1:{free_port()}"
+        options = f"-k gevent --graceful-timeout 5 --forwarded-allow-ips= --bind {url.removeprefix('http://')}"
+        process = self._extra("gunicorn", "--no-control-socket", *options.split(), "wsgi:application")
+        try:
+            deadline = time.monotonic() + 30
+            while not _answers(url):
+                assert process.poll() is None, self.log.read_text(errors="replace")[-5000:]
+                assert time.monotonic() < deadline, "the second web process does not answer"
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def _extra(self, module: str, *options: str) -> subprocess.Popen[bytes]:
+        data = {"DEERFLOW_DATA": str(self.folder / "data"), "DEERFLOW_CONFIG": str(self._config)}
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*command, "--without-gossip", "--without-mingle"],
+                [sys.executable, "-m", module, *options],
                 cwd=ROOT,
-                env={**os.environ, **self._environment, **environment},
+                env={**os.environ, **self._environment, **data, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -147,15 +180,38 @@ class Live:
     def client(self, prefix: str = "") -> SyncLangGraphClient:
         """The unmodified Python SDK."""
         if prefix not in self._clients:
-            self._clients[prefix] = get_sync_client(url=self.url + prefix)
+            self._clients[prefix] = get_sync_client(url=self.url + prefix, api_key=self.api_key)
         return self._clients[prefix]
 
     def http(self, prefix: str = "") -> httpx.Client:
         """Plain HTTP; one client for all, closed with the server."""
         if prefix not in self._https:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            self._https[prefix] = httpx.Client(base_url=self.url + prefix, timeout=30, limits=limits)
+            self._https[prefix] = httpx.Client(
+                base_url=self.url + prefix, headers=self.headers, timeout=30, limits=limits
+            )
         return self._https[prefix]
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> socket.socket:
+        """A request on a bare socket, sent and not yet read: the caller reads as slowly as it likes."""
+        payload = b"" if body is None else json.dumps(body).encode()
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        connection.sendall(self.head(method, path, Content_Length=str(len(payload)), **headers))
+        connection.sendall(payload)  # as HTTP clients do: the body comes in a packet of its own
+        return connection
+
+    def head(self, method: str, path: str, **headers: str) -> bytes:
+        """The bytes of a request before its body; of header names ``_`` stands for ``-``."""
+        told = {"Host": f"127.0.0.1:{self.port}", **self.headers, **headers}
+        lines = (f"{name.replace('_', '-')}: {value}\r\n" for name, value in told.items())
+        return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ok", timeout=2).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -29,6 +29,11 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def fenced(page: Path, language: str) -> list[str]:
+    """The blocks of one language, in their order."""
+    return [fence[2] for fence in _FENCE.finditer(page.read_text()) if fence[1] == language]
+
+
 def sections(page: Path) -> list[str]:
     """The headings of a page's sections."""
     return re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)

@@ -7,10 +7,14 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import assistants, errors, keys, runs, state, stateless, system, threads
+from deerflow.api import account, assistants, errors, keys, runs, setup, state, stateless, system, threads, users
+from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
+
+_WAITING = 50
+"""How many may wait for a password to be looked at: more than a second's worth."""
 
 
 class IdConverter(BaseConverter):
@@ -46,6 +50,7 @@ def register(app: Flask) -> None:
         for room in (threads, state, runs, stateless, assistants, system):
             outer.register_blueprint(room.blueprint())
         app.register_blueprint(outer)
+    app.extensions["deerflow.aside"] = Aside(at_once=spare_cores(), waiting=_WAITING)
     app.register_blueprint(_accounts())
 
 
@@ -53,7 +58,7 @@ def _accounts() -> Blueprint:
     """The account API: at one place, whatever the mount."""
     outer = Blueprint("auth", __name__, url_prefix="/api/v1/auth")
     outer.after_request(_never_stored)
-    for room in (keys,):
+    for room in (account, setup, keys, users):
         outer.register_blueprint(room.blueprint())
     return outer
 

@@ -1,22 +1,78 @@
-"""The other gevent import: notice when a client has gone, and when this process is told to stop.
+"""The other gevent import: notice when a client has gone, and when this process is told to stop; compute aside.
 
-Works without gevent too, by noticing nothing.
+Works without gevent too, by noticing nothing and computing at once.
 """
 
 import errno
 import logging
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+from deerflow.errors import Unavailable
 
 try:
     import gevent
+    import gevent.monkey
+    import gevent.threadpool
 except ImportError:  # an installation without the web's packages
     gevent = None
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 log = logging.getLogger(__name__)
+
+_NICENESS = 10
+"""Streams go before passwords where there is not enough of the processor for both."""
+
+
+class Aside:
+    """Computes in real threads what would hold up the hub: few at a time, and only so many wait for their turn.
+
+    For functions that give up Python's lock while they compute, as argon2's do.
+    """
+
+    def __init__(self, *, at_once: int, waiting: int) -> None:
+        self._at_once, self._most = at_once, at_once + waiting
+        self._asked = 0
+        self._pool: Any = None
+
+    def __call__(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What *act* returns; Unavailable when too many wait already."""
+        if gevent is None or not gevent.monkey.is_module_patched("threading"):
+            return act(*args, **kwargs)  # this is a real thread already
+        if self._asked >= self._most:
+            raise Unavailable("Too many sign-ins at once; try again in a moment", retry_after=2)
+        self._pool = self._pool or gevent.threadpool.ThreadPool(self._at_once)
+        self._asked += 1
+        try:
+            result, error = self._pool.apply(_computed, (lambda: act(*args, **kwargs),))
+        finally:
+            self._asked -= 1
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+
+def spare_cores() -> int:
+    """How many cores one may compute on and leave one to the hub; at least one."""
+    mine = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, mine - 1)
+
+
+def _computed(act: Callable[[], R]) -> tuple[R | None, Exception | None]:
+    """What an act returns or raises; gevent would print what it raises."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)  # of this thread alone, there
+    try:
+        return act(), None
+    except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+        return None, error
 
 
 class ClientWatch:

@@ -19,7 +19,7 @@ from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.domain.words import CancelAction, OnDisconnect, RunStatus
 from deerflow.errors import Invalid, NotFound, Unavailable
 from deerflow.identity import principal
-from deerflow.runtime.cancel import AlreadyEnded, cancel
+from deerflow.runtime.cancel import AlreadyEnded, cancel, left_of
 from deerflow.runtime.join import Refused, outcome
 from deerflow.runtime.remove import remove_run
 from deerflow.storage import runs, threads
@@ -66,7 +66,7 @@ def wait_for_new_run(thread_id: UUID) -> Response:
     return wait_for(begun.run, watch)
 
 
-@requires("runs:read")
+@requires("runs:read", on=("threads", "search"))
 def list_runs(thread_id: UUID) -> Response:
     """A thread's runs, newest first."""
     limit = number(request, "limit", default=10, least=1, most=1_000)
@@ -99,10 +99,10 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     return sse.wait(mount, run, follow(run, after=None), body.encode, watch_client())
 
 
-@requires("runs:cancel")
+@requires("runs:cancel", on=("threads", "delete"))
 def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""
-    remove_run(backend(), principal(), thread_id, run_id)
+    remove_run(backend(), principal(), thread_id, run_id, address=request.remote_addr)
     return Response(status=204)
 
 
@@ -157,10 +157,7 @@ def find_run(run_id: UUID, thread_id: UUID | None = None) -> Followed:
                 return runs.get_alone(tx, principal(), run_id)
             return runs.get(tx, principal(), thread_id, run_id)
     except NotFound:
-        left = backend().log.tombstone(run_id)
-        if left is None or left.owner != principal().user_id or thread_id not in (None, left.thread_id):
-            raise
-        return Ended(run_id, left.thread_id)
+        return Ended(run_id, left_of(backend(), principal(), thread_id, run_id).thread_id)
 
 
 def wait_for(run: Followed, watch: ClientWatch) -> Response:

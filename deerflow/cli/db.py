@@ -10,6 +10,7 @@ from deerflow.backend import open_backend
 from deerflow.cli import sentences
 from deerflow.errors import ConfigError, Unavailable
 from deerflow.runtime.boot import boot
+from deerflow.runtime.set_up import first_boot
 from deerflow.settings import ROOT, Settings
 from deerflow.storage.database import sqlite_path
 
@@ -31,7 +32,7 @@ def upgrade_command() -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate the app database, set up the checkpoint store, and give every graph its assistant.
+    """Migrate the app database, set up the checkpoint store, give every graph its assistant, open set-up.
 
     Raises Unavailable with the reason, and ConfigError when a newer release has written the data.
     """
@@ -57,6 +58,8 @@ def upgrade(settings: Settings) -> None:
     backend = open_backend(settings, sql_pool=1)
     try:
         boot(backend)
+        if settings.auth == "accounts":
+            first_boot(backend, admin_email=settings.admin_email, admin_password=settings.admin_password)
     finally:
         backend.close()
 

@@ -11,6 +11,9 @@ from uuid import UUID
 from deerflow.domain.principal import Principal, Proof, Role, Scope, permissions_of
 from deerflow.errors import Invalid
 
+FIRST_ADMIN = UUID("00000000-0000-7000-8000-00000000ad01")
+"""The id of the administrator that every installation begins with: fixed, so that of many starts one makes the row."""
+
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
@@ -35,6 +38,11 @@ class User:
     def owner(self) -> str:
         """Under which name rows belong to this user."""
         return str(self.user_id)
+
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a password that this user may sign in with."""
+        return self.password is not None and self.disabled_at is None and not self.needs_setup
 
 
 @dataclass(frozen=True)

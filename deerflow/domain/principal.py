@@ -1,6 +1,7 @@
 """Who is calling and what they may touch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -11,8 +12,8 @@ LOCAL = "local"
 SYSTEM = "system"
 """Owner of the assistants that every graph gets by itself: read by all, changed by administrators."""
 
-READ = frozenset({"assistants:read", "threads:read", "runs:read"})
-"""To look at one's own things."""
+READ = frozenset({"assistants:read", "threads:read", "runs:read", "account:read"})
+"""To look at one's own things, and at who one is."""
 
 RUN = READ | {"threads:write", "threads:delete", "runs:create", "runs:cancel"}
 """All that LangGraph's clients do."""
@@ -21,7 +22,10 @@ KEYS = frozenset({"keys:read", "keys:write"})
 """To list, make and revoke one's own API keys."""
 
 ACCOUNT = frozenset({"account:read", "account:write"})
-"""One's own profile, password, e-mail and sessions: of who is signed in, never of a key."""
+"""One's own account. To change it, and to look at its sessions, one has to be signed in: no key may."""
+
+THINGS = RUN - ACCOUNT
+"""All that is LangGraph's: what a project's own handlers decide about, and all that their callers may do."""
 
 ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read"})
 """Everybody's accounts; of administrators only."""
@@ -48,7 +52,7 @@ class Scope(StrEnum):
 SCOPES: dict[Scope, frozenset[str]] = {
     Scope.READ: READ,
     Scope.RUN: RUN,
-    Scope.ADMIN: RUN | KEYS | ADMINISTRATION | {"account:read"},
+    Scope.ADMIN: RUN | KEYS | ADMINISTRATION,
 }
 """The table of scopes. A key never may more than its user: see ``permissions_of``."""
 
@@ -80,6 +84,13 @@ class Principal:
     """The session's or key's id; None for the other proofs."""
     user: dict[str, Any] | None = None
     """What graphs learn of the caller as ``langgraph_auth_user``; it has an ``identity``. None: nothing."""
+    filters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """By resource, the metadata that a handler of the project wants a thing to have; it replaces the owner there."""
+
+    @property
+    def unfiltered(self) -> "Principal":
+        """The same caller, who sees what they own."""
+        return replace(self, filters={}) if self.filters else self
 
     def may(self, permission: str) -> bool:
         """Whether this caller holds the permission."""

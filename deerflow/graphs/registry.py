@@ -140,20 +140,25 @@ def _warn_about_missing(project: Project) -> None:
             log.warning("A package of langgraph.json's dependencies is not installed", extra={"package": entry})
 
 
-def _load(project: Project, source: GraphSource) -> Any:
-    where, _, attribute = source.target.rpartition(":")
+def load_target(project: Project, target: str, *, kind: str) -> Any:
+    """What ``file.py:attribute`` or ``package.module:attribute`` of a project names; *kind* tells its modules apart."""
+    where, _, attribute = target.rpartition(":")
     by_path = where.endswith(".py") or "/" in where
-    module = _load_file(project, source.graph_id, where) if by_path else importlib.import_module(where)
+    module = _load_file(project, kind, where) if by_path else importlib.import_module(where)
     try:
-        found = getattr(module, attribute)
+        return getattr(module, attribute)
     except AttributeError:
         raise ConfigError(f"{where} has no attribute {attribute!r}") from None
+
+
+def _load(project: Project, source: GraphSource) -> Any:
+    found = load_target(project, source.target, kind=f"graph_{source.graph_id}")
     return found if callable(found) and not isinstance(found, Pregel | StateGraph) else _compiled(found, source.target)
 
 
-def _load_file(project: Project, graph_id: str, where: str) -> ModuleType:
+def _load_file(project: Project, kind: str, where: str) -> ModuleType:
     path = (project.folder / where).resolve()
-    name = re.sub(r"\W", "_", f"graph_{graph_id}_{path.stem}")
+    name = re.sub(r"\W", "_", f"{kind}_{path.stem}")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():
         raise ConfigError(f"{path} does not exist")

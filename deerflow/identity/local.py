@@ -10,9 +10,9 @@ from flask import Request
 
 from deerflow.domain.principal import LOCAL, RUN, Principal
 from deerflow.errors import Forbidden
+from deerflow.identity.proxies import FORWARDED
 
 _LOCAL = Principal(LOCAL, RUN)
-_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
 
 def identify(request: Request) -> Principal:
@@ -27,7 +27,7 @@ def _require_same_machine(request: Request) -> None:
         raise Forbidden("Without authentication only callers on this machine are served")
     if not is_loopback(_hostname(f"//{request.host}")):
         raise Forbidden(f"Without authentication the host '{request.host}' is not served; use http://127.0.0.1")
-    if any(name in request.headers for name in _PROXY_HEADERS):
+    if request.environ[FORWARDED] or "Via" in request.headers:
         raise Forbidden("Without authentication this server must not stand behind a proxy")
 
 

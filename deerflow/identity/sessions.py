@@ -3,35 +3,42 @@
 The cookie is Flask's own session, signed by itsdangerous: ``_user_id`` (flask-login's name for the session's id),
 ``uid``, ``ver`` (the user's ``token_version`` when it was written) and ``csrf_token`` (flask-wtf's secret, which
 lives as long as the session). It is as good as its row, on the database's clock; nothing here compares clocks.
+Before a sign-in it carries a CSRF secret alone: the pre-session. A sign-in keeps nothing of it.
+
+Two different cookies of ours at once, as a neighbour's domain may set one beside ours, are as good as none.
 """
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, Request, current_app, request, session
+from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
-from itsdangerous import BadSignature
+from itsdangerous import BadData
+from itsdangerous.url_safe import URLSafeTimedSerializer
 from wtforms import ValidationError
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, principal_of
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal, Proof
-from deerflow.errors import Forbidden
+from deerflow.errors import Conflict, Forbidden
 from deerflow.storage import sessions
 from deerflow.storage.database import Tx
 
 COOKIE = "deerflow_session"
 CSRF_HEADER = "X-CSRFToken"
+_MOST_COOKIE = 4096
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
     """What flask-login holds of a caller: a session and whose it is."""
 
-    def __init__(self, row: Session, user: User) -> None:
-        self.row, self.user = row, user
+    def __init__(self, row: Session, user: User, *, is_due: bool = False) -> None:
+        self.row, self.user, self.is_due = row, user, is_due
 
     def get_id(self) -> str:
         """The session's id, so that each can be ended by itself."""
@@ -44,13 +51,9 @@ class _Cookie(SecureCookieSessionInterface):
     def open_session(self, app: Flask, asked: Request) -> SecureCookieSession | None:
         """Read it whatever its age: two machines' clocks may differ, and the row knows when it ends."""
         signer = self.get_signing_serializer(app)
-        text = asked.cookies.get(self.get_cookie_name(app))
-        if signer is None or not text:
-            return self.session_class()
-        try:
-            return self.session_class(signer.loads(text))
-        except BadSignature:
-            return self.session_class()
+        texts = set(asked.cookies.getlist(self.get_cookie_name(app)))
+        found = [values for text in texts if signer and (values := _signed(signer, text)) is not None]
+        return self.session_class(found[0] if len(found) == 1 else None)
 
     def get_cookie_secure(self, _app: Flask) -> bool:
         """Whether this request came over https, as far as whom we trust says."""
@@ -79,18 +82,35 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
-    signed_in: SignedIn = current_user
-    return principal_of(signed_in.user, proof=Proof.SESSION, credential=signed_in.row.session_id)
+    caller: SignedIn = current_user
+    if caller.is_due:
+        _note_seen(caller)
+    return principal_of(caller.user, proof=Proof.SESSION, credential=caller.row.session_id)
+
+
+def signed_in() -> SignedIn:
+    """The session of who is calling, for views that are about it; Conflict when something else names the caller."""
+    if g.principal.proof is not Proof.SESSION:
+        raise Conflict("This is about a session, and nobody is signed in here with one")
+    caller: SignedIn = current_user
+    return caller
+
+
+def is_remembered() -> bool:
+    """Whether this browser was told to stay signed in."""
+    return session.permanent
 
 
 def sign_in(tx: Tx, user: User, *, remember: bool) -> Session:
     """Begin a session of this user and write its cookie; whatever the browser had before is void."""
-    seconds = int(current_app.permanent_session_lifetime.total_seconds())
+    if (replaced := parse_id(str(session.get("_user_id")))) is not None:
+        sessions.discard(tx, replaced)
     browser, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
-    row = sessions.begin(tx, user, browser=browser, address=address, seconds=seconds)
+    row = sessions.begin(tx, user, browser=browser, address=address, seconds=_seconds())
     session.clear()
+    g.pop("csrf_token", None)  # flask-wtf's memory of the token that was good until now
     session.permanent = remember
     login_user(SignedIn(row, user))
     session["uid"], session["ver"] = user.owner, user.token_version
@@ -99,8 +119,8 @@ def sign_in(tx: Tx, user: User, *, remember: bool) -> Session:
 
 def sign_out(tx: Tx) -> None:
     """End the caller's session, on the server and in the browser."""
-    signed_in: SignedIn = current_user
-    sessions.end(tx, signed_in.user.user_id, signed_in.row.session_id)
+    caller: SignedIn = current_user
+    sessions.discard(tx, caller.row.session_id)
     logout_user()
     session.clear()
 
@@ -112,13 +132,20 @@ def csrf_token() -> str:
 
 def require_csrf(asked: Request) -> None:
     """Raise Forbidden unless the request carries its session's CSRF token."""
-    try:
-        validate_csrf(asked.headers.get(CSRF_HEADER))
-    except ValidationError as error:
-        raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again") from error
+    token = asked.headers.get(CSRF_HEADER) or _of_form(asked)
+    for secret in (current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]):
+        with suppress(ValidationError):
+            validate_csrf(token, secret_key=secret)
+            return
+    raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again")
 
 
-def _may_change(asked: Request) -> bool:
+def _of_form(asked: Request) -> str | None:
+    """The token as the forms of our pages send it."""
+    return asked.form.get("csrf_token") if asked.mimetype == "application/x-www-form-urlencoded" else None
+
+
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True
@@ -127,7 +154,7 @@ def _may_change(asked: Request) -> bool:
 
 def _load(session_id: str) -> SignedIn | None:
     """flask-login's question: whose session this is."""
-    found, version = parse_id(session_id), session.get("ver")
+    found, version = parse_id(str(session_id)), session.get("ver")
     if found is None or not isinstance(version, int):
         return None
     return _find(found, version)
@@ -136,5 +163,31 @@ def _load(session_id: str) -> SignedIn | None:
 def _find(session_id: UUID, version: int) -> SignedIn | None:
     backend: Backend = current_app.extensions["deerflow"]
     with backend.db.read() as tx:
-        row: Any = sessions.find(tx, session_id, version=version)
-    return None if row is None else SignedIn(*row)
+        found = sessions.find_and_age(tx, session_id, version=version)
+    if found is None:
+        return None
+    row, user, is_due = found
+    return SignedIn(row, user, is_due=is_due)
+
+
+def _note_seen(caller: SignedIn) -> None:
+    """Let the session, and its cookie, last from now on again."""
+    backend: Backend = current_app.extensions["deerflow"]
+    about, seen_from = caller.row.session_id, request.remote_addr or ""
+    backend.uses.note(about, partial(sessions.note_seen, session_id=about, address=seen_from, seconds=_seconds()))
+    session.modified = True
+
+
+def _signed(signer: URLSafeTimedSerializer, text: str) -> dict[str, Any] | None:
+    """What we have signed, at whatever time; None for all that we have not."""
+    if len(text) > _MOST_COOKIE:
+        return None
+    try:
+        values = signer.loads(text)
+    except (BadData, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _seconds() -> int:
+    return int(current_app.permanent_session_lifetime.total_seconds())

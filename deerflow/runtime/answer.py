@@ -2,21 +2,23 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
 from deerflow.backend import WorkerBackend
 from deerflow.domain.threads import ThreadHead
-from deerflow.errors import Fenced
+from deerflow.errors import Fenced, HandlerFailed, HandlerRefused
 from deerflow.events.answers import give
 from deerflow.graphs import jsonable
 from deerflow.graphs.gate import Gate
+from deerflow.graphs.handlers import Handlers
 from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
-from deerflow.storage import cancels, threads
+from deerflow.storage import audit, cancels, threads
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,11 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
             told = {"problem": "A run has started on the thread meanwhile", "kind": "conflict"}
         except EditRefused as error:
             told = {"problem": str(error), "kind": "bad_request"}
+        except HandlerRefused as error:
+            told = {"problem": str(error), "kind": "refused", "status": error.status, "headers": error.headers}
+        except HandlerFailed as error:
+            log.exception("A handler of the project failed")
+            told = {"problem": str(error), "kind": "handler_failed"}
         except Exception:  # the asker must hear something; the stack is ours alone
             log.exception("A question could not be answered")
             told = {"problem": "The state worker could not answer; its log says why"}
@@ -94,10 +101,32 @@ async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
         await backend.savers.roll_back(thread_id, token, run_id)
     finally:
         await backend.savers.let_go(thread_id, token)
-    await backend.sql(_drop_run, backend, run_id)
+    await backend.sql(_drop_run, backend, run_id, question)
     async with _graph(backend, question, "threads.update") as graph:
         head = await read_head(graph, backend.savers.reader(), thread_id)
     await backend.sql(_settle, backend, thread_id, token, head)
+
+
+async def _authenticate(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
+    """Who is calling, and for the asker's memory: what the handler looked at, and what else has a handler."""
+    handlers = _handlers(backend)
+    user = await handlers.authenticate(question["request"])
+    return {"user": user, "sees": handlers.sees, "on": handlers.on}
+
+
+async def _authorize(backend: WorkerBackend, question: dict[str, Any]) -> list[dict[str, Any]]:
+    """What becomes of each of several values; the first that is refused refuses them all."""
+    handlers, told = _handlers(backend), []
+    for value in question["values"]:
+        verdict = await handlers.authorize(question["user"], question["resource"], question["action"], value)
+        told.append({"value": verdict.value, "filter": verdict.filter})
+    return told
+
+
+def _handlers(backend: WorkerBackend) -> Handlers:
+    if backend.handlers is None:
+        raise GraphBroken("The project's authentication cannot be used; the log of the state worker says why")
+    return backend.handlers
 
 
 def _gate(question: dict[str, Any]) -> Gate:
@@ -116,13 +145,22 @@ def _settle(backend: WorkerBackend, thread_id: UUID, token: int, head: ThreadHea
         threads.settle_edit(tx, thread_id, fence=token, head=head)
 
 
-def _drop_run(backend: WorkerBackend, run_id: UUID) -> None:
+def _drop_run(backend: WorkerBackend, run_id: UUID, question: dict[str, Any]) -> None:
     with backend.db.begin() as tx:
-        cancels.remove(tx, run_id)
+        if cancels.remove(tx, run_id):
+            by = {"actor": question.get("actor", question["owner"]), "address": question.get("address")}
+            audit.note(tx, "run.delete", subject=str(run_id), thread_id=question["thread_id"], **by)
 
 
 async def _nothing_before() -> None:
     return
 
 
-_KINDS = {"state": _state, "history": _history, "update": _update, "remove_run": _remove_run}
+_KINDS: dict[str, Callable[[WorkerBackend, dict[str, Any]], Awaitable[Any]]] = {
+    "state": _state,
+    "history": _history,
+    "update": _update,
+    "remove_run": _remove_run,
+    "authenticate": _authenticate,
+    "authorize": _authorize,
+}

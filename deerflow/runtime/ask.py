@@ -6,7 +6,7 @@ from typing import Any
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.threads import Thread
-from deerflow.errors import BadRequest, Conflict, Unavailable
+from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, Unavailable
 
 _PATIENCE_SECONDS = 10.0
 _LAST_PATIENCE_SECONDS = 3.0
@@ -39,7 +39,9 @@ def _opened(answer: dict[str, Any]) -> Any:
     problem = answer.get("problem")
     if problem is None:
         return answer["answer"]
-    kinds = {"bad_request": BadRequest, "conflict": Conflict}
+    if answer.get("kind") == "refused":
+        raise HandlerRefused(problem, status=answer["status"], headers=answer["headers"])
+    kinds = {"bad_request": BadRequest, "conflict": Conflict, "handler_failed": HandlerFailed}
     raise kinds.get(answer.get("kind", ""), Unavailable)(problem)
 
 

@@ -1,7 +1,7 @@
 """Cancel a run: the durable mark on the row first, then the bell."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 import orjson
@@ -33,16 +33,27 @@ class AlreadyEnded(Conflict):
         super().__init__(f"Run {run.run_id} has already ended{how}")
 
 
-def cancel(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID, action: CancelAction) -> Followed:
+def cancel(
+    backend: Backend,
+    principal: Principal,
+    thread_id: UUID,
+    run_id: UUID,
+    action: CancelAction,
+    *,
+    note_removal: Callable[[Tx], None] | None = None,
+) -> Followed:
     """Ask a run to stop; the run as it is now, possibly still running, or what is left of it.
 
     The same answer for whoever asks again while a cancel is ending the run or has ended it, whatever its action was:
-    the first one counts. Raises NotFound, AlreadyEnded.
+    the first one counts. *note_removal* is called in the transaction that decides that the run leaves no row.
+    Raises NotFound, AlreadyEnded.
     """
     try:
         with backend.db.begin() as tx:
             run = runs.get(tx, principal, thread_id, run_id)
             marked = mark(tx, backend, run, action) if not run.is_terminal else None
+            if note_removal is not None and marked is not None and marked.is_rolled_back and not run.is_rolled_back:
+                note_removal(tx)
     except NotFound:
         return _of_tombstone(backend, principal, thread_id, run_id)
     if marked is None:
@@ -127,12 +138,30 @@ def _as_the_first_time(backend: Backend, principal: Principal, run: Run) -> Foll
     raise AlreadyEnded(now)
 
 
+def left_of(backend: Backend, principal: Principal, thread_id: UUID | None, run_id: UUID) -> Tombstone:
+    """What is left of a run without a row; NotFound when that is nothing, or not for this caller.
+
+    A rolled back run is seen by who sees its thread. Where the thread has gone as well, no filter of a handler can be
+    asked any more, and it is its owner's.
+    """
+    left = backend.log.tombstone(run_id)
+    if left is None or thread_id not in (None, left.thread_id) or not _may_see(backend, principal, left):
+        raise NotFound("Run not found")
+    return left
+
+
+def _may_see(backend: Backend, principal: Principal, left: Tombstone) -> bool:
+    is_own = left.owner == principal.user_id
+    if not principal.filters:
+        return is_own
+    with backend.db.read() as tx:
+        found = threads.see(tx, principal, left.thread_id)
+    return is_own if found is None else found
+
+
 def _of_tombstone(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID) -> Ended:
     """What is left of a run without a row; AlreadyEnded when no cancel has ended it."""
-    left = backend.log.tombstone(run_id)
-    if left is None or left.owner != principal.user_id or left.thread_id != thread_id:
-        raise NotFound("Run not found")
-    ended = Ended(run_id, thread_id)
+    left, ended = left_of(backend, principal, thread_id, run_id), Ended(run_id, thread_id)
     if not left.cancelled:
         raise AlreadyEnded(ended)
     return ended

@@ -143,7 +143,7 @@ def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tup
             raise NotFound(_NOT_FOUND) from None
     given = spec.config.get("metadata")
     threads.create(tx, principal, thread_id, {**(given if isinstance(given, dict) else {}), **spec.metadata})
-    return threads.lock(tx, principal, thread_id)
+    return threads.lock(tx, principal.unfiltered, thread_id)
 
 
 def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None, thread: Thread) -> Assistant:
@@ -213,5 +213,6 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
             "on_disconnect": spec.on_disconnect,
             "checkpoint_during": spec.durability is not Durability.EXIT,
             "durability": spec.durability,
+            "user": principal.user,
         },
     }

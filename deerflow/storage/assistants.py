@@ -11,6 +11,7 @@ from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.errors import NotFound
 from deerflow.storage.database import Tx
 from deerflow.storage.models import assistants
+from deerflow.storage.scope import within
 
 
 def ensure_system(tx: Tx, graph_id: str, *, description: str | None) -> None:
@@ -75,7 +76,7 @@ def search(
 
 
 def _visible(principal: Principal) -> sa.Select[Any]:
-    return sa.select(assistants).where(assistants.c.owner.in_([principal.user_id, SYSTEM]))
+    return sa.select(assistants).where(within(principal, assistants))
 
 
 def _insert_ignore(tx: Tx, row: dict[str, Any]) -> sa.Insert:

@@ -15,6 +15,7 @@ from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.storage.database import Tx
 from deerflow.storage.models import runs, threads
 from deerflow.storage.runs import columns, inflight, lock_thread, record
+from deerflow.storage.scope import within
 from deerflow.storage.types import now
 
 _IDS = ("graph_id", "assistant_id")
@@ -66,15 +67,16 @@ def roll_back(tx: Tx, run: Run) -> bool:
     return True
 
 
-def remove(tx: Tx, run_id: UUID) -> None:
-    """Delete the row of a run that has ended; one in flight stays."""
-    tx.execute(sa.delete(runs).where(runs.c.run_id == run_id, runs.c.status.not_in(sorted(INFLIGHT))))
+def remove(tx: Tx, run_id: UUID) -> bool:
+    """Delete the row of a run that has ended; one in flight stays. Whether there was one."""
+    ended = (runs.c.run_id == run_id, runs.c.status.not_in(sorted(INFLIGHT)))
+    return tx.execute(sa.delete(runs).where(*ended)).rowcount == 1
 
 
 def inflight_of(tx: Tx, principal: Principal, statuses: Sequence[RunStatus], *, limit: int) -> list[Run]:
     """Runs of a caller that can still be cancelled and are not being cancelled, oldest first."""
     query = sa.select(*columns).where(
-        runs.c.owner == principal.user_id, runs.c.status.in_(sorted(statuses)), runs.c.cancel_action.is_(None)
+        within(principal, runs), runs.c.status.in_(sorted(statuses)), runs.c.cancel_action.is_(None)
     )
     return [record(row) for row in tx.execute(query.order_by(runs.c.created_at).limit(limit))]
 

@@ -21,6 +21,7 @@ from deerflow.domain.words import CancelAction, MultitaskStrategy, RunStatus, Th
 from deerflow.errors import NotFound
 from deerflow.storage.database import Tx
 from deerflow.storage.models import runs, threads
+from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import now
 
 columns = [c for c in runs.c if c.name != "progressed"]
@@ -55,23 +56,22 @@ _INSERT_RUNG = _INSERT.values(rung_at=now())
 
 def get(tx: Tx, principal: Principal, thread_id: UUID, run_id: UUID) -> Run:
     """One run of one thread; NotFound when there is none that this caller owns."""
-    row = tx.execute(_GET, {"of": run_id, "of_thread": thread_id, "by": principal.user_id}).one_or_none()
+    row = seen_by(tx, principal, _GET, of=run_id, of_thread=thread_id).one_or_none()
     if row is None:
         raise NotFound("Run not found")
     return record(row)
 
 
-_GET = sa.select(*columns).where(
-    runs.c.run_id == sa.bindparam("of"),
-    runs.c.thread_id == sa.bindparam("of_thread"),
-    runs.c.owner == sa.bindparam("by"),
+_GET = scoped(
+    runs,
+    sa.select(*columns).where(runs.c.run_id == sa.bindparam("of"), runs.c.thread_id == sa.bindparam("of_thread")),
 )
 
 
 def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
     """One run by its id, whatever its thread; NotFound when there is none that this caller owns."""
-    owned = (runs.c.run_id == run_id, runs.c.owner == principal.user_id)
-    row = tx.execute(sa.select(*columns).where(*owned)).one_or_none()
+    query = sa.select(*columns).where(runs.c.run_id == run_id, within(principal, runs))
+    row = tx.execute(query).one_or_none()
     if row is None:
         raise NotFound("Run not found")
     return record(row)
@@ -79,7 +79,7 @@ def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
 
 def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int) -> list[Run]:
     """A thread's runs, newest first."""
-    query = sa.select(*columns).where(runs.c.thread_id == thread_id, runs.c.owner == principal.user_id)
+    query = sa.select(*columns).where(runs.c.thread_id == thread_id, within(principal, runs))
     if status is not None:
         query = query.where(runs.c.status == status)
     query = query.order_by(runs.c.ordinal.desc()).limit(limit).offset(offset)

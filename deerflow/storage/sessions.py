@@ -1,6 +1,7 @@
 """Rows of sessions: signed-in browsers. One that has ended has no row, on any machine, from the commit on."""
 
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -32,15 +33,11 @@ def begin(tx: Tx, user: User, *, browser: str, address: str, seconds: int) -> Se
 def find(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User] | None:
     """A session that is still good with its user; None when it has ended, or its cookie is of an older *version*."""
     row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
-    if row is None:
-        return None
-    both = row._mapping
-    session = Session(**{c.name: both[c] for c in sessions.c})
-    return session, user_rows.record({c.name: both[c] for c in users.c})
+    return None if row is None else _both(row)
 
 
 _FIND = (
-    sa.select(sessions, users)
+    sa.select(sessions, users, (sessions.c.last_seen_at < now(-_SEEN_SECONDS)).label("due"))
     .join(users, users.c.user_id == sessions.c.user_id)
     .where(
         sessions.c.session_id == sa.bindparam("sid"),
@@ -49,6 +46,12 @@ _FIND = (
         sessions.c.expires_at > now(),
     )
 )
+
+
+def find_and_age(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User, bool] | None:
+    """The same, and whether it is time to note that it was seen."""
+    row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
+    return None if row is None else (*_both(row), row.due)
 
 
 def good(tx: Tx, session_ids: Collection[UUID]) -> set[UUID]:
@@ -78,6 +81,17 @@ def of_user(tx: Tx, user_id: UUID) -> list[Session]:
     return [Session(**row._mapping) for row in tx.execute(query.order_by(sessions.c.last_seen_at.desc()))]
 
 
+def addresses(tx: Tx, email: str) -> set[str]:
+    """From where the user with a canonical e-mail is signed in."""
+    query = sa.select(sessions.c.address).join(users, users.c.user_id == sessions.c.user_id)
+    return set(tx.scalars(query.where(users.c.email == email, sessions.c.expires_at > now())))
+
+
+def discard(tx: Tx, session_id: UUID) -> None:
+    """End a session, if it is still there, by who holds its cookie."""
+    tx.execute(sa.delete(sessions).where(sessions.c.session_id == session_id))
+
+
 def end(tx: Tx, user_id: UUID, session_id: UUID) -> None:
     """End one session of a user; NotFound when it is nobody's or somebody else's."""
     ours = (sessions.c.session_id == session_id, sessions.c.user_id == user_id)
@@ -95,3 +109,9 @@ def remove_expired(tx: Tx, *, limit: int) -> int:
     """Remove at most *limit* rows of sessions that have ended by themselves; how many there were."""
     expired = sa.select(sessions.c.session_id).where(sessions.c.expires_at <= now()).limit(limit)
     return tx.execute(sa.delete(sessions).where(sessions.c.session_id.in_(expired))).rowcount
+
+
+def _both(row: sa.Row[Any]) -> tuple[Session, User]:
+    both = row._mapping
+    session = Session(**{c.name: both[c] for c in sessions.c})
+    return session, user_rows.record({c.name: both[c] for c in users.c})

@@ -1,16 +1,18 @@
 """Rows of threads. Every read takes the caller; another owner's thread looks like a missing one."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import Thread, ThreadFilter, ThreadHead, resting_status
+from deerflow.domain.threads import StoredHead, Thread, ThreadFilter, ThreadHead, resting_status
 from deerflow.domain.words import ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
 from deerflow.storage.models import doomed_threads, threads
+from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import contains, epoch_ms, now
 
 _HIDDEN = {"last_ordinal", "fence", "resting"}
@@ -20,9 +22,9 @@ _columns = [c for c in threads.c if c.name not in _HIDDEN]
 def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
     """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed."""
     if tx.scalar(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id)) is not None:
-        raise Conflict(f"Thread with ID {thread_id} already exists")
+        raise taken(thread_id)
     if tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id)) is not None:
-        raise Conflict(f"Thread with ID {thread_id} was just deleted and is still being removed; try again in a moment")
+        raise taken(thread_id)
     statement = sa.insert(threads).values(
         thread_id=thread_id,
         owner=principal.user_id,
@@ -37,21 +39,72 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
         with tx.begin_nested():
             row = tx.execute(statement.returning(*_columns)).one()
     except sa.exc.IntegrityError as error:  # another process inserted it between our look and our insert
-        raise Conflict(f"Thread with ID {thread_id} already exists") from error
+        raise taken(thread_id) from error
     return _record(row)
+
+
+def taken(thread_id: UUID) -> Conflict:
+    """What is told of an id that cannot be given: the same, whoever has or had it, so that it tells nothing more."""
+    return Conflict(f"Thread with ID {thread_id} already exists, or was deleted and is still being removed")
+
+
+def adopt(tx: Tx, heir: str, thread_id: UUID, head: StoredHead) -> bool:
+    """Give a thread that has checkpoints but no row to somebody; False when it has a row, or was deleted.
+
+    What only its graph could say of it (values, interrupts) stays unsaid until its next run.
+    """
+    for known in (threads, doomed_threads):
+        if tx.scalar(sa.select(known.c.thread_id).where(known.c.thread_id == thread_id)) is not None:
+            return False
+    status = ThreadStatus.INTERRUPTED if head.is_interrupted else ThreadStatus.IDLE
+    told = {name: head.metadata[name] for name in ("graph_id", "assistant_id") if name in head.metadata}
+    times = {"created_at": head.first_at, "updated_at": head.last_at, "state_updated_at": head.last_at}
+    row = {
+        "thread_id": thread_id,
+        "owner": heir,
+        "status": status,
+        "resting": status,
+        "metadata": told,
+        "config": {},
+        "last_ordinal": 0,
+        "fence": epoch_ms(),
+        **{name: at for name, at in times.items() if at is not None},
+    }
+    try:
+        with tx.begin_nested():
+            tx.execute(sa.insert(threads).values(row))
+    except sa.exc.IntegrityError:  # somebody has created it between our look and our insert
+        return False
+    return True
+
+
+def without_row(tx: Tx, thread_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these ids that no thread has, neither one that is there nor one that is being removed."""
+    found = set(thread_ids)
+    for known in (threads, doomed_threads):
+        found -= set(tx.scalars(sa.select(known.c.thread_id).where(known.c.thread_id.in_(thread_ids))))
+    return found
 
 
 def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:
     """One thread; NotFound when there is none that this caller owns."""
-    row = tx.execute(sa.select(*_columns).where(*_owned(principal, thread_id))).one_or_none()
+    row = seen_by(tx, principal, _GET, of=thread_id).one_or_none()
     if row is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
     return _record(row)
 
 
+_GET = scoped(threads, sa.select(*_columns).where(threads.c.thread_id == sa.bindparam("of")))
+
+
+def see(tx: Tx, principal: Principal, thread_id: UUID) -> bool | None:
+    """Whether this caller sees the thread; None when it is there for nobody."""
+    return tx.scalar(sa.select(within(principal, threads)).where(threads.c.thread_id == thread_id))
+
+
 def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
     """The thread, held until the transaction ends, and the number of its last run."""
-    row = tx.execute(_LOCK, {"of": thread_id, "by": principal.user_id}).one_or_none()
+    row = seen_by(tx, principal, _LOCK, of=thread_id).one_or_none()
     if row is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
     values = dict(row._mapping)
@@ -60,10 +113,9 @@ def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
 
 
 # Statements that every run needs are built once: building one costs several times what SQLite takes to execute it.
-_LOCK = (
-    sa.select(*_columns, threads.c.last_ordinal)
-    .where(threads.c.thread_id == sa.bindparam("of"), threads.c.owner == sa.bindparam("by"))
-    .with_for_update()
+_LOCK = scoped(
+    threads,
+    sa.select(*_columns, threads.c.last_ordinal).where(threads.c.thread_id == sa.bindparam("of")).with_for_update(),
 )
 
 
@@ -100,7 +152,7 @@ def count(tx: Tx, principal: Principal, wanted: ThreadFilter) -> int:
 
 
 def _wanted(principal: Principal, wanted: ThreadFilter) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = [threads.c.owner == principal.user_id]
+    found: list[sa.ColumnElement[bool]] = [within(principal, threads)]
     if wanted.ids is not None:
         found.append(threads.c.thread_id.in_(wanted.ids))
     if wanted.status is not None:
@@ -149,7 +201,8 @@ def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead | None)
 
 def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
     """Remove the thread with its runs, and note its checkpoints for the clock to remove."""
-    fence = tx.scalar(sa.select(threads.c.fence).where(*_owned(principal, thread_id)).with_for_update())
+    theirs = (threads.c.thread_id == thread_id, within(principal, threads))
+    fence = tx.scalar(sa.select(threads.c.fence).where(*theirs).with_for_update())
     if fence is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
     _doom(tx, thread_id, fence)
@@ -177,10 +230,6 @@ def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:
 def forget_doomed(tx: Tx, thread_id: UUID) -> None:
     """The checkpoints of a deleted thread are gone: its id may be used again."""
     tx.execute(sa.delete(doomed_threads).where(doomed_threads.c.thread_id == thread_id))
-
-
-def _owned(principal: Principal, thread_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
-    return threads.c.thread_id == thread_id, threads.c.owner == principal.user_id
 
 
 def _record(row: sa.Row[Any]) -> Thread:

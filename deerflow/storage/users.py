@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from deerflow.domain.accounts import User
+from deerflow.domain.accounts import FIRST_ADMIN, User
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, NotFound
@@ -33,6 +34,49 @@ def create(tx: Tx, email: str, *, role: Role, password: str | None, name: str | 
         raise Conflict(f"There is an account with the e-mail {email} already") from error
 
 
+def open_set_up(tx: Tx) -> bool:
+    """Make the first administrator's row, which nobody can sign in to yet, unless there is an administrator.
+
+    However many processes do so at once, the primary key lets one row be. Whether it was made here.
+    """
+    values = {
+        "user_id": sa.literal(FIRST_ADMIN, sa.Uuid),
+        "role": sa.literal(Role.ADMIN.value),
+        "needs_setup": sa.true(),
+        "token_version": sa.literal(1),
+        "created_at": now(),
+        "updated_at": now(),
+    }
+    nobody = ~sa.exists().where(users.c.role == Role.ADMIN)
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    chosen = sa.select(*values.values()).where(nobody)
+    return tx.execute(insert(users).from_select(list(values), chosen).on_conflict_do_nothing()).rowcount == 1
+
+
+def needs_set_up(tx: Tx) -> bool:
+    """Whether there is no administrator yet who could sign in."""
+    ready = sa.exists().where(users.c.role == Role.ADMIN, users.c.needs_setup.is_(sa.false()))
+    return not tx.scalar(sa.select(ready))
+
+
+def find_unfinished(tx: Tx) -> User | None:
+    """The first administrator as long as set-up is open."""
+    row = tx.execute(sa.select(users).where(users.c.user_id == FIRST_ADMIN, users.c.needs_setup)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def finish_set_up(
+    tx: Tx, email: str, *, password: str, version: int, name: str | None, language: str | None
+) -> User | None:
+    """Give the first administrator a canonical e-mail and the hash of a password; None when somebody was faster.
+
+    *version*: the ``token_version`` that set-up was opened with. Conflict when the e-mail is somebody else's.
+    """
+    still_open = (users.c.user_id == FIRST_ADMIN, users.c.needs_setup, users.c.token_version == version)
+    values = {"email": email, "password": password, "name": name, "language": language, "needs_setup": False}
+    return _update(tx, still_open, {**values, "token_version": users.c.token_version + 1})
+
+
 def get(tx: Tx, user_id: UUID) -> User:
     """One user; NotFound when there is none."""
     row = tx.execute(sa.select(users).where(users.c.user_id == user_id)).one_or_none()
@@ -45,6 +89,14 @@ def find_by_email(tx: Tx, email: str) -> User | None:
     """The user with a canonical e-mail."""
     row = tx.execute(sa.select(users).where(users.c.email == email)).one_or_none()
     return None if row is None else _record(row)
+
+
+def confirm(tx: Tx, user: User) -> User | None:
+    """A user as the row tells it now, if the password is still the one that was checked; locked until the commit."""
+    query = sa.select(users).where(users.c.user_id == user.user_id, users.c.password == user.password)
+    row = tx.execute(query.with_for_update()).one_or_none()
+    found = None if row is None else _record(row)
+    return found if found is not None and found.can_sign_in else None
 
 
 def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
@@ -74,16 +126,41 @@ def change_and_sign_out(tx: Tx, user_id: UUID, **values: Any) -> User:
     return changed
 
 
+def disable(tx: Tx, user_id: UUID) -> User:
+    """Let a user in no more, neither by session nor by key."""
+    return change_and_sign_out(tx, user_id, disabled_at=now())
+
+
+def reset_password(tx: Tx, user_id: UUID, *, version: int, password: str) -> User | None:
+    """Set a password (a hash) if nothing has raised the user's ``token_version`` since; None when something has.
+
+    Of several at once one wins. Nothing is set for who is disabled, or still to be set up.
+    """
+    as_it_was = (users.c.user_id == user_id, users.c.token_version == version)
+    may = (users.c.disabled_at.is_(None), users.c.needs_setup.is_(sa.false()))
+    values = {"password": password, "token_version": version + 1, "updated_at": now()}
+    row = tx.execute(sa.update(users).where(*as_it_was, *may).values(values).returning(*users.c)).one_or_none()
+    if row is None:
+        return None
+    tx.execute(sa.delete(sessions).where(sessions.c.user_id == user_id))
+    return _record(row)
+
+
 def _changed(tx: Tx, user_id: UUID, values: dict[str, Any]) -> User:
-    statement = sa.update(users).where(users.c.user_id == user_id).values(**values, updated_at=now())
+    changed = _update(tx, (users.c.user_id == user_id,), values)
+    if changed is None:
+        raise NotFound(f"User with ID {user_id} not found")
+    return changed
+
+
+def _update(tx: Tx, where: tuple[sa.ColumnElement[bool], ...], values: dict[str, Any]) -> User | None:
+    statement = sa.update(users).where(*where).values(**values, updated_at=now())
     try:
         with tx.begin_nested():
             row = tx.execute(statement.returning(*users.c)).one_or_none()
     except sa.exc.IntegrityError as error:
         raise Conflict(f"There is an account with the e-mail {values.get('email')} already") from error
-    if row is None:
-        raise NotFound(f"User with ID {user_id} not found")
-    return _record(row)
+    return None if row is None else _record(row)
 
 
 def is_last_admin(tx: Tx, user: User) -> bool:
@@ -91,7 +168,7 @@ def is_last_admin(tx: Tx, user: User) -> bool:
     admins = sa.select(users.c.user_id).where(
         users.c.role == Role.ADMIN, users.c.disabled_at.is_(None), users.c.needs_setup.is_(sa.false())
     )
-    found = [row.user_id for row in tx.execute(admins.with_for_update())]
+    found = [row.user_id for row in tx.execute(admins.order_by(users.c.user_id).with_for_update())]
     return found == [user.user_id]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import GRAPHS, wait_for
+from tests.conftest import live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
 
@@ -29,9 +29,9 @@ def make_server(databases: Databases, tmp_path: Path) -> Iterator[Callable[..., 
     made: list[Live] = []
 
     def make(setup: str, **environment: Any) -> Live:
-        url = "" if setup == "sqlite" else databases.empty_postgres()
-        server = Live(tmp_path / f"server{len(made)}", GRAPHS, database_url=url, **environment)
-        server.folder.mkdir()
+        folder = tmp_path / f"server{len(made)}"
+        folder.mkdir()
+        server = live_on(setup, databases, folder, **environment)
         made.append(server)
         return server
 

@@ -1,6 +1,5 @@
 """A worker is killed in the middle of a run: nothing is lost, nothing comes twice, the same stream goes on."""
 
-import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,13 +92,9 @@ def test_other_readers_get_exactly_the_rest(live: Live, thread: str, trace: Path
 
 def _read_and_cut_inside_a_frame(live: Live, run: dict[str, Any]) -> int:
     """Read the stream on a bare socket, close it after half a frame; the id of the last whole one."""
-    request = (
-        f"GET /threads/{run['thread_id']}/runs/{run['run_id']}/stream HTTP/1.1\r\n"
-        f"Host: 127.0.0.1:{live.port}\r\nLast-Event-ID: -1\r\n\r\n"
-    )
+    path = f"/threads/{run['thread_id']}/runs/{run['run_id']}/stream"
     received = b""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
-        connection.sendall(request.encode())
+    with live.send("GET", path, Last_Event_ID="-1") as connection:
         while received.count(b"event: updates") < 1:
             received += connection.recv(1)
         received += connection.recv(10)
@@ -111,7 +106,7 @@ def test_waiting_client_gets_the_answer(live: Live, thread: str, trace: Path) ->
     """A wait that was open when the worker died answers the values of the whole run."""
     body = PAYLOAD | {"input": {"trace": str(trace), "pause": 0.5}}
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(httpx.post, f"{live.url}/threads/{thread}/runs/wait", json=body, timeout=60)
+        waiting = pool.submit(live.http().post, f"/threads/{thread}/runs/wait", json=body, timeout=60)
         until_stored(live, thread, "two")
         live.kill("worker")
         assert waiting.result(60).json()["done"] == ["one", "two", "three", "four"]

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.chaos.conftest import lines, until
-from tests.conftest import GRAPHS, SETUPS, wait_for
+from tests.conftest import SETUPS, live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
 from tests.outages import SocketProxy, outage
@@ -23,12 +23,12 @@ class _Server:
 
     def __init__(self, setup: str, databases: Databases, folder: Path, **environment: str) -> None:
         self.proxy: SocketProxy | None = None
-        url = ""
+        given: dict[str, str] = {}
         if setup == "postgres":
             (folder / "proxy").mkdir()
             self.proxy = SocketProxy(databases.empty_postgres(), folder / "proxy")
-            url = self.proxy.database_url
-        self.live = Live(folder, GRAPHS, database_url=url, **environment)
+            given = {"database_url": self.proxy.database_url}
+        self.live = live_on(setup, databases, folder, **given, **environment)
         self.live.start()
 
     def outage(self, seconds: float) -> Any:

@@ -32,9 +32,9 @@ pytestmark = [
 class Load:
     """Clients that start one run after the other until they are told to stop; each remembers what it was told."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, live: Live, folder: Path) -> None:
         self.ended: list[tuple[str | None, Path]] = []
-        self._url, self._folder = url, folder
+        self._live, self._folder = live, folder
         self._numbers = count()
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(16)
@@ -49,7 +49,7 @@ class Load:
             client.result()
 
     def _run(self, kind: Callable[[SyncLangGraphClient, dict[str, Any]], str | None]) -> None:
-        with get_sync_client(url=self._url) as client:
+        with get_sync_client(url=self._live.url, api_key=self._live.api_key) as client:
             while not self._stop.is_set():
                 trace = self._folder / f"trace{next(self._numbers)}"
                 given = {"input": {"trace": str(trace), "pause": 0.6}, "stream_mode": ["values", "custom"]}
@@ -128,7 +128,7 @@ def test_rolling_restart_is_a_pause(settings_of: str, make_server: Callable[...,
     """scenario 15: no client error, no finished node again, every stream whole, hand-over within a second"""
     live = make_server(settings_of, options=["--workers", "2"])
     live.start()
-    load = Load(live.url, tmp_path)
+    load = Load(live, tmp_path)
     try:
         wait_for(lambda: len(load.ended) >= 7, what="load")
         _replace_web(live)

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,15 +14,6 @@ from deerflow.settings import Settings
 from tests.chaos.conftest import lines, status, until
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
-
-
-def _post(live: Live, path: str, body: dict[str, Any]) -> socket.socket:
-    """Send a POST on a bare socket; the caller reads as slowly as it likes."""
-    payload = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\nContent-Type: application/json\r\n"
-    connection = socket.create_connection(("127.0.0.1", live.port), timeout=30)
-    connection.sendall(f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload)
-    return connection
 
 
 def test_forgotten_revoke_starts_nothing(live: Live, thread: str, trace: Path) -> None:
@@ -92,13 +81,8 @@ def test_nobody_has_to_listen(live: Live, thread: str) -> None:
     run = dict(
         live.client().runs.create(thread, "chat", input={"messages": []}, config=config, stream_mode="messages-tuple")
     )
-    deaf = []
-    for _ in range(10):
-        connection = socket.create_connection(("127.0.0.1", live.port), timeout=30)
-        path = f"/threads/{thread}/runs/{run['run_id']}/stream"
-        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nLast-Event-ID: -1\r\n\r\n"
-        connection.sendall(request.encode())
-        deaf.append(connection)
+    path = f"/threads/{thread}/runs/{run['run_id']}/stream"
+    deaf = [live.send("GET", path, Last_Event_ID="-1") for _ in range(10)]
     until(live, run, "success")
     for connection in deaf:
         connection.close()
@@ -107,7 +91,7 @@ def test_nobody_has_to_listen(live: Live, thread: str) -> None:
 def test_half_an_answer_is_no_answer(live: Live, thread: str) -> None:
     """scenario 31: a wait that is cut before its end has sent no JSON, and its Location answers the whole."""
     body = {"assistant_id": "steps", "input": {"pause": 2.0}, "on_disconnect": "continue"}
-    with _post(live, f"/threads/{thread}/runs/wait", body) as connection:
+    with live.send("POST", f"/threads/{thread}/runs/wait", body) as connection:
         received = b""
         while not received.endswith(b"1\r\n\n\r\n"):  # the headers, then one chunk with the first sign of life
             received += connection.recv(1)
@@ -122,7 +106,7 @@ def test_half_an_answer_is_no_answer(live: Live, thread: str) -> None:
 def test_deploy_cancels_nothing(live: Live, thread: str, trace: Path) -> None:
     """A web process that is told to stop closes its streams; runs whose creator wanted a cancel on disconnect go on."""
     body = {"assistant_id": "steps", "input": {"trace": str(trace), "pause": 3.0}, "on_disconnect": "cancel"}
-    with _post(live, f"/threads/{thread}/runs/stream", body) as connection:
+    with live.send("POST", f"/threads/{thread}/runs/stream", body) as connection:
         wait_for(lambda: live.client().runs.list(thread), what="the run")
         run = dict(live.client().runs.list(thread)[0])
         parents = set(live.pids("web"))

@@ -55,11 +55,10 @@ def large_bodies_are_refused(server: Live, *, length: bool) -> None:
 
 
 def request(server: Live, body: bytes, *, length: bool) -> Iterator[bytes]:
-    head = f"POST /threads HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
     if length:
-        yield f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        yield server.head("POST", "/threads", Content_Length=str(len(body))) + body
         return
-    yield f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+    yield server.head("POST", "/threads", Transfer_Encoding="chunked")
     for start in range(0, len(body), 10_000):
         chunk = body[start : start + 10_000]
         yield b"%x\r\n%s\r\n" % (len(chunk), chunk)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +24,7 @@ class Request:
     """One request on a bare socket, sent and not yet read."""
 
     def __init__(self, live: Live, method: str, path: str, body: Any = None, **headers: str) -> None:
-        payload = b"" if body is None else json.dumps(body).encode()
-        told = {"Host": f"127.0.0.1:{live.port}", "Content-Length": str(len(payload)), **headers}
-        head = [f"{method} {path} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in told.items())]
-        self._socket = socket.create_connection(("127.0.0.1", live.port), timeout=20)
-        self._socket.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + payload)
+        self._socket = live.send(method, path, body, **headers)
         self.received = b""
 
     def until(self, found: Callable[[bytes], object]) -> None:

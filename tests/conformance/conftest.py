@@ -55,7 +55,7 @@ def opened(live: Live, flavour: str, mount: Mount) -> Iterator[Sdk]:
     if flavour == "sync":
         yield Flattened(live.client(mount.prefix), loop)
     else:
-        client = get_client(url=live.url + mount.prefix)
+        client = get_client(url=live.url + mount.prefix, api_key=live.api_key)
         yield Flattened(client, loop)
         loop.run_until_complete(client.aclose())
     loop.close()

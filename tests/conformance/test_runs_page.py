@@ -1,5 +1,6 @@
 """What the pages tell readers to type works: docs/runs.md, and the commands of README.md and docs/api.md."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deerflow.settings import ROOT
-from tests.conftest import SETUPS
+from tests.conftest import SETUPS, live_on
 from tests.databases import Databases
 from tests.live import Live
 from tests.pages import blocks, same
@@ -29,8 +30,7 @@ def live(
     config.write_text(
         slow.replace("pause_seconds: 0.03", "pause_seconds: 0.01").replace("notes: notes", f"notes: {example}/notes")
     )
-    url = "" if request.param == "sqlite" else databases.empty_postgres()
-    server = Live(folder, example / "langgraph.json", database_url=url, LEAD_AGENT_CONFIG=str(config))
+    server = live_on(request.param, databases, folder, example / "langgraph.json", LEAD_AGENT_CONFIG=str(config))
     server.start()
     yield server
     server.stop()
@@ -58,6 +58,7 @@ def test_python_of_the_readme(live: Live) -> None:
     (program,) = (text.split("```")[0] for text in (ROOT / "README.md").read_text().split("```python\n")[1:])
     printed = subprocess.run(
         [sys.executable, "-c", program.replace(TOLD, live.url)],
+        env=environment(live),
         capture_output=True,
         text=True,
         timeout=60,
@@ -67,6 +68,11 @@ def test_python_of_the_readme(live: Live) -> None:
     assert "2*(3+4) = 14" in printed
 
 
+def environment(live: Live) -> dict[str, str]:
+    """A reader's shell: with accounts it holds the key, where the SDKs look for one."""
+    return {**os.environ, "LANGGRAPH_API_KEY": live.api_key or ""}
+
+
 def in_one_shell(live: Live, commands: list[str], folder: Path) -> list[str]:
     """What each block of commands prints; a block that fails ends the test with what it said."""
     answers = [folder / f"{number}.out" for number in range(len(commands))]
@@ -74,7 +80,12 @@ def in_one_shell(live: Live, commands: list[str], folder: Path) -> list[str]:
         f"{{\n{command}}} >'{answer}'\n" for command, answer in zip(commands, answers, strict=True)
     ).replace(TOLD, live.url)
     ended = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=100, check=False
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=environment(live),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     reached = [answer.read_text() for answer in answers if answer.exists()]
     assert ended.returncode == 0, f"{commands[max(len(reached) - 1, 0)]}\n{reached[-1:]}\n{ended.stderr}"

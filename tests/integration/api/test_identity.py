@@ -18,6 +18,7 @@ FOREIGN = [
     {"Host": "user@localhost"},
     {"X-Forwarded-For": "127.0.0.1"},
     {"X-Forwarded-Host": "localhost"},
+    {"X-Forwarded-Proto": "https"},
     {"X-Real-IP": "127.0.0.1"},
     {"Forwarded": "for=127.0.0.1"},
     {"Via": "1.1 proxy"},

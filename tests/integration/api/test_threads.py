@@ -84,7 +84,7 @@ def test_chosen_id(web: FlaskClient) -> None:
 def test_taken_id(web: FlaskClient, thread: str) -> None:
     """An id that is taken answers 409 and changes nothing."""
     answer = web.post("/threads", json={"thread_id": thread, "metadata": {"new": True}})
-    assert detail(answer, 409) == f"Thread with ID {thread} already exists"
+    assert detail(answer, 409) == f"Thread with ID {thread} already exists, or was deleted and is still being removed"
     assert web.get(f"/threads/{thread}").get_json()["metadata"] == {}
 
 
@@ -102,7 +102,7 @@ def test_strangers_id(web: FlaskClient, backend: Backend, if_exists: str) -> Non
     """Another owner's id stays taken, and nothing of theirs is told."""
     taken = make_thread(backend, STRANGER, secret="theirs").thread_id
     answer = web.post("/threads", json={"thread_id": str(taken), "if_exists": if_exists})
-    assert detail(answer, 409) == f"Thread with ID {taken} already exists"
+    assert detail(answer, 409) == f"Thread with ID {taken} already exists, or was deleted and is still being removed"
 
 
 @pytest.mark.parametrize("path", ["", "/state", "/runs"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deerflow.settings import ROOT
-from tests.conftest import SETUPS
+from tests.conftest import SETUPS, live_on
 from tests.databases import Databases
 from tests.live import Live
 
@@ -57,8 +57,7 @@ def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """A whole server that serves the example."""
-    url = "" if request.param == "sqlite" else databases.empty_postgres()
-    server = Live(tmp_path_factory.mktemp("example"), EXAMPLE / "langgraph.json", database_url=url)
+    server = live_on(request.param, databases, tmp_path_factory.mktemp("example"), EXAMPLE / "langgraph.json")
     server.start()
     yield server
     server.stop()

@@ -1,18 +1,21 @@
 """The app in mode ``accounts``, with a standing cast whose callers carry API keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
 
 from app import create_app
+from deerflow.auth import links, passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Role, Scope
 from deerflow.identity.sessions import COOKIE, CSRF_HEADER, csrf_token, sign_in
+from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from tests.factories import make_key, make_user
+from tests.integration.identity.browsers import PASSWORD, Browser
 
 SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
@@ -28,6 +31,24 @@ def accounts_app(settings: Settings, backend: Backend) -> Flask:
     app.extensions["deerflow"].close()
     app.extensions["deerflow"] = backend
     return app
+
+
+@pytest.fixture
+def fresh_app(settings: Settings, backend: Backend) -> Flask:
+    """The real app after its first start: set-up is open."""
+    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    open_set_up(backend)
+    return app
+
+
+@pytest.fixture
+def token(backend: Backend) -> str:
+    """The token of the one-time link."""
+    waiting = open_set_up(backend)
+    assert waiting is not None
+    return links.set_up_path([SECRET], waiting).partition("token=")[2]
 
 
 @pytest.fixture
@@ -52,6 +73,42 @@ def as_user(accounts_app: Flask, backend: Backend) -> Client:
         return made
 
     return client
+
+
+@pytest.fixture
+def ada(backend: Backend) -> User:
+    """Somebody with a password."""
+    return make_user(backend, "ada@example.com", password=passwords.hash(PASSWORD))
+
+
+@pytest.fixture
+def browser(accounts_app: Flask) -> Browser:
+    """A browser that nobody has signed in with."""
+    return Browser(accounts_app)
+
+
+@pytest.fixture
+def signed_in(browser: Browser, ada: User) -> Browser:
+    """Ada's browser."""
+    assert browser.login(ada.email or "").status_code == 200
+    return browser
+
+
+@pytest.fixture
+def elsewhere(accounts_app: Flask, ada: User) -> Browser:
+    """Ada's second browser, at another address."""
+    other = Browser(accounts_app, address="198.51.100.9")
+    assert other.login(ada.email or "").status_code == 200
+    return other
+
+
+@pytest.fixture
+def second_app(settings: Settings, accounts_app: Flask) -> Iterator[Flask]:
+    """A second web process: a Backend of its own on the same database and Redis."""
+    assert accounts_app
+    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
+    yield app
+    app.extensions["deerflow"].close()
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Who begins a session must do it on a page of this server: no other site may sign a visitor in as somebody else.
+
+A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or a cookie; it has to carry the token
+of its pre-session. A script sends none of these and needs none: no page can make a browser do the same.
+"""
+
+from flask import Request
+
+from deerflow.errors import BadRequest, Forbidden
+from deerflow.identity import sessions
+
+_OWN = {"same-origin", "none"}
+
+
+def require_own_page(asked: Request) -> None:
+    """Raise BadRequest or Forbidden for a JSON request that another site's page may have made."""
+    if asked.mimetype != "application/json":
+        raise BadRequest("Send a JSON object, with the header Content-Type: application/json")
+    require_own_origin(asked)
+    if is_of_a_browser(asked):
+        sessions.require_csrf(asked)
+
+
+def require_own_origin(asked: Request) -> None:
+    """Raise Forbidden for a request of another origin's page, as far as its browser says so."""
+    origin, own = asked.headers.get("Origin"), f"{asked.scheme}://{asked.host}"
+    if origin is not None and origin.lower() != own.lower():
+        raise Forbidden(
+            f"A page of {origin} may not do this here, at {own}. If they are the same, the proxy in between has to "
+            "be named in DEERFLOW_TRUSTED_PROXIES and to send X-Forwarded-Proto and X-Forwarded-Host"
+        )
+    if asked.headers.get("Sec-Fetch-Site", "none") not in _OWN:
+        raise Forbidden("A page of another site may not do this here")
+
+
+def require_own_change(asked: Request) -> None:
+    """The same for what can change something, when a browser may have added the credentials by itself.
+
+    It adds neither a key nor a bearer token, and lets no page of another site add them.
+    """
+    scheme = asked.headers.get("Authorization", "").partition(" ")[0]
+    has_token = "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
+    if not has_token and sessions.may_change(asked):
+        require_own_origin(asked)
+
+
+def is_of_a_browser(asked: Request) -> bool:
+    """Whether a browser may have sent this."""
+    return any(name in asked.headers for name in ("Origin", "Sec-Fetch-Site", "Cookie"))
