@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.wire.body import flag, number
 from deerflow.api.wire.state import (
     History,
@@ -47,6 +48,7 @@ def get_state_at(thread_id: UUID, checkpoint_id: UUID) -> Response:
     return _state(thread_id, {"checkpoint_id": str(checkpoint_id)}, subgraphs=flag(request.args.get("subgraphs")))
 
 
+@describes(body=StateAt)
 @requires("threads:read")
 def get_state_at_checkpoint(thread_id: UUID) -> Response:
     """What one checkpoint says, named by its full object."""
@@ -54,6 +56,7 @@ def get_state_at_checkpoint(thread_id: UUID) -> Response:
     return _state(thread_id, named_checkpoint(body.checkpoint), subgraphs=bool(body.subgraphs))
 
 
+@describes(body=StateUpdate)
 @requires("threads:write")
 def update_state(thread_id: UUID) -> Response:
     """Edit the state: always a new checkpoint, never during a run."""
@@ -73,6 +76,7 @@ def get_history(thread_id: UUID) -> Response:
     return _history(thread_id, limit=limit, before=before, metadata=None, checkpoint={})
 
 
+@describes(body=History)
 @requires("threads:read")
 def search_history(thread_id: UUID) -> Response:
     """States, newest first."""

@@ -103,7 +103,7 @@ class AuditEntry:
 def canonical_email(text: str) -> str:
     """An e-mail address as it is stored and compared: trimmed, in lower case. Invalid when it cannot be one."""
     email = unicodedata.normalize("NFKC", text.strip()).lower()
-    if not _EMAIL.fullmatch(email):
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise Invalid("email: must be an e-mail address, such as ada@example.com")
     return email
 
