@@ -19,7 +19,7 @@ from deerflow.authz import public, requires
 from deerflow.domain.accounts import User
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Proof, permissions_of
-from deerflow.identity import accounts, principal, sessions
+from deerflow.identity import accounts, principal, sessions, set_up
 from deerflow.identity.own_page import require_own_page
 from deerflow.storage import users
 
@@ -52,18 +52,20 @@ def pre_session() -> Response:
 def login() -> Response:
     """Sign in with e-mail and password; `remember` keeps the cookie for 30 days."""
     accounts.require_mode_accounts()
+    set_up.require_finished()
     require_own_page(request)
     body = Login.read(request)
-    return _signed_in(accounts.login(body.email, body.password, remember=body.remember))
+    return signed_in(accounts.login(body.email, body.password, remember=body.remember))
 
 
 @public
 def register() -> Response:
     """Make an account of one's own and sign in to it, where that is allowed."""
     accounts.require_mode_accounts()
+    set_up.require_finished()
     require_own_page(request)
     body = Registration.read(request)
-    return _signed_in(accounts.register(body.email, body.password, name=body.name or None), status=201)
+    return signed_in(accounts.register(body.email, body.password, name=body.name or None), status=201)
 
 
 @requires("account:write")
@@ -95,14 +97,14 @@ def change_profile() -> Response:
 def change_password() -> Response:
     """Change one's password: every other session ends, this one is renewed."""
     body = PasswordChange.read(request)
-    return _signed_in(accounts.change_password(body.password, body.new_password))
+    return signed_in(accounts.change_password(body.password, body.new_password))
 
 
 @requires("account:write")
 def change_email() -> Response:
     """Change one's e-mail: every other session ends, this one is renewed."""
     body = EmailChange.read(request)
-    return _signed_in(accounts.change_email(body.password, body.email))
+    return signed_in(accounts.change_email(body.password, body.email))
 
 
 @requires("account:write")
@@ -135,7 +137,7 @@ def _user() -> dict[str, Any]:
         return present_user(users.get(tx, user_id))
 
 
-def _signed_in(user: User, status: int = 200) -> Response:
+def signed_in(user: User, status: int = 200) -> Response:
     """The answer to who has a new session."""
     permissions = permissions_of(user.role, None)
     shown = {"user": present_user(user), "permissions": sorted(permissions), "csrf_token": sessions.csrf_token()}

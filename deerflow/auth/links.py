@@ -8,9 +8,11 @@ from uuid import UUID
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
+from deerflow.domain.accounts import User
 from deerflow.domain.ids import parse_id
 from deerflow.errors import Forbidden
 
+SET_UP = "set-up"
 RESET = "reset-password"
 RESET_SECONDS = 86_400
 
@@ -28,8 +30,8 @@ def sign(secrets: list[str], purpose: str, link: Link) -> str:
     return str(_serializer(secrets, purpose).dumps([str(link.user_id), link.version]))
 
 
-def read(secrets: list[str], purpose: str, token: str, *, seconds: int) -> Link:
-    """What a token of this purpose says; Forbidden when it is older than that, or none of ours."""
+def read(secrets: list[str], purpose: str, token: str, *, seconds: int | None) -> Link:
+    """What a token of this purpose says; Forbidden when it is older than that (None: at no age), or none of ours."""
     try:
         user_id, version = _serializer(secrets, purpose).loads(token, max_age=seconds)
         found = parse_id(user_id)
@@ -40,6 +42,12 @@ def read(secrets: list[str], purpose: str, token: str, *, seconds: int) -> Link:
     if found is None or not isinstance(version, int):
         raise Forbidden("This link is not one of this server; copy it whole, or ask for a new one")
     return Link(found, version)
+
+
+def set_up_path(secrets: list[str], waiting: User) -> str:
+    """Where the administrator who is waited for is set up; the same for everybody who may see it."""
+    token = sign(secrets, SET_UP, Link(waiting.user_id, waiting.token_version))
+    return f"/console/setup?token={token}"
 
 
 def _serializer(secrets: list[str], purpose: str) -> URLSafeTimedSerializer:

@@ -11,7 +11,7 @@ from deerflow.cli.password import from_stdin, hashed
 from deerflow.domain.accounts import User, canonical_email
 from deerflow.domain.presented import iso
 from deerflow.domain.principal import Role
-from deerflow.errors import ConfigError
+from deerflow.errors import ConfigError, Conflict
 from deerflow.runtime import users as acts
 from deerflow.runtime.users import By
 from deerflow.settings import Settings
@@ -30,6 +30,7 @@ def group() -> None:
     Examples:
       flask --app app users create ada@example.com
       echo "$PASSWORD" | flask --app app users create ada@example.com --admin --password-stdin
+      flask --app app users setup-link
       flask --app app users list
       flask --app app users reset-password ada@example.com
       flask --app app users disable ada@example.com
@@ -55,6 +56,20 @@ def create_command(email: str, name: str | None, *, admin: bool, password_stdin:
         role = Role.ADMIN if admin else Role.USER
         made = acts.create_by_command(tx, canonical, role=role, password=password, name=name)
     click.echo(f"{made.email} may sign in now; role {made.role}.")
+
+
+@group.command("setup-link")
+@sentences
+def setup_link_command() -> None:
+    """Print the one-time link that makes the first administrator; it is the same until set-up is finished."""
+    settings = Settings.from_env()
+    with writing() as tx:
+        users.open_set_up(tx)
+        waiting = users.find_unfinished(tx)
+    if waiting is None:
+        raise Conflict("Set-up is finished already: sign in, or see flask --app app users reset-password --help")
+    click.echo(f"http://{settings.address}{links.set_up_path(secrets_in_force(settings), waiting)}")
+    click.echo("If the server is reached at another address, keep what follows it.", err=True)
 
 
 @group.command("list")

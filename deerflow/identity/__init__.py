@@ -3,6 +3,7 @@
 - ``local``     mode ``none``
 - ``keys``      API keys
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``set_up``    nobody gets in before there is an administrator
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
@@ -16,7 +17,7 @@ from flask import Flask, Request, current_app, g
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
 from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, proxies, sessions
+from deerflow.identity import keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
 from deerflow.settings import Settings
 
@@ -53,6 +54,7 @@ def still_holds() -> Callable[[], bool]:
 
 def _account(request: Request) -> Principal:
     """Mode ``accounts``: an API key where there is one, which then decides; else a session."""
+    set_up.require_finished()
     found = keys.find(request) or sessions.find(request)
     if found is None:
         raise Unauthenticated("Sign in, or send an API key in the header x-api-key")

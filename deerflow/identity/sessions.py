@@ -132,12 +132,17 @@ def csrf_token() -> str:
 
 def require_csrf(asked: Request) -> None:
     """Raise Forbidden unless the request carries its session's CSRF token."""
-    token = asked.headers.get(CSRF_HEADER)
+    token = asked.headers.get(CSRF_HEADER) or _of_form(asked)
     for secret in (current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]):
         with suppress(ValidationError):
             validate_csrf(token, secret_key=secret)
             return
     raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again")
+
+
+def _of_form(asked: Request) -> str | None:
+    """The token as the forms of our pages send it."""
+    return asked.form.get("csrf_token") if asked.mimetype == "application/x-www-form-urlencoded" else None
 
 
 def _may_change(asked: Request) -> bool:
