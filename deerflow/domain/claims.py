@@ -11,7 +11,16 @@ ANONYMOUS: dict[str, Any] = {
     "langgraph_auth_user_id": "",
     "langgraph_auth_permissions": [],
 }
-"""What a graph finds in its ``configurable`` about a caller whom no handler of the project has named."""
+"""What a graph finds in its ``configurable`` about a caller of whom nothing is known."""
+
+
+def told_of(user: dict[str, Any]) -> dict[str, Any]:
+    """The same about a caller whom the server knows."""
+    return {
+        "langgraph_auth_user": user,
+        "langgraph_auth_user_id": user["identity"],
+        "langgraph_auth_permissions": user.get("permissions") or [],
+    }
 
 
 def believed(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
     caller: SignedIn = current_user
     if caller.is_due:
@@ -145,7 +145,7 @@ def _of_form(asked: Request) -> str | None:
     return asked.form.get("csrf_token") if asked.mimetype == "application/x-www-form-urlencoded" else None
 
 
-def _may_change(asked: Request) -> bool:
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True
