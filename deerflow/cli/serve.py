@@ -93,11 +93,11 @@ def command(
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
     found = project.load(settings.project_file)
     _refuse_strangers(settings)
-    if settings.auth != "none":
-        secrets_in_force(settings)  # says what is missing before anything is started
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
         _refuse_full_disk(settings.data)
+        if settings.auth != "none":
+            secrets_in_force(settings)  # says what is missing before anything is started
         _Serve(settings, found, lock, workers=workers, reload=reload).run()
 
 

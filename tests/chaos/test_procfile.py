@@ -13,7 +13,7 @@ from langgraph_sdk import get_sync_client
 
 from tests.conftest import GRAPHS, wait_for
 from tests.databases import Databases
-from tests.live import ROOT, free_port
+from tests.live import ADMIN, ROOT, free_port
 
 
 @pytest.fixture
@@ -30,6 +30,9 @@ def platform(databases: Databases, valkey: str, tmp_path: Path) -> Iterator[tupl
         "DEERFLOW_CONFIG": str(GRAPHS),
         "DATABASE_URL": databases.empty_postgres().replace("postgresql://", "postgres://"),
         "REDIS_URL": valkey,
+        "DEERFLOW_SECRET": "a-secret-of-the-tests-and-of-nobody-else",
+        "DEERFLOW_ADMIN_EMAIL": ADMIN[0],
+        "DEERFLOW_ADMIN_PASSWORD": ADMIN[1],
     }
     release = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("release:"))
     subprocess.run(release.removeprefix("release:"), shell=True, cwd=ROOT, env=environment, check=True)
@@ -42,7 +45,7 @@ def platform(databases: Databases, valkey: str, tmp_path: Path) -> Iterator[tupl
 
 
 def test_procfile_runs_and_the_doctor_finds_it_well(platform: tuple[str, dict[str, str]]) -> None:
-    """release, web, worker, state and clock together serve a run; the doctor agrees, and sees when a part is away."""
+    """release makes the administrator, the rest serves a run; the doctor agrees, and sees when a part is away."""
     url, environment = platform
     doctor = [sys.executable, "-m", "flask", "--app", "app", "doctor"]
 
@@ -51,7 +54,9 @@ def test_procfile_runs_and_the_doctor_finds_it_well(platform: tuple[str, dict[st
         return subprocess.run(doctor, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     wait_for(lambda: _answers(url) and look().returncode == 0, seconds=60, what="a healthy deploy")
-    with get_sync_client(url=url) as client:
+    create = [sys.executable, "-m", "flask", "--app", "app", "keys", "create", ADMIN[0], "--name", "first"]
+    made = subprocess.run(create, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    with get_sync_client(url=url, api_key=made.stdout.strip()) as client:
         thread = client.threads.create()["thread_id"]
         parts = [part.event for part in client.runs.stream(thread, "steps", input={}, stream_mode="updates")]
         assert parts == ["metadata", *["updates"] * 4]
