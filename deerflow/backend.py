@@ -25,6 +25,7 @@ from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
 from deerflow.storage.database import Database
+from deerflow.storage.uses import Uses
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -54,6 +55,7 @@ class Rules:
     thread_queue_limit: int
     recursion_limit: int
     idempotency_seconds: int
+    audit_days: int
     log_bytes: int
     event_bytes: int
     webhook_timeout_seconds: float
@@ -73,6 +75,7 @@ class Backend:
     presence: Presence
     bell: Bell
     limits: Limits
+    uses: Uses
     rules: Rules
     project: project.Project
     webhook_policy: Policy
@@ -87,23 +90,25 @@ class Backend:
         self.wakeups.close()
         self.log.close()
         self.bell.close()
+        self.uses.close()
         self.db.close()
 
 
 def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
     """Open the resources that web and command line need; nothing is connected before its first use."""
-    client = connect(settings.redis)
+    db, client = Database(settings.database, pool=sql_pool), connect(settings.redis)
     log, wakeups = RunLog(client), Wakeups(connect_listener(settings.redis))
     found = project.load(settings.project_file)
     return Backend(
-        db=Database(settings.database, pool=sql_pool),
+        db=db,
         log=log,
         tails=Tails(log, wakeups),
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),
         bell=Bell(sender(settings.broker)),
-        limits=Limits(settings.redis),
+        limits=Limits(client),
+        uses=Uses(db),
         rules=_rules(settings),
         project=found,
         webhook_policy=_webhook_policy(settings, found.webhooks),

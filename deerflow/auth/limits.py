@@ -1,17 +1,42 @@
 """Rate limits: counted in Redis, for all processes together; each counter expires by itself.
 
-``LIMITS:deerflow:<limit>/<who>/…`` is the library's own layout of a fixed window.
+===============================  ======  ======================================================================
+``df:limit:<limit>:<who>``       string  how often within the window; it lives as long as the window, which
+                                         begins with the first one. <who> is a digest: short, and nobody's e-mail
+===============================  ======  ======================================================================
 """
 
-import time
+import hashlib
 from dataclasses import dataclass
 
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import RedisStorage
-from limits.strategies import FixedWindowRateLimiter
+import redis
 from redis.exceptions import RedisError
 
 from deerflow.errors import RateLimited, Unavailable
+
+_SPEND = """
+local count = tonumber(redis.call('GET', KEYS[1]) or '0')
+if count >= tonumber(ARGV[1]) then
+  return math.max(redis.call('PTTL', KEYS[1]), 1)
+end
+if count == 0 then
+  redis.call('SET', KEYS[1], 1, 'EX', ARGV[2])
+else
+  redis.call('INCR', KEYS[1])
+end
+return 0
+"""
+"""Count one, unless all are spent: then the milliseconds until the window ends. What is refused is not counted."""
+
+_GIVE_BACK = """
+local count = tonumber(redis.call('GET', KEYS[1]) or '0')
+if count > 1 then
+  redis.call('DECR', KEYS[1])
+elseif count == 1 then
+  redis.call('DEL', KEYS[1])
+end
+return 0
+"""
 
 
 @dataclass(frozen=True)
@@ -23,36 +48,30 @@ class Limit:
     seconds: int
     told: str
 
-    @property
-    def item(self) -> RateLimitItem:
-        """The same as the library's."""
-        return RateLimitItemPerSecond(self.most, self.seconds, namespace=f"deerflow:{self.name}")
-
 
 class Limits:
     """The counters of this installation."""
 
-    def __init__(self, redis_url: str) -> None:
-        url = redis_url.replace("unix://", "redis+unix://", 1)
-        self._storage = RedisStorage(url, socket_timeout=5, socket_connect_timeout=5)
-        self._windows = FixedWindowRateLimiter(self._storage)
+    def __init__(self, client: redis.Redis) -> None:
+        self._spend = client.register_script(_SPEND)
+        self._give_back = client.register_script(_GIVE_BACK)
 
     def spend(self, limit: Limit, who: str) -> None:
         """Count one; RateLimited, with the seconds until the next is free, when they are spent already."""
         try:
-            if self._windows.hit(limit.item, who):
-                return
-            reset = self._windows.get_window_stats(limit.item, who).reset_time
-            # What is refused has not happened: it must not count when those under way turn out to be no failures.
-            self.give_back(limit, who)
+            left = int(self._spend(keys=[_key(limit, who)], args=[limit.most, limit.seconds]))
         except RedisError as error:
             raise Unavailable("Redis does not answer") from error
-        raise RateLimited(limit.told, retry_after=max(1, round(reset - time.time())))
+        if left:
+            raise RateLimited(limit.told, retry_after=-(-left // 1_000))
 
     def give_back(self, limit: Limit, who: str) -> None:
         """Uncount one that was no failure after all."""
-        item = limit.item
         try:
-            self._storage.incr(item.key_for(who), item.get_expiry(), amount=-1)
+            self._give_back(keys=[_key(limit, who)])
         except RedisError as error:
             raise Unavailable("Redis does not answer") from error
+
+
+def _key(limit: Limit, who: str) -> str:
+    return f"df:limit:{limit.name}:{hashlib.sha256(who.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

@@ -35,7 +35,7 @@ from deerflow.domain.accounts import User
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
-from deerflow.identity.local import is_loopback
+from deerflow.identity import require_safe
 from deerflow.runtime.reap import bury
 from deerflow.runtime.set_up import keep_key
 from deerflow.secret_file import kept
@@ -92,7 +92,7 @@ def command(
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
     found = project.load(settings.project_file)
-    _refuse_strangers(settings)
+    require_safe(settings, found)
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
         _refuse_full_disk(settings.data)
@@ -280,13 +280,6 @@ def _place(url: str) -> str:
     """Where a server is, without the password of its URL."""
     parts = urlsplit(url)
     return f"{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
-
-
-def _refuse_strangers(settings: Settings) -> None:
-    if settings.auth == "none" and not is_loopback(settings.host):
-        raise ConfigError(
-            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
-        )
 
 
 def _refuse_taken_port(settings: Settings) -> None:

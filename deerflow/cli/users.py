@@ -11,7 +11,7 @@ from deerflow.cli.password import from_stdin, hashed
 from deerflow.domain.accounts import User, canonical_email
 from deerflow.domain.presented import iso
 from deerflow.domain.principal import Role
-from deerflow.errors import Conflict
+from deerflow.errors import ConfigError, Conflict
 from deerflow.runtime import users as acts
 from deerflow.runtime.users import By
 from deerflow.settings import Settings
@@ -45,12 +45,16 @@ def group() -> None:
 @from_stdin
 @sentences
 def create_command(email: str, name: str | None, *, admin: bool, password_stdin: bool) -> None:
-    """Make an account; the password is asked for, or read from standard input."""
+    """Make an account; the password is asked for, or read from standard input. The first one has to be --admin."""
+    if Settings.from_env().auth == "none":
+        raise ConfigError(
+            "Accounts are switched off (DEERFLOW_AUTH=none); switch them on, then create the administrator"
+        )
     canonical = canonical_email(email)
     password = hashed(canonical, from_stdin=password_stdin)
     with writing() as tx:
         role = Role.ADMIN if admin else Role.USER
-        made = acts.create_user(tx, canonical, role=role, password=password, name=name, by=_BY_COMMAND)
+        made = acts.create_by_command(tx, canonical, role=role, password=password, name=name)
     click.echo(f"{made.email} may sign in now; role {made.role}.")
 
 

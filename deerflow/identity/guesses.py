@@ -4,7 +4,6 @@ A guess is counted before it is looked at, so that guesses at the same time coun
 The limit of an account holds for addresses where nobody is signed in to it: strangers cannot lock its owner out.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -18,6 +17,7 @@ from deerflow.storage import sessions
 _ADDRESS = Limit("login", 5, 300, "Too many failed sign-ins from this address; try again later")
 _ACCOUNT = Limit("login-account", 30, 3600, "Too many failed sign-ins to this account; try again later")
 _SESSION = Limit("password", 5, 300, "Too many wrong passwords; try again later")
+_LINK = Limit("reset-link", 20, 300, "Too many links that open nothing; try again later")
 _REGISTER = Limit("register", 10, 3600, "Too many new accounts from this address; try again later")
 
 Guess = tuple[Limit, str]
@@ -29,12 +29,17 @@ def of_login(backend: Backend, email: str, address: str | None) -> list[Guess]:
     with backend.db.read() as tx:
         is_at_home = here in {household(each) for each in sessions.addresses(tx, email)}
     by_address = [(_ADDRESS, here)]
-    return by_address if is_at_home else [*by_address, (_ACCOUNT, hashlib.sha256(email.encode()).hexdigest())]
+    return by_address if is_at_home else [*by_address, (_ACCOUNT, email)]
 
 
 def of_session(session_id: UUID) -> list[Guess]:
     """What a try to say the password again counts against."""
     return [(_SESSION, str(session_id))]
+
+
+def of_link(address: str | None) -> list[Guess]:
+    """What a try of a one-time link counts against."""
+    return [(_LINK, household(address))]
 
 
 def count_registration(limits: Limits, address: str | None) -> None:

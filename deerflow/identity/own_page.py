@@ -1,6 +1,6 @@
 """Who begins a session must do it on a page of this server: no other site may sign a visitor in as somebody else.
 
-A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or our cookie; it has to carry the token
+A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or a cookie; it has to carry the token
 of its pre-session. A script sends none of these and needs none: no page can make a browser do the same.
 """
 
@@ -33,6 +33,17 @@ def require_own_origin(asked: Request) -> None:
         raise Forbidden("A page of another site may not do this here")
 
 
+def require_own_change(asked: Request) -> None:
+    """The same for what can change something, when a browser may have added the credentials by itself.
+
+    It adds neither a key nor a bearer token, and lets no page of another site add them.
+    """
+    scheme = asked.headers.get("Authorization", "").partition(" ")[0]
+    has_token = "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
+    if not has_token and sessions.may_change(asked):
+        require_own_origin(asked)
+
+
 def is_of_a_browser(asked: Request) -> bool:
     """Whether a browser may have sent this."""
-    return "Origin" in asked.headers or "Sec-Fetch-Site" in asked.headers or sessions.COOKIE in asked.cookies
+    return any(name in asked.headers for name in ("Origin", "Sec-Fetch-Site", "Cookie"))

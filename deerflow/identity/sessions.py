@@ -8,8 +8,8 @@ Before a sign-in it carries a CSRF secret alone: the pre-session. A sign-in keep
 Two different cookies of ours at once, as a neighbour's domain may set one beside ours, are as good as none.
 """
 
-import logging
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,15 +25,13 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, principal_of
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal, Proof
-from deerflow.errors import Conflict, Forbidden, Unavailable
+from deerflow.errors import Conflict, Forbidden
 from deerflow.storage import sessions
 from deerflow.storage.database import Tx
 
 COOKIE = "deerflow_session"
 CSRF_HEADER = "X-CSRFToken"
 _MOST_COOKIE = 4096
-
-log = logging.getLogger(__name__)
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
@@ -84,7 +82,7 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
     caller: SignedIn = current_user
     if caller.is_due:
@@ -147,7 +145,7 @@ def _of_form(asked: Request) -> str | None:
     return asked.form.get("csrf_token") if asked.mimetype == "application/x-www-form-urlencoded" else None
 
 
-def _may_change(asked: Request) -> bool:
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True
@@ -156,7 +154,7 @@ def _may_change(asked: Request) -> bool:
 
 def _load(session_id: str) -> SignedIn | None:
     """flask-login's question: whose session this is."""
-    found, version = parse_id(session_id), session.get("ver")
+    found, version = parse_id(str(session_id)), session.get("ver")
     if found is None or not isinstance(version, int):
         return None
     return _find(found, version)
@@ -173,13 +171,10 @@ def _find(session_id: UUID, version: int) -> SignedIn | None:
 
 
 def _note_seen(caller: SignedIn) -> None:
-    """Let the session, and its cookie, last from now on again. A database that is busy is no reason to refuse."""
+    """Let the session, and its cookie, last from now on again."""
     backend: Backend = current_app.extensions["deerflow"]
-    try:
-        with backend.db.begin() as tx:
-            sessions.note_seen(tx, caller.row.session_id, address=request.remote_addr or "", seconds=_seconds())
-    except Unavailable:
-        log.info("A session's last use could not be noted")
+    about, seen_from = caller.row.session_id, request.remote_addr or ""
+    backend.uses.note(about, partial(sessions.note_seen, session_id=about, address=seen_from, seconds=_seconds()))
     session.modified = True
 
 

@@ -9,6 +9,7 @@ from deerflow.auth.links import Link
 from deerflow.domain.accounts import User, canonical_email
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, Forbidden, NotFound
+from deerflow.runtime.set_up import finish_set_up_in
 from deerflow.storage import audit, users
 from deerflow.storage.database import Tx
 
@@ -26,6 +27,23 @@ def create_user(tx: Tx, email: str, *, role: Role, password: str | None, name: s
     user = users.create(tx, canonical_email(email), role=role, password=password, name=name)
     _note(tx, "user.create", user, by, email=user.email, role=user.role.value)
     return user
+
+
+def create_by_command(tx: Tx, email: str, *, role: Role, password: str, name: str | None) -> User:
+    """Add an account that can sign in; the first administrator finishes set-up, and nobody else comes before.
+
+    So all that the principal ``local`` has made becomes theirs, as by the link.
+    """
+    if not users.needs_set_up(tx):
+        return create_user(tx, email, role=role, password=password, name=name, by=By())
+    if role is not Role.ADMIN:
+        raise Conflict("There is no administrator yet: create the administrator first, with --admin")
+    users.open_set_up(tx)
+    waiting = users.find_unfinished(tx)
+    if waiting is None:
+        return create_user(tx, email, role=role, password=password, name=name, by=By())
+    canonical = canonical_email(email)
+    return finish_set_up_in(tx, canonical, password=password, version=waiting.token_version, name=name)
 
 
 def find_user(tx: Tx, email: str) -> User:

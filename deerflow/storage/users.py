@@ -91,18 +91,18 @@ def find_by_email(tx: Tx, email: str) -> User | None:
     return None if row is None else _record(row)
 
 
-def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these users are there and not disabled."""
-    query = sa.select(users.c.user_id).where(users.c.user_id.in_(user_ids), users.c.disabled_at.is_(None))
-    return set(tx.scalars(query))
-
-
 def confirm(tx: Tx, user: User) -> User | None:
     """A user as the row tells it now, if the password is still the one that was checked; locked until the commit."""
     query = sa.select(users).where(users.c.user_id == user.user_id, users.c.password == user.password)
     row = tx.execute(query.with_for_update()).one_or_none()
     found = None if row is None else _record(row)
     return found if found is not None and found.can_sign_in else None
+
+
+def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these users are there and not disabled."""
+    query = sa.select(users.c.user_id).where(users.c.user_id.in_(user_ids), users.c.disabled_at.is_(None))
+    return set(tx.scalars(query))
 
 
 def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:

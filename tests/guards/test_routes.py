@@ -13,7 +13,7 @@ from flask import Flask
 from app import create_app
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
-from deerflow.domain.principal import PERMISSIONS, Principal
+from deerflow.domain.principal import PERMISSIONS, THINGS, Principal
 from deerflow.identity import local
 from deerflow.settings import ROOT, Settings
 from tests.conftest import GRAPHS
@@ -21,7 +21,7 @@ from tests.guards.routes import calls
 
 FOR_ANYBODY = {
     *("/", "/ok", "/info"),
-    *(f"/v1/auth/{name}" for name in ("csrf", "login", "register", "setup-status", "initialize")),
+    *(f"/v1/auth/{name}" for name in ("csrf", "login", "register", "setup-status", "initialize", "reset-password")),
     *("/login", "/setup", "/console/login", "/console/setup", "/console/console.css"),
 }
 """The routes that need no permission, without their mount's prefix."""
@@ -61,6 +61,21 @@ def test_every_permission_is_enforced(app: Flask, monkeypatch: pytest.MonkeyPatc
     for method, path, rule in calls(app):
         answer = client.open(path, method=method)
         assert (answer.status_code != 403) is (unmounted(rule.rule) in FOR_ANYBODY), (method, path)
+
+
+def test_every_route_says_what_handlers_are_asked_about(app: Flask) -> None:
+    """A project's handlers know resources and actions; a route without them would go past the handlers."""
+    actions = {"create", "read", "update", "delete", "search", "create_run"}
+    known = {(resource, action) for resource in ("threads", "assistants", "crons") for action in actions}
+    known |= {("store", action) for action in ("put", "get", "search", "delete", "list_namespaces")}
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        place = getattr(view, "place", None)
+        if getattr(view, "permission", None) in THINGS:
+            assert place in known, f"{rule.rule} is about {place!r}"
+            assert ("DELETE" in (rule.methods or ())) is (place[1] == "delete"), rule.rule
+        else:
+            assert place is None, f"{rule.rule} is about {place!r}, and no handler's caller may call it"
 
 
 def test_mounts_have_the_same_routes(app: Flask) -> None:

@@ -10,12 +10,12 @@ from deerflow.auth import passwords
 from deerflow.backend import Backend
 from deerflow.cli import password as asking
 from deerflow.cli.__main__ import main
-from deerflow.domain.accounts import User
-from deerflow.domain.principal import Role
+from deerflow.domain.accounts import FIRST_ADMIN, User
+from deerflow.domain.principal import PERMISSIONS, Principal, Role
 from deerflow.errors import Conflict
 from deerflow.runtime.users import By, change_role, find_user
-from deerflow.storage import audit, sessions, users
-from tests.factories import at_once, make_key, make_user
+from deerflow.storage import audit, sessions, threads, users
+from tests.factories import LOCAL_USER, at_once, make_key, make_thread, make_user
 from tests.integration.cli.conftest import Call
 
 GOOD = "four words nothing connects"
@@ -42,6 +42,7 @@ def sign_in(backend: Backend, user: User) -> None:
 
 
 def test_creates_an_account(command: Call, backend: Backend) -> None:
+    make_user(backend, "root@example.com", role=Role.ADMIN)
     made = command("users", "create", " Ada@Example.COM", "--name", "Ada", "--password-stdin", stdin=f"{GOOD}\n")
     assert (made.exit_code, made.stdout) == (0, "ada@example.com may sign in now; role user.\n")
     user = find(backend)
@@ -50,15 +51,34 @@ def test_creates_an_account(command: Call, backend: Backend) -> None:
     assert noted(backend) == ["user.create"]
 
 
-def test_creates_an_administrator(command: Call, backend: Backend) -> None:
-    assert command("users", "create", ADA, "--admin", "--password-stdin", stdin=GOOD).exit_code == 0
-    assert find(backend).role is Role.ADMIN
+def test_the_first_administrator_finishes_set_up(command: Call, backend: Backend) -> None:
+    """So what was made before there were accounts is theirs; nobody comes before them."""
+    thread = make_thread(backend, LOCAL_USER)
+    refused = command("users", "create", ADA, "--password-stdin", stdin=GOOD)
+    assert (refused.exit_code, "create the administrator first, with --admin" in refused.stderr) == (1, True)
+    assert command("users", "create", ADA, "--admin", "--name", "Ada", "--password-stdin", stdin=GOOD).exit_code == 0
+    admin = find(backend)
+    assert (admin.user_id, admin.role, admin.name, admin.can_sign_in) == (FIRST_ADMIN, Role.ADMIN, "Ada", True)
+    with backend.db.read() as tx:
+        assert threads.get(tx, Principal(admin.owner, PERMISSIONS), thread.thread_id)
+    assert noted(backend) == ["setup.finish"]
+    assert command("users", "create", "bob@example.com", "--admin", "--password-stdin", stdin=GOOD).exit_code == 0
+    assert find(backend, "bob@example.com").role is Role.ADMIN
+    assert noted(backend) == ["setup.finish", "user.create"]
+
+
+def test_without_accounts_nobody_is_created(command: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator made now would take what the principal ``local`` still works on."""
+    monkeypatch.setenv("DEERFLOW_AUTH", "none")
+    refused = command("users", "create", ADA, "--admin", "--password-stdin", stdin=GOOD)
+    assert (refused.exit_code, "DEERFLOW_AUTH=none" in refused.stderr) == (1, True)
 
 
 def test_asks_for_the_password_twice_at_a_terminal(
     command: Call, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And shows nothing of it."""
+    make_user(backend, "root@example.com", role=Role.ADMIN)
     monkeypatch.setattr(asking, "is_at_terminal", lambda: True)
     made = command("users", "create", ADA, stdin=f"{GOOD}\nanother one\n{GOOD}\n{GOOD}\n")
     assert made.exit_code == 0, made.output
@@ -83,7 +103,7 @@ def test_what_is_wrong_is_told_in_a_sentence(
     command: Call, backend: Backend, words: list[str], stdin: str, expected: tuple[int, str]
 ) -> None:
     code, told = expected
-    make_user(backend, "taken@example.com")
+    make_user(backend, "taken@example.com", role=Role.ADMIN)
     ended = command("users", *words, stdin=stdin)
     assert ended.exit_code == code
     assert told in ended.stderr

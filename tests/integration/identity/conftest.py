@@ -1,19 +1,20 @@
 """The app in mode ``accounts``, with a standing cast whose callers carry API keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from deerflow.auth import links
+from deerflow.auth import links, passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Role, Scope
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from tests.factories import make_key, make_user
+from tests.integration.identity.browsers import PASSWORD, Browser
 
 SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
@@ -70,3 +71,39 @@ def as_user(accounts_app: Flask, backend: Backend) -> Client:
         return made
 
     return client
+
+
+@pytest.fixture
+def ada(backend: Backend) -> User:
+    """Somebody with a password."""
+    return make_user(backend, "ada@example.com", password=passwords.hash(PASSWORD))
+
+
+@pytest.fixture
+def browser(accounts_app: Flask) -> Browser:
+    """A browser that nobody has signed in with."""
+    return Browser(accounts_app)
+
+
+@pytest.fixture
+def signed_in(browser: Browser, ada: User) -> Browser:
+    """Ada's browser."""
+    assert browser.login(ada.email or "").status_code == 200
+    return browser
+
+
+@pytest.fixture
+def elsewhere(accounts_app: Flask, ada: User) -> Browser:
+    """Ada's second browser, at another address."""
+    other = Browser(accounts_app, address="198.51.100.9")
+    assert other.login(ada.email or "").status_code == 200
+    return other
+
+
+@pytest.fixture
+def second_app(settings: Settings, accounts_app: Flask) -> Iterator[Flask]:
+    """A second web process: a Backend of its own on the same database and Redis."""
+    assert accounts_app
+    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
+    yield app
+    app.extensions["deerflow"].close()
