@@ -8,7 +8,17 @@ from flask import Blueprint, Response, request
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import number
-from deerflow.api.wire.users import PasswordReset, UserCreate, UserPatch, present_account, present_entry
+from deerflow.api.wire.users import (
+    AccountMade,
+    AccountShown,
+    EntryShown,
+    PasswordReset,
+    ResetToken,
+    UserCreate,
+    UserPatch,
+    present_account,
+    present_entry,
+)
 from deerflow.authz import public, requires
 from deerflow.domain.since import since
 from deerflow.identity import accounts, principal
