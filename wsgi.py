@@ -5,11 +5,23 @@ import gevent.monkey
 gevent.monkey.patch_all()
 
 import gc
+import sys
 
 from app import create_app
 from deerflow.api.hub import when_told_to_stop
+from deerflow.errors import ConfigError
+from deerflow.identity.set_up import announce
+from deerflow.settings import Settings
 
-application = create_app()
+_WRONG_APP = 4  # gunicorn's own code: trying again would not help
+
+try:
+    _settings = Settings.from_env()
+    application = create_app(_settings)
+    announce(application, _settings)
+except ConfigError as error:
+    sys.stderr.write(f"deerflow: {error}\n")
+    sys.exit(_WRONG_APP)
 
 # gunicorn has installed its handlers before it loads this: its graceful stop comes first, then our streams end.
 when_told_to_stop(application.extensions["deerflow"].wakeups.end_waits)

@@ -1,12 +1,21 @@
-"""Authorization: every route declares its permission; apart from authentication (``identity.py``)."""
+"""Authorization: every route declares what it needs, apart from authentication (``identity``).
+
+A permission of LangGraph's things stands for a resource and an action as well, in the words of ``langgraph_sdk.Auth``.
+For a caller whom the project's own handlers have named, those are asked about it here, so no route can forget them;
+the request goes on as they leave it (``granted``).
+"""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS
-from deerflow.errors import Conflict, Forbidden
-from deerflow.identity import principal
+from flask import Request, request
+
+from deerflow.auth.values import Place, body_of, value_of
+from deerflow.domain.bodies import parsed
+from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, THINGS, Proof
+from deerflow.errors import Conflict, Forbidden, Invalid
+from deerflow.identity import handlers, principal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -14,33 +23,82 @@ R = TypeVar("R")
 PUBLIC = "public"
 """What a route declares that anybody may call."""
 
+_PLACES: dict[str, Place] = {
+    "assistants:read": ("assistants", "read"),
+    "threads:read": ("threads", "read"),
+    "threads:write": ("threads", "update"),
+    "threads:delete": ("threads", "delete"),
+    "runs:create": ("threads", "create_run"),
+    "runs:read": ("threads", "read"),
+    "runs:cancel": ("threads", "update"),
+}
+"""What a permission is about when the route says nothing more exact. A run is its thread's."""
 
-def requires(permission: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only callers with this permission into a view."""
+_GRANTED = "deerflow.granted"
+
+
+def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says."""
     assert permission in PERMISSIONS, permission
+    place = on or _PLACES.get(permission)
+    assert place or permission not in THINGS, f"{permission} needs a resource and an action"
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            require(permission)
+            require(permission, on=place)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
+        checked.place = place  # type: ignore[attr-defined]
         return checked
 
     return decorate
 
 
-def require(permission: str) -> None:
-    """Raise Forbidden unless the caller has this permission; Conflict where nobody can have it."""
+def require(permission: str, *, on: Place | None = None) -> None:
+    """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
+
+    Conflict where nobody can have the permission.
+    """
     caller = principal()
     if not caller.may(permission):
         if caller.user_id == LOCAL and permission in KEYS | ACCOUNT | ADMINISTRATION:
             raise Conflict("Accounts are switched off (DEERFLOW_AUTH=none)")
         raise Forbidden(f"This needs the permission {permission}")
+    if caller.proof is Proof.HANDLER:
+        place = on or _PLACES[permission]
+        request.environ[_GRANTED] = _ask(request, place)
+
+
+def granted(asked: Request) -> Any:
+    """The body of this request, an object or a list of objects, as the project's handlers leave it.
+
+    None where there are no handlers to ask.
+    """
+    return asked.environ.get(_GRANTED)
 
 
 def public(view: Callable[P, R]) -> Callable[P, R]:
     """Declare a view that anybody may call."""
     view.permission = PUBLIC  # type: ignore[attr-defined]
     return view
+
+
+def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
+    """Ask about all that this request wants; the body that it is to have."""
+    ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
+    action, body = place[1], _body(asked)
+    values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
+    left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
+    return left if isinstance(body, list) else left[0]
+
+
+def _body(asked: Request) -> dict[str, Any] | list[dict[str, Any]]:
+    """The body of a request, an object or several; with what its query says of stopping a run."""
+    body = parsed(asked.get_data()) if asked.method not in {"GET", "HEAD"} else {}
+    if isinstance(body, list) and all(isinstance(each, dict) for each in body):
+        return body
+    if body is not None and not isinstance(body, dict):
+        raise Invalid("The request body must be a JSON object")
+    return {**(body or {}), **({"action": asked.args["action"]} if "action" in asked.args else {})}

@@ -55,6 +55,7 @@ class Rules:
     thread_queue_limit: int
     recursion_limit: int
     idempotency_seconds: int
+    audit_days: int
     log_bytes: int
     event_bytes: int
     webhook_timeout_seconds: float

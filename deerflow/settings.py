@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """``postgresql://…``; empty: SQLite files in the data folder."""
     redis_url: Annotated[str, Field(validation_alias=_named("DEERFLOW_REDIS_URL", *REDIS_NAMES))] = ""
     """``redis://…``; empty: the embedded Valkey's socket in the data folder."""
-    auth: Literal["accounts", "trusted-header", "none"] = "none"
+    auth: Literal["accounts", "trusted-header", "none"] = "accounts"
     """Who may call. ``accounts``: who signs in, or sends an API key. ``trusted-header``: whom a proxy names.
     ``none``: every caller on this machine is the principal ``local``."""
     secret: Annotated[str, Field(repr=False)] = ""
@@ -194,6 +194,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise ConfigError(f"A setting is wrong: {wrong}") from error
+
+    @property
+    def address(self) -> str:
+        """Host and port that ``serve`` listens on, as URLs name them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def embedded_redis(self) -> bool:

@@ -36,7 +36,7 @@ async def notify(self: Any) -> None:
 
 @app.task(bind=True, name="tasks.clock.sweep")
 async def sweep(self: Any) -> None:
-    """Remove the checkpoints of deleted threads, old webhooks and expired idempotency keys."""
+    """Remove the checkpoints of deleted threads, old webhooks, expired idempotency keys and sessions, old audit."""
     await sweep_threads(self.resources.backend)
 
 

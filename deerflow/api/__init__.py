@@ -7,7 +7,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import account, assistants, errors, keys, runs, state, stateless, system, threads
+from deerflow.api import account, assistants, errors, keys, runs, setup, state, stateless, system, threads, users
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
@@ -58,7 +58,8 @@ def _accounts() -> Blueprint:
     """The account API: at one place, whatever the mount."""
     outer = Blueprint("auth", __name__, url_prefix="/api/v1/auth")
     outer.after_request(_never_stored)
-    for room in (account, keys):
+    outer.after_request(_never_stored)
+    for room in (account, setup, keys, users):
         outer.register_blueprint(room.blueprint())
     return outer
 

@@ -25,7 +25,7 @@ from deerflow.authz import public, requires
 from deerflow.domain.accounts import User
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Proof, permissions_of
-from deerflow.identity import accounts, principal, sessions
+from deerflow.identity import accounts, principal, sessions, set_up
 from deerflow.identity.own_page import require_own_page
 from deerflow.storage import users
 
@@ -64,9 +64,10 @@ def pre_session() -> Response:
 def login() -> Response:
     """Sign in with e-mail and password; `remember` keeps the cookie for 30 days."""
     accounts.require_mode_accounts()
+    set_up.require_finished()
     require_own_page(request)
     body = Login.read(request)
-    return _signed_in(accounts.login(body.email, body.password, remember=body.remember))
+    return signed_in(accounts.login(body.email, body.password, remember=body.remember))
 
 
 @describes(body=Registration, answer=Me, status=201, errors=_MODE | _OWN_PAGE | _COUNTED)
@@ -74,9 +75,10 @@ def login() -> Response:
 def register() -> Response:
     """Make an account of one's own and sign in to it, where that is allowed."""
     accounts.require_mode_accounts()
+    set_up.require_finished()
     require_own_page(request)
     body = Registration.read(request)
-    return _signed_in(accounts.register(body.email, body.password, name=body.name or None), status=201)
+    return signed_in(accounts.register(body.email, body.password, name=body.name or None), status=201)
 
 
 @describes(status=204)
@@ -112,7 +114,7 @@ def change_profile() -> Response:
 def change_password() -> Response:
     """Change one's password: every other session ends, this one is renewed."""
     body = PasswordChange.read(request)
-    return _signed_in(accounts.change_password(body.password, body.new_password))
+    return signed_in(accounts.change_password(body.password, body.new_password))
 
 
 @describes(body=EmailChange, answer=Me, errors=_COUNTED | {409: "Somebody has this e-mail already."})
@@ -120,7 +122,7 @@ def change_password() -> Response:
 def change_email() -> Response:
     """Change one's e-mail: every other session ends, this one is renewed."""
     body = EmailChange.read(request)
-    return _signed_in(accounts.change_email(body.password, body.email))
+    return signed_in(accounts.change_email(body.password, body.email))
 
 
 @describes(answer=list[SessionShown])
@@ -156,7 +158,7 @@ def _user() -> dict[str, Any]:
         return present_user(users.get(tx, user_id))
 
 
-def _signed_in(user: User, status: int = 200) -> Response:
+def signed_in(user: User, status: int = 200) -> Response:
     """The answer to who has a new session."""
     permissions = permissions_of(user.role, None)
     shown = {"user": present_user(user), "permissions": sorted(permissions), "csrf_token": sessions.csrf_token()}

@@ -19,7 +19,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@requires("assistants:read")
+@requires("assistants:read", on=("assistants", "search"))
 def search_assistants() -> Response:
     """A page of assistants, newest first; headers say whether there are more."""
     asked = AssistantSearch.read(request)

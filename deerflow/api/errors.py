@@ -1,6 +1,7 @@
 """The error -> HTTP table. Every error body is ``{"detail": "<one sentence>"}``."""
 
 import logging
+import re
 from uuid import uuid4
 
 import orjson
@@ -37,6 +38,8 @@ def register(app: Flask) -> None:
 
 
 def _ours(error: errors.DeerflowError) -> Response:
+    if isinstance(error, errors.HandlerRefused):
+        return _refused(error)
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         return _unexpected(error)
@@ -44,6 +47,20 @@ def _ours(error: errors.DeerflowError) -> Response:
     if isinstance(error, errors.Unavailable | errors.RateLimited):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
+
+
+def _refused(error: errors.HandlerRefused) -> Response:
+    """What a handler of the project says, with its headers but for those that frame an answer."""
+    answer = detail(str(error), error.status)
+    for name, value in error.headers.items():
+        if _HEADER.fullmatch(name) and _VALUE.fullmatch(value) and not _OURS.fullmatch(name):
+            answer.headers[name] = value
+    return answer
+
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_VALUE = re.compile(r"[ -~]*", re.ASCII)
+_OURS = re.compile(r"(?i)content-.*|transfer-encoding|connection")
 
 
 def _http(error: HTTPException) -> Response:

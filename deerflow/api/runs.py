@@ -66,7 +66,7 @@ def wait_for_new_run(thread_id: UUID) -> Response:
     return wait_for(begun.run, watch)
 
 
-@requires("runs:read")
+@requires("runs:read", on=("threads", "search"))
 def list_runs(thread_id: UUID) -> Response:
     """A thread's runs, newest first."""
     limit = number(request, "limit", default=10, least=1, most=1_000)
@@ -99,10 +99,10 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     return sse.wait(mount, run, follow(run, after=None), body.encode, watch_client())
 
 
-@requires("runs:cancel")
+@requires("runs:cancel", on=("threads", "delete"))
 def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""
-    remove_run(backend(), principal(), thread_id, run_id)
+    remove_run(backend(), principal(), thread_id, run_id, address=request.remote_addr)
     return Response(status=204)
 
 

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import orjson
 from flask import Blueprint, Response, request
 
 from deerflow.api import sse
@@ -15,7 +14,7 @@ from deerflow.api.wire.runs import CancelMany, RunCreate
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.runs import RunSpec
-from deerflow.errors import Invalid, NotFound
+from deerflow.errors import NotFound
 from deerflow.identity import principal
 from deerflow.runtime.cancel import cancel_all, cancel_many
 
@@ -61,13 +60,8 @@ def wait_for_stateless_run() -> Response:
 @requires("runs:create")
 def create_stateless_runs() -> Response:
     """Start several runs in the background, each on a thread of its own; all of them or none."""
-    try:
-        bodies = orjson.loads(request.get_data())
-    except orjson.JSONDecodeError as error:
-        raise Invalid("Invalid JSON in request body") from error
-    if not isinstance(bodies, list) or not 0 < len(bodies) <= _MOST_RUNS:
-        raise Invalid(f"The request body must be a list of 1 to {_MOST_RUNS} runs")
-    specs = [RunCreate.check(body).to_spec(current_mount(), stateless=True) for body in bodies]
+    bodies = RunCreate.read_all(request, most=_MOST_RUNS)
+    specs = [body.to_spec(current_mount(), stateless=True) for body in bodies]
     return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from deerflow import __version__
 from deerflow.api.context import backend, json
+from deerflow.api.mounts import PLATFORM, current_mount
 from deerflow.api.wire.body import flag
 from deerflow.authz import public
 
@@ -13,10 +14,19 @@ from deerflow.authz import public
 def blueprint() -> Blueprint:
     """The routes of the system; made anew for each mount."""
     bp = Blueprint("system", __name__)
-    bp.get("/")(ok)
+    bp.get("/")(root)
     bp.get("/ok")(ok)
     bp.get("/info")(info)
     return bp
+
+
+@public
+def root() -> Response:
+    """Whether this process serves; on `/` people, who prefer `text/html`, are led to the pages."""
+    accepted = request.accept_mimetypes
+    if current_mount() is not PLATFORM or accepted["text/html"] <= accepted["application/json"]:
+        return ok()
+    return Response(status=302, headers={"Location": f"{request.script_root}/console/", "Vary": "Accept"})
 
 
 @public

@@ -30,7 +30,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@requires("threads:write")
+@requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
     body = ThreadCreate.read(request)
@@ -67,7 +67,7 @@ def change_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread))
 
 
-@requires("threads:read")
+@requires("threads:read", on=("threads", "search"))
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
     asked = ThreadSearch.read(request)
@@ -85,7 +85,7 @@ def search_threads() -> Response:
     return page_of(found, asked.shown, limit=asked.limit, offset=asked.offset)
 
 
-@requires("threads:read")
+@requires("threads:read", on=("threads", "search"))
 def count_threads() -> Response:
     """How many threads there are of a kind."""
     wanted = ThreadWanted.read(request).to_filter()
@@ -96,7 +96,7 @@ def count_threads() -> Response:
 @requires("threads:delete")
 def delete_thread(thread_id: UUID) -> Response:
     """Delete a thread with its runs and checkpoints; what runs on it is stopped."""
-    remove_thread(backend(), principal(), thread_id)
+    remove_thread(backend(), principal(), thread_id, address=request.remote_addr)
     return Response(status=204)
 
 

@@ -35,9 +35,15 @@ def with_cause(error: BaseException) -> str:
     return str(error) if root is error or reason in str(error) else f"{error}: {reason}"
 
 
+def commands() -> list[click.Command]:
+    """All our commands; imported here, as they import this module."""
+    from deerflow.cli import audit, db, doctor, keys, serve, sessions, users, webhooks
+
+    accounts = [users.group, keys.group, sessions.group, audit.command]
+    return [db.group, doctor.command, serve.command, *accounts, webhooks.group]
+
+
 def register(app: Flask) -> None:
     """Add our commands to an app."""
-    from deerflow.cli import db, doctor, serve, webhooks
-
-    for command in (db.group, doctor.command, serve.command, webhooks.group):
+    for command in commands():
         app.cli.add_command(command)

@@ -2,7 +2,7 @@
 
 import click
 
-from deerflow.cli import db, doctor, serve, webhooks
+from deerflow.cli import commands
 
 
 @click.group()
@@ -10,7 +10,7 @@ def main() -> None:
     """DeerFlow on Celery: run LangGraph agents yourself."""
 
 
-for _command in (db.group, doctor.command, serve.command, webhooks.group):
+for _command in commands():
     main.add_command(_command)
 
 if __name__ == "__main__":

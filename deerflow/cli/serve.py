@@ -24,19 +24,23 @@ import click
 from redis.exceptions import RedisError
 
 from deerflow import logs, project
+from deerflow.auth import links
 from deerflow.auth.keys import new_key
+from deerflow.auth.secret import secrets_in_force
 from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
 from deerflow.cli.supervisor import Supervisor
+from deerflow.domain.accounts import User
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
-from deerflow.identity.local import is_loopback
+from deerflow.identity import require_safe
 from deerflow.runtime.reap import bury
 from deerflow.runtime.set_up import keep_key
 from deerflow.secret_file import kept
 from deerflow.settings import ROOT, Settings, child_environment
+from deerflow.storage import users
 
 _EMBEDDED_READY_SECONDS = 60.0
 _EXTERNAL_READY_SECONDS = 15.0
@@ -47,7 +51,7 @@ _LEAST_FREE_BYTES = 64 << 20
 """Less than this is soon nothing: a log, a checkpoint and a queue need room while they are rewritten."""
 _EXAMPLE = """
     from langgraph_sdk import get_sync_client
-    client = get_sync_client(url="{url}")
+    client = get_sync_client(url="{url}"{key})
     thread = client.threads.create()
     question = {{"messages": [{{"role": "user", "content": "hello"}}]}}
     for part in client.runs.stream(thread["thread_id"], "{graph}", input=question, stream_mode="messages-tuple"):
@@ -88,7 +92,7 @@ def command(
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     settings = Settings.from_env(port=port, host=host, config=config, data=data)
     found = project.load(settings.project_file)
-    _refuse_strangers(settings)
+    require_safe(settings, found)
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
         _refuse_full_disk(settings.data)
@@ -164,14 +168,26 @@ class _Serve:
 
     def _introduce(self) -> None:
         """Say what is there and how to talk to it."""
-        settings, url = self._settings, f"http://{_address(self._settings)}"
+        settings, url = self._settings, f"http://{self._settings.address}"
         _say(f"graphs    {', '.join(self._project.graphs)} of {settings.project_file}")
         _say(f"data      {settings.data}" + ("" if settings.embedded_redis else f", Redis at {_place(settings.redis)}"))
         if not settings.database.startswith("sqlite"):
             _say(f"database  Postgres at {_place(settings.database)}")
         _say(f"clients   {url} for LangGraph's SDKs, {url}/api with the gateway's defaults")
-        click.echo(_EXAMPLE.format(url=url, graph=next(iter(self._project.graphs))))
+        click.echo(_EXAMPLE.format(url=url, graph=next(iter(self._project.graphs)), key=_key_of_example(settings)))
+        if settings.auth != "none":
+            _say(f"pages     {url}/console/")
+        if (waiting := self._waiting()) is not None:
+            link = links.set_up_path(secrets_in_force(settings), waiting)
+            _say(f"set-up    nobody can use this server before you have opened {url}{link}")
         _say(f"ready {url}")
+
+    def _waiting(self) -> User | None:
+        """The administrator who has still to be set up."""
+        if self._settings.auth != "accounts" or self._backend is None:
+            return None
+        with self._backend.db.read() as tx:
+            return users.find_unfinished(tx)
 
     def _free_runs_of(self, worker: str) -> None:
         """A process has died: should it have been a worker, its runs need not wait for their leases."""
@@ -211,7 +227,7 @@ class _Serve:
         client.close()
 
     def _wait_for_web(self) -> None:
-        url = f"http://{_address(self._settings)}/ok"
+        url = f"http://{self._settings.address}/ok"
 
         def answers() -> bool:
             try:
@@ -250,7 +266,7 @@ def _web(settings: Settings) -> list[str]:
         "--worker-class": "gevent",
         "--worker-connections": "5000",
         "--graceful-timeout": "5",
-        "--bind": _address(settings),
+        "--bind": settings.address,
         "--log-level": "warning",
         "--forwarded-allow-ips": "",  # identity decides whom to believe
     }
@@ -258,22 +274,10 @@ def _web(settings: Settings) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "wsgi:application"]
 
 
-def _address(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{host}:{settings.port}"
-
-
 def _place(url: str) -> str:
     """Where a server is, without the password of its URL."""
     parts = urlsplit(url)
     return f"{parts.hostname or parts.path}" + (f":{parts.port}" if parts.port else "")
-
-
-def _refuse_strangers(settings: Settings) -> None:
-    if settings.auth == "none" and not is_loopback(settings.host):
-        raise ConfigError(
-            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
-        )
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -283,7 +287,7 @@ def _refuse_taken_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            told = f"Cannot listen on {_address(settings)}: {error.strerror}. Choose another with --port."
+            told = f"Cannot listen on {settings.address}: {error.strerror}. Choose another with --port."
             raise ConfigError(told) from error
 
 
@@ -313,6 +317,15 @@ def _locked(data: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _key_of_example(settings: Settings) -> str:
+    """What a client has to add in this mode; the pages make keys."""
+    if settings.auth == "none":
+        return ""
+    if settings.key_file.exists():
+        return f', api_key=open("{settings.key_file}").read().strip()'
+    return ', api_key="df_..."'
 
 
 def _keep_key(backend: Backend, settings: Settings) -> None:

@@ -1,7 +1,5 @@
 """``flask webhooks``: what was told of ended runs, what was not, and telling it again."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -11,6 +9,7 @@ import click
 import orjson
 
 from deerflow.cli import sentences
+from deerflow.cli.database import reading, writing
 from deerflow.domain.ids import parse_id
 from deerflow.domain.presented import iso
 from deerflow.domain.webhooks import Webhook
@@ -18,8 +17,7 @@ from deerflow.errors import ConfigError, Conflict, Invalid
 from deerflow.hooks.signing import secret_in_force
 from deerflow.settings import Settings
 from deerflow.storage import webhooks
-from deerflow.storage.database import Database, Tx, sqlite_path
-from deerflow.storage.schema import revision
+from deerflow.storage.database import Tx
 
 _LIST_FORMAT = "{:36}  {:9}  {:>5}  {:20}  {:30}  {}"
 
@@ -45,7 +43,7 @@ def group() -> None:
 @sentences
 def list_command(state: webhooks.State | None, limit: int) -> None:
     """List webhooks, newest first: id, state, tries, when it is or was due, receiver, last answer."""
-    with _reading() as tx:
+    with reading() as tx:
         found = webhooks.page(tx, state=state, limit=limit)
     click.echo(_LIST_FORMAT.format("id", "state", "tries", "next or last", "receiver", "last answer"))
     for each in found:
@@ -59,7 +57,7 @@ def list_command(state: webhooks.State | None, limit: int) -> None:
 @sentences
 def show_command(webhook_id: str) -> None:
     """Show one webhook with its payload, as JSON."""
-    with _reading() as tx:
+    with reading() as tx:
         webhook, payload = webhooks.get(tx, _id(webhook_id))
     click.echo(orjson.dumps(_shown(webhook) | {"payload": payload}, option=orjson.OPT_INDENT_2).decode())
 
@@ -72,7 +70,7 @@ def replay_command(webhook_ids: tuple[str, ...], *, all_dead: bool) -> None:
     """Send webhooks again that were given up or delivered: with the same id, and with all their tries."""
     if bool(webhook_ids) == all_dead:
         raise click.UsageError("Name the webhooks by their ids, or say --all-dead.")
-    with _writing() as tx:
+    with writing() as tx:
         count = webhooks.replay_dead(tx) if all_dead else sum(_replayed(tx, _id(each)) for each in webhook_ids)
     click.echo(f"{count} to be sent again by the clock.")
 
@@ -113,30 +111,3 @@ def _id(text: str) -> UUID:
 
 def _short(at: datetime) -> str:
     return iso(at)[:19] + "Z"
-
-
-@contextmanager
-def _reading() -> Iterator[Tx]:
-    with _database() as database, database.read() as tx:
-        yield tx
-
-
-@contextmanager
-def _writing() -> Iterator[Tx]:
-    with _database() as database, database.begin() as tx:
-        yield tx
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    url = Settings.from_env().database
-    if url.startswith("sqlite") and not sqlite_path(url).exists():
-        raise ConfigError(f"There is no database at {sqlite_path(url)}; DEERFLOW_DATA names the server's data folder")
-    database = Database(url, pool=1)
-    try:
-        here, wanted = revision(database)
-        if here != wanted:
-            raise ConfigError(f"The schema is at {here or 'nothing'}, not {wanted}: flask --app app db upgrade")
-        yield database
-    finally:
-        database.close()

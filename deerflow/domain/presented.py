@@ -5,6 +5,9 @@ from typing import Any
 
 from deerflow.domain.runs import Run
 
+_KEPT_BACK = frozenset({"user"})
+"""What a run has for its graph alone: about its creator, who may have tokens of theirs there."""
+
 
 def iso(at: datetime) -> str:
     """ISO 8601 in UTC, always with microseconds: ``2026-11-22T07:29:43.010826+00:00``."""
@@ -22,7 +25,7 @@ def present_run(run: Run) -> dict[str, Any]:
         "run_at": iso(run.run_at),
         "metadata": run.metadata,
         "status": run.status.value,
-        "kwargs": run.kwargs,
+        "kwargs": {name: value for name, value in run.kwargs.items() if name not in _KEPT_BACK},
         "multitask_strategy": run.multitask_strategy.value,
         "attempt": run.attempt,
         "error": run.error,

@@ -24,6 +24,9 @@ KEYS = frozenset({"keys:read", "keys:write"})
 ACCOUNT = frozenset({"account:read", "account:write"})
 """One's own account. To change it, and to look at its sessions, one has to be signed in: no key may."""
 
+THINGS = RUN - ACCOUNT
+"""All that is LangGraph's: what a project's own handlers decide about, and all that their callers may do."""
+
 ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read"})
 """Everybody's accounts; of administrators only."""
 

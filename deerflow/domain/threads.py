@@ -49,6 +49,16 @@ class ThreadHead:
     interrupts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class StoredHead:
+    """What the checkpoint store can tell of a thread without its graph. Times are those of its checkpoints."""
+
+    metadata: dict[str, Any]
+    is_interrupted: bool
+    first_at: datetime | None
+    last_at: datetime | None
+
+
 def resting_status(head: ThreadHead | None, *, failed: bool) -> ThreadStatus:
     """A thread's status once its last run has ended; it is busy as long as another one waits."""
     if failed:

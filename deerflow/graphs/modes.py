@@ -4,6 +4,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
 
+from deerflow.domain.claims import ANONYMOUS
 from deerflow.domain.events import Event
 from deerflow.domain.words import StreamMode
 
@@ -40,8 +41,10 @@ class Modes:
             self.last_values = payload
         if mode not in self._asked:
             return []
+        if mode == "checkpoints":
+            payload = _without_caller(payload)
         if mode == "debug" and payload["type"] == "checkpoint":
-            payload = {**payload, "payload": _with_checkpoints(payload["payload"])}
+            payload = {**payload, "payload": _with_checkpoints(_without_caller(payload["payload"]))}
         return [Event("|".join((mode, *namespace)), payload)]
 
     def callback(self, event: dict[str, Any]) -> list[Event]:
@@ -60,6 +63,18 @@ class Modes:
         assert isinstance(grown, BaseMessageChunk)
         self._growing[key] = grown
         return [*told, Event("messages/partial", [message_chunk_to_message(grown)])]
+
+
+def _without_caller(payload: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint whose configs do not show the run's creator, who may have tokens there: others read it as well."""
+    return {**payload, **{name: _anonymous(payload.get(name)) for name in ("config", "parent_config")}}
+
+
+def _anonymous(config: dict[str, Any] | None) -> dict[str, Any] | None:
+    if config is None:
+        return None
+    told = config["configurable"]
+    return {**config, "configurable": {name: ANONYMOUS.get(name, value) for name, value in told.items()}}
 
 
 def _with_checkpoints(payload: dict[str, Any]) -> dict[str, Any]:

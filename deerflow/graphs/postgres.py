@@ -7,6 +7,7 @@ from uuid import UUID
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.store.base import BaseStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from psycopg import AsyncConnection, AsyncCursor
@@ -14,6 +15,8 @@ from psycopg.errors import DivisionByZero
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from deerflow.domain.ids import time_of_checkpoint
+from deerflow.domain.threads import StoredHead
 from deerflow.errors import Fenced
 from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
@@ -90,6 +93,22 @@ SELECT thread_id, {_COLUMNS} FROM kept_writes WHERE thread_id = %(thread)s AND r
 """,  # noqa: S608 - our words
     "DELETE FROM kept_heads WHERE thread_id = %(thread)s AND run_id = %(run)s",
     "DELETE FROM kept_writes WHERE thread_id = %(thread)s AND run_id = %(run)s",
+)
+
+_HEAD = """
+SELECT c.metadata, c.checkpoint_id AS last,
+  (SELECT min(checkpoint_id) FROM checkpoints WHERE thread_id = %(thread)s) AS first,
+  EXISTS (SELECT 1 FROM checkpoint_writes w WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = c.checkpoint_ns
+    AND w.checkpoint_id = c.checkpoint_id AND w.channel = %(interrupt)s) AS is_interrupted
+FROM checkpoints c WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1
+"""
+_OWNED = "(o.prefix = %(owner)s OR starts_with(o.prefix, %(owner)s || '.'))"
+_GIVEN = "%(heir)s || substr(o.prefix, length(%(owner)s) + 1)"
+_SAME = f"h.prefix = {_GIVEN} AND h.key = o.key"
+_GIVE_ITEMS = (
+    f"DELETE FROM store h USING store o WHERE {_OWNED} AND {_SAME} AND h.updated_at < o.updated_at",  # noqa: S608
+    f"DELETE FROM store o USING store h WHERE {_OWNED} AND {_SAME}",  # noqa: S608 - our words
+    f"UPDATE store o SET prefix = {_GIVEN} WHERE {_OWNED}",  # noqa: S608 - our words
 )
 
 
@@ -204,6 +223,25 @@ class _Savers:
             await connection.execute(_RAISE_FENCE, facts)
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = %(thread)s", facts)  # noqa: S608
+
+    async def thread_ids(self) -> list[str]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute("SELECT DISTINCT thread_id FROM checkpoints")
+            return [str(row["thread_id"]) for row in await found.fetchall()]
+
+    async def stored_head(self, thread_id: UUID) -> StoredHead | None:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(_HEAD, {"thread": str(thread_id), "interrupt": INTERRUPT})
+            row = await found.fetchone()
+        if row is None:
+            return None
+        times = time_of_checkpoint(row["first"]), time_of_checkpoint(row["last"])
+        return StoredHead(row["metadata"], row["is_interrupted"], *times)
+
+    async def give_items(self, owner: str, heir: str) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            for statement in _GIVE_ITEMS:
+                await connection.execute(statement, {"owner": owner, "heir": heir})
 
 
 class _Store(AsyncPostgresStore):

@@ -26,6 +26,7 @@ from uuid import UUID
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
+from deerflow.domain.threads import StoredHead
 from deerflow.graphs import postgres, sqlite
 from deerflow.graphs.gate import Gate
 
@@ -61,6 +62,18 @@ class Savers(Protocol):
 
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write."""
+
+    async def thread_ids(self) -> list[str]:
+        """Every thread that has checkpoints, whatever its id looks like."""
+
+    async def stored_head(self, thread_id: UUID) -> StoredHead | None:
+        """What can be told of a thread without its graph; None when it has no checkpoint."""
+
+    async def give_items(self, owner: str, heir: str) -> None:
+        """Give the heir all store items of the owner; of two with one name the one that was written last stays.
+
+        One transaction, and harmless when it is done again.
+        """
 
 
 @asynccontextmanager

@@ -10,10 +10,13 @@ from uuid import UUID
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.base import BaseStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
+from deerflow.domain.ids import time_of_checkpoint
+from deerflow.domain.threads import StoredHead
 from deerflow.errors import Fenced
 from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
@@ -98,6 +101,26 @@ _ROLL_BACK = (
     "DELETE FROM kept_writes WHERE thread_id = :thread AND run_id = :run",
 )
 
+_HEAD = """
+SELECT c.metadata, (SELECT min(checkpoint_id) FROM checkpoints WHERE thread_id = :thread), c.checkpoint_id,
+  EXISTS (SELECT 1 FROM writes w WHERE w.thread_id = :thread AND w.checkpoint_ns = c.checkpoint_ns
+    AND w.checkpoint_id = c.checkpoint_id AND w.channel = :interrupt)
+FROM checkpoints c WHERE c.thread_id = :thread AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1
+"""
+_OWNED = "(prefix = :owner OR substr(prefix, 1, length(:owner) + 1) = :owner || '.')"
+_GIVE_ITEMS = (
+    f"""
+DELETE FROM store WHERE EXISTS (SELECT 1 FROM store o WHERE {_OWNED.replace("prefix", "o.prefix")}
+  AND store.prefix = :heir || substr(o.prefix, length(:owner) + 1) AND store.key = o.key
+  AND store.updated_at < o.updated_at)
+""",  # noqa: S608 - our words
+    f"""
+DELETE FROM store WHERE {_OWNED} AND EXISTS (SELECT 1 FROM store h
+  WHERE h.prefix = :heir || substr(store.prefix, length(:owner) + 1) AND h.key = store.key)
+""",  # noqa: S608 - our words
+    f"UPDATE store SET prefix = :heir || substr(prefix, length(:owner) + 1) WHERE {_OWNED}",  # noqa: S608 - our words
+)
+
 
 def _run_of(metadata: bytes | str | None) -> str | None:
     """The run that a checkpoint's metadata names. SQLite's own JSON is stricter than what the saver writes (NaN)."""
@@ -150,7 +173,7 @@ _S = TypeVar("_S", bound=AsyncSqliteSaver)
 class _Savers:
     """One connection for the whole process, so one lock too: its statements share one transaction."""
 
-    def __init__(self, connection: aiosqlite.Connection, store: AsyncSqliteStore) -> None:
+    def __init__(self, connection: aiosqlite.Connection, store: "_Store") -> None:
         self._connection = connection
         self._store = store
         self._lock = asyncio.Lock()
@@ -206,6 +229,23 @@ class _Savers:
             for table in ("checkpoints", "writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = :thread", facts)  # noqa: S608
 
+    async def thread_ids(self) -> list[str]:
+        async with self._lock:
+            rows = await self._connection.execute_fetchall("SELECT DISTINCT thread_id FROM checkpoints")
+        return [str(row[0]) for row in rows]
+
+    async def stored_head(self, thread_id: UUID) -> StoredHead | None:
+        facts = {"thread": str(thread_id), "interrupt": INTERRUPT}
+        async with self._lock:
+            rows = await self._connection.execute_fetchall(_HEAD, facts)
+        for metadata, first, last, is_interrupted in rows:
+            told = json.loads(metadata or "{}")
+            return StoredHead(told, bool(is_interrupted), time_of_checkpoint(first), time_of_checkpoint(last))
+        return None
+
+    async def give_items(self, owner: str, heir: str) -> None:
+        await self._store.give(owner, heir)
+
     @staticmethod
     async def _require(connection: aiosqlite.Connection, thread_id: str, token: int) -> None:
         """Raise Fenced unless the thread's token is this one."""
@@ -239,12 +279,24 @@ class _Store(AsyncSqliteStore):
             async with super()._cursor(transaction=transaction) as cursor:
                 yield cursor
             return
+        async with self._whole():  # nobody can take the thread between our look and our write
+            await _Savers._require(self.conn, holder.thread_id, holder.token)
+            async with self.conn.cursor() as cursor:
+                yield cursor
+
+    async def give(self, owner: str, heir: str) -> None:
+        """Give all items of an owner to somebody else."""
+        async with self._whole():
+            for statement in _GIVE_ITEMS:
+                await self.conn.execute(statement, {"owner": owner, "heir": heir})
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncIterator[None]:
+        """A transaction that holds SQLite's lock from its beginning, whole or not at all."""
         async with self.lock:
-            await self.conn.execute("BEGIN IMMEDIATE")  # nobody can take the thread between our look and our write
+            await self.conn.execute("BEGIN IMMEDIATE")
             try:
-                await _Savers._require(self.conn, holder.thread_id, holder.token)
-                async with self.conn.cursor() as cursor:
-                    yield cursor
+                yield
                 await self.conn.execute("COMMIT")
             except BaseException:
                 if self.conn.in_transaction:
@@ -275,7 +327,7 @@ async def open_store(path: str) -> AsyncIterator[_Savers]:
 
 
 @asynccontextmanager
-async def _open_items(path: str) -> AsyncIterator[AsyncSqliteStore]:
+async def _open_items(path: str) -> AsyncIterator["_Store"]:
     """The store in a connection of its own: it begins and ends its transactions itself."""
     async with aiosqlite.connect(path, timeout=_BUSY_SECONDS, isolation_level=None) as connection:
         await connection.execute("PRAGMA synchronous = NORMAL")

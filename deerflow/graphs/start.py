@@ -15,7 +15,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Send
 from pydantic import PydanticUserError
 
+from deerflow.domain.claims import told_of
 from deerflow.domain.runs import Run
+from deerflow.graphs.caller import Caller
 from deerflow.graphs.registry import Graph
 
 
@@ -41,15 +43,16 @@ def run_config(run: Run, checkpoint: dict[str, Any] | None = None) -> RunnableCo
 
     *checkpoint*: where to start instead of at the newest one.
     """
-    asked = dict(run.kwargs.get("config") or {})
+    asked, user = dict(run.kwargs.get("config") or {}), run.kwargs.get("user")
+    caller = told_of(Caller(user)) if user else {}
     ids = {
         "run_id": str(run.run_id),
         "thread_id": str(run.thread_id),
         "graph_id": run.graph_id,
         "assistant_id": str(run.assistant_id),
-        "user_id": run.owner,
+        "user_id": user["identity"] if user else run.owner,
     }
-    asked["configurable"] = {**asked.get("configurable", {}), **(checkpoint or {}), **ids}
+    asked["configurable"] = {**asked.get("configurable", {}), **(checkpoint or {}), **caller, **ids}
     asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
     if run.attempt == 1:
         asked["run_id"] = run.run_id

@@ -2,23 +2,28 @@
 
 - ``local``     mode ``none``
 - ``keys``      API keys
+- ``header``    whom a trusted proxy names
+- ``handlers``  whom the project's own handlers name
 - ``sessions``  the cookie of who is signed in, and its CSRF token
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
+- ``set_up``    nobody gets in before there is an administrator
 """
 
 from collections.abc import Callable
 
 from flask import Flask, Request, current_app, g
 
+from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal
-from deerflow.errors import Unauthenticated
-from deerflow.identity import keys, local, proxies, sessions
+from deerflow.errors import ConfigError, Unauthenticated
+from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
-from deerflow.settings import Settings
+from deerflow.project import Project
+from deerflow.settings import ANY_PROXY, Settings, proxies_in
 
 _MODES: dict[str, Callable[[Request], Principal]] = {}
 
@@ -26,12 +31,39 @@ _MODES: dict[str, Callable[[Request], Principal]] = {}
 def register(app: Flask, settings: Settings) -> None:
     """Make an app ask who is calling, in the mode that the settings name."""
     app.wsgi_app = proxies.Believing(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
-    app.extensions["deerflow.identify"] = _MODES[settings.auth]
+    project: Project = app.extensions["deerflow"].project
+    require_safe(settings, project)
+    app.extensions["deerflow.identify"] = (_WITH_HANDLERS if project.auth else _MODES)[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
     keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
+    header.register(app, settings.trusted_header)
+    if project.auth:
+        handlers.register(app, settings, project.auth)
+
+
+def require_safe(settings: Settings, project: Project) -> None:
+    """Raise ConfigError for a mode in which somebody could pass for somebody else."""
+    if settings.auth == "none" and not project.auth and not local.is_loopback(settings.host):
+        raise ConfigError(
+            f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
+        )
+    if settings.auth != "none":
+        secrets_in_force(settings)
+    if settings.auth != "trusted-header":
+        return
+    if project.auth:
+        raise ConfigError(
+            "langgraph.json's auth and DEERFLOW_AUTH=trusted-header both say who is calling; leave one of them out"
+        )
+    trusted = proxies_in(settings.trusted_proxies)
+    if not trusted or ANY_PROXY in trusted:
+        raise ConfigError(
+            f"With DEERFLOW_AUTH=trusted-header everybody is whom the header {settings.trusted_header} names: set "
+            "DEERFLOW_TRUSTED_PROXIES to the addresses of the proxy that writes it (not *)"
+        )
 
 
 def identify(request: Request) -> None:
@@ -53,10 +85,25 @@ def still_holds() -> Callable[[], bool]:
 
 def _account(request: Request) -> Principal:
     """Mode ``accounts``: an API key where there is one, which then decides; else a session."""
+    set_up.require_finished()
     found = keys.find(request) or sessions.find(request)
     if found is None:
         raise Unauthenticated("Sign in, or send an API key in the header x-api-key")
     return found
 
 
-_MODES |= {"none": local.identify, "accounts": _account}
+def _account_or_handler(request: Request) -> Principal:
+    """Mode ``accounts`` with handlers of the project: a key or session of ours, else whom a handler names."""
+    text = keys.sent(request)
+    found = sessions.find(request) if text is None else keys.find(request) if is_ours(text) else None
+    if found is None:
+        return handlers.identify(request)
+    set_up.require_finished()
+    return found
+
+
+_MODES |= {"none": local.identify, "accounts": _account, "trusted-header": header.identify}
+_WITH_HANDLERS: dict[str, Callable[[Request], Principal]] = {
+    "none": handlers.identify,
+    "accounts": _account_or_handler,
+}

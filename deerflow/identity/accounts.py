@@ -9,12 +9,14 @@ from uuid import UUID
 
 from flask import current_app, request
 
-from deerflow.auth import passwords
+from deerflow.auth import links, passwords
+from deerflow.auth.links import Link
 from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, canonical_email
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from deerflow.identity import guesses, sessions
+from deerflow.runtime.users import By, follow_reset_link
 from deerflow.storage import audit, users
 from deerflow.storage import sessions as rows
 from deerflow.storage.database import Tx
@@ -73,6 +75,24 @@ def change_email(password: str, email: str) -> User:
     """Change the caller's e-mail: all sessions end, and this browser gets a new one. Conflict if it is taken."""
     email = canonical_email(email)
     return _changed("email.change", password, lambda: {"email": email})
+
+
+def signed(link: Link) -> str:
+    """The token of a link that sets a password."""
+    return links.sign(_secrets(), links.RESET, link)
+
+
+def reset_password(token: str, password: str) -> User:
+    """Set the password that the bearer of a token wants; Forbidden when it opens nothing, RateLimited after many."""
+    backend = _backend()
+    with guesses.counted(backend.limits, guesses.of_link(request.remote_addr)):
+        link = links.read(_secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
+        with backend.db.read() as tx:
+            email = users.get(tx, link.user_id).email
+        passwords.check(password, email)
+        hashed = aside(passwords.hash, password)
+        with backend.db.begin() as tx:
+            return follow_reset_link(tx, link, hashed, By(address=request.remote_addr))
 
 
 def logout() -> None:
@@ -166,6 +186,10 @@ def _note_failure(backend: Backend, email: str, user: User | None) -> None:
     known = "unknown" if user is None else "not allowed" if not user.can_sign_in else "wrong password"
     with backend.db.begin() as tx:
         audit.note(tx, "session.fail", actor=None, subject=email, address=request.remote_addr or None, reason=known)
+
+
+def _secrets() -> list[str]:
+    return [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
 
 
 def _backend() -> Backend:

@@ -17,6 +17,7 @@ from deerflow.storage import sessions
 _ADDRESS = Limit("login", 5, 300, "Too many failed sign-ins from this address; try again later")
 _ACCOUNT = Limit("login-account", 30, 3600, "Too many failed sign-ins to this account; try again later")
 _SESSION = Limit("password", 5, 300, "Too many wrong passwords; try again later")
+_LINK = Limit("reset-link", 20, 300, "Too many links that open nothing; try again later")
 _REGISTER = Limit("register", 10, 3600, "Too many new accounts from this address; try again later")
 
 Guess = tuple[Limit, str]
@@ -34,6 +35,11 @@ def of_login(backend: Backend, email: str, address: str | None) -> list[Guess]:
 def of_session(session_id: UUID) -> list[Guess]:
     """What a try to say the password again counts against."""
     return [(_SESSION, str(session_id))]
+
+
+def of_link(address: str | None) -> list[Guess]:
+    """What a try of a one-time link counts against."""
+    return [(_LINK, household(address))]
 
 
 def count_registration(limits: Limits, address: str | None) -> None:

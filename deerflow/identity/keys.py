@@ -29,7 +29,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 def find(request: Request) -> Principal | None:
     """The caller that the request's key names; None when it has none, Unauthenticated when it opens nothing."""
-    text = _sent(request)
+    text = sent(request)
     if text is None:
         return None
     if not is_ours(text):
@@ -65,7 +65,7 @@ def _count_use(backend: Backend, key: ApiKey) -> None:
     backend.uses.note(key.key_id, partial(keys.note_used, key_id=key.key_id))
 
 
-def _sent(request: Request) -> str | None:
+def sent(request: Request) -> str | None:
     """The key that a request carries, whatever it is worth."""
     named = request.headers.get("X-Api-Key")
     if named is not None:

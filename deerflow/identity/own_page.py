@@ -33,6 +33,17 @@ def require_own_origin(asked: Request) -> None:
         raise Forbidden("A page of another site may not do this here")
 
 
+def require_own_change(asked: Request) -> None:
+    """The same for what can change something, when a browser may have added the credentials by itself.
+
+    It adds neither a key nor a bearer token, and lets no page of another site add them.
+    """
+    scheme = asked.headers.get("Authorization", "").partition(" ")[0]
+    has_token = "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
+    if not has_token and sessions.may_change(asked):
+        require_own_origin(asked)
+
+
 def is_of_a_browser(asked: Request) -> bool:
     """Whether a browser may have sent this."""
     return any(name in asked.headers for name in ("Origin", "Sec-Fetch-Site", "Cookie"))

@@ -82,7 +82,7 @@ def find(asked: Request) -> Principal | None:
     """Who is signed in; Forbidden when the request could change something and lacks the session's CSRF token."""
     if not current_user.is_authenticated:
         return None
-    if _may_change(asked):
+    if may_change(asked):
         require_csrf(asked)
     caller: SignedIn = current_user
     if caller.is_due:
@@ -132,7 +132,7 @@ def csrf_token() -> str:
 
 def require_csrf(asked: Request) -> None:
     """Raise Forbidden unless the request carries its session's CSRF token."""
-    token = asked.headers.get(CSRF_HEADER)
+    token = asked.headers.get(CSRF_HEADER) or _of_form(asked)
     for secret in (current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]):
         with suppress(ValidationError):
             validate_csrf(token, secret_key=secret)
@@ -140,7 +140,12 @@ def require_csrf(asked: Request) -> None:
     raise Forbidden(f"The header {CSRF_HEADER} is missing or is not this session's: load the page again")
 
 
-def _may_change(asked: Request) -> bool:
+def _of_form(asked: Request) -> str | None:
+    """The token as the forms of our pages send it."""
+    return asked.form.get("csrf_token") if asked.mimetype == "application/x-www-form-urlencoded" else None
+
+
+def may_change(asked: Request) -> bool:
     """Whether a request can change something, whatever its method."""
     if asked.method not in {"GET", "HEAD", "OPTIONS"}:
         return True

@@ -18,7 +18,7 @@ from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
-from deerflow.storage import cancels, threads
+from deerflow.storage import audit, cancels, threads
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
         await backend.savers.roll_back(thread_id, token, run_id)
     finally:
         await backend.savers.let_go(thread_id, token)
-    await backend.sql(_drop_run, backend, run_id)
+    await backend.sql(_drop_run, backend, run_id, question)
     async with _graph(backend, question, "threads.update") as graph:
         head = await read_head(graph, backend.savers.reader(), thread_id)
     await backend.sql(_settle, backend, thread_id, token, head)
@@ -145,9 +145,11 @@ def _settle(backend: WorkerBackend, thread_id: UUID, token: int, head: ThreadHea
         threads.settle_edit(tx, thread_id, fence=token, head=head)
 
 
-def _drop_run(backend: WorkerBackend, run_id: UUID) -> None:
+def _drop_run(backend: WorkerBackend, run_id: UUID, question: dict[str, Any]) -> None:
     with backend.db.begin() as tx:
-        cancels.remove(tx, run_id)
+        if cancels.remove(tx, run_id):
+            by = {"actor": question.get("actor", question["owner"]), "address": question.get("address")}
+            audit.note(tx, "run.delete", subject=str(run_id), thread_id=question["thread_id"], **by)
 
 
 async def _nothing_before() -> None:

@@ -1,7 +1,7 @@
 """Cancel a run: the durable mark on the row first, then the bell."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 import orjson
@@ -33,16 +33,27 @@ class AlreadyEnded(Conflict):
         super().__init__(f"Run {run.run_id} has already ended{how}")
 
 
-def cancel(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID, action: CancelAction) -> Followed:
+def cancel(
+    backend: Backend,
+    principal: Principal,
+    thread_id: UUID,
+    run_id: UUID,
+    action: CancelAction,
+    *,
+    note_removal: Callable[[Tx], None] | None = None,
+) -> Followed:
     """Ask a run to stop; the run as it is now, possibly still running, or what is left of it.
 
     The same answer for whoever asks again while a cancel is ending the run or has ended it, whatever its action was:
-    the first one counts. Raises NotFound, AlreadyEnded.
+    the first one counts. *note_removal* is called in the transaction that decides that the run leaves no row.
+    Raises NotFound, AlreadyEnded.
     """
     try:
         with backend.db.begin() as tx:
             run = runs.get(tx, principal, thread_id, run_id)
             marked = mark(tx, backend, run, action) if not run.is_terminal else None
+            if note_removal is not None and marked is not None and marked.is_rolled_back and not run.is_rolled_back:
+                note_removal(tx)
     except NotFound:
         return _of_tombstone(backend, principal, thread_id, run_id)
     if marked is None:

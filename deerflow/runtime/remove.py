@@ -16,7 +16,8 @@ from deerflow.errors import Conflict, Unavailable
 from deerflow.events.log import log_key
 from deerflow.runtime.ask import ask
 from deerflow.runtime.cancel import AlreadyEnded, cancel
-from deerflow.storage import runs, threads
+from deerflow.storage import audit, runs, threads
+from deerflow.storage.database import Tx
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ _STOP_PATIENCE_SECONDS = 25.0
 """For a run to stop: the ten seconds of a node that does not let itself be cancelled, a lease, and a little."""
 
 
-def remove_thread(backend: Backend, principal: Principal, thread_id: UUID) -> None:
-    """Delete a thread with its runs; NotFound when there is none that this caller owns.
+def remove_thread(backend: Backend, principal: Principal, thread_id: UUID, *, address: str | None = None) -> None:
+    """Delete a thread with its runs; NotFound when there is none that this caller owns. *address*: for the audit.
 
     A worker that still runs one of them finds its row gone, by the revoke or at the next lease beat, and can
     store nothing more once the clock has raised the fence.
@@ -34,6 +35,9 @@ def remove_thread(backend: Backend, principal: Principal, thread_id: UUID) -> No
         inflight = runs.inflight(tx, thread_id)
         kept = runs.ids(tx, thread_id)
         threads.delete(tx, principal, thread_id)
+        audit.note(
+            tx, "thread.delete", actor=principal.user_id, subject=str(thread_id), address=address, runs=len(kept)
+        )
     log.info("Thread deleted", extra={"thread_id": thread_id, "inflight": len(inflight)})
     for run in inflight:
         if run.task_id is not None:
@@ -43,16 +47,25 @@ def remove_thread(backend: Backend, principal: Principal, thread_id: UUID) -> No
     backend.bell.sweep()
 
 
-def remove_run(backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID) -> None:
-    """Delete a run with the checkpoints that it wrote; returns when it is gone.
+def remove_run(
+    backend: Backend, principal: Principal, thread_id: UUID, run_id: UUID, *, address: str | None = None
+) -> None:
+    """Delete a run with the checkpoints that it wrote; returns when it is gone. *address*: for the audit.
+
+    Noted in the transaction that decides: the mark of a rollback, or the removal of the row by the state worker.
 
     Raises NotFound, Conflict (it has ended, but another run of its thread is in flight), Unavailable (it goes on).
     """
+
+    def note(tx: Tx) -> None:
+        where = {"address": address, "thread_id": str(thread_id)}
+        audit.note(tx, "run.delete", actor=principal.user_id, subject=str(run_id), **where)
+
     with suppress(AlreadyEnded):
         with backend.db.read() as tx:
             run = runs.get(tx, principal, thread_id, run_id)
         if not run.is_terminal:
-            cancel(backend, principal, thread_id, run_id, CancelAction.ROLLBACK)
+            cancel(backend, principal, thread_id, run_id, CancelAction.ROLLBACK, note_removal=note)
             _wait_until_over(backend, run_id)
     with backend.db.begin() as tx:
         left = runs.peek(tx, run_id)
@@ -64,7 +77,7 @@ def remove_run(backend: Backend, principal: Principal, thread_id: UUID, run_id: 
             raise Conflict(f"Thread {thread_id} has in-flight runs: {ids}. Delete the run when they have ended.")
         token = threads.raise_fence(tx, thread_id)
     facts = {"thread_id": str(thread_id), "run_id": str(run_id), "owner": left.owner, "graph_id": left.graph_id}
-    ask(backend, "remove_run", **facts, token=token)
+    ask(backend, "remove_run", **facts, token=token, actor=principal.user_id, address=address)
     backend.log.forget(run_id)
     log.info("Run deleted", extra={"run_id": run_id, "thread_id": thread_id})
 

@@ -14,6 +14,7 @@ from deerflow.domain.accounts import User, canonical_email
 from deerflow.domain.principal import LOCAL, Scope
 from deerflow.errors import ConfigError, Conflict, Invalid
 from deerflow.storage import adoptions, audit, keys, users
+from deerflow.storage.database import Tx
 
 
 def open_set_up(backend: Backend) -> User | None:
@@ -44,12 +45,28 @@ def finish_set_up(
     *email* is canonical, *password* a hash, *version* the ``token_version`` of the row that is to be set up.
     """
     with backend.db.begin() as tx:
-        user = users.finish_set_up(tx, email, password=password, version=version, name=name, language=language)
-        if user is None:
-            raise Conflict("Set-up is finished already: sign in")
-        audit.note(tx, "setup.finish", actor=user.owner, subject=user.owner, address=address, email=email)
-        adoptions.begin(tx, LOCAL, user.owner)
+        told = {"name": name, "language": language, "address": address}
+        user = finish_set_up_in(tx, email, password=password, version=version, **told)
     backend.bell.sweep()
+    return user
+
+
+def finish_set_up_in(
+    tx: Tx,
+    email: str,
+    *,
+    password: str,
+    version: int,
+    name: str | None = None,
+    language: str | None = None,
+    address: str | None = None,
+) -> User:
+    """The same within somebody's transaction; the clock hands over the rest when it comes to it."""
+    user = users.finish_set_up(tx, email, password=password, version=version, name=name, language=language)
+    if user is None:
+        raise Conflict("Set-up is finished already: sign in")
+    audit.note(tx, "setup.finish", actor=user.owner, subject=user.owner, address=address, email=email)
+    adoptions.begin(tx, LOCAL, user.owner)
     return user
 
 

@@ -213,5 +213,6 @@ def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assista
             "on_disconnect": spec.on_disconnect,
             "checkpoint_during": spec.durability is not Durability.EXIT,
             "durability": spec.durability,
+            "user": principal.user,
         },
     }

@@ -1,11 +1,14 @@
-"""Remove what has had its time: checkpoints of deleted threads, old webhooks, expired idempotency keys."""
+"""Remove what has had its time: checkpoints of deleted threads, old webhooks, expired idempotency keys and sessions,
+old entries of the audit.
+"""
 
 import logging
 from datetime import timedelta
 from uuid import UUID
 
 from deerflow.backend import Backend, WorkerBackend
-from deerflow.storage import idempotency, threads, webhooks
+from deerflow.runtime.adopt import finish_adoptions
+from deerflow.storage import audit, idempotency, sessions, threads, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -14,28 +17,44 @@ _KEEP_DELIVERED = timedelta(days=3)
 """Whether something was told is asked on Monday about Friday."""
 _KEEP_DEAD = timedelta(days=30)
 """Whoever has mended a receiver wants to replay what it missed."""
-_KEYS_A_TRANSACTION = 500
+_ROWS_A_TRANSACTION = 500
 
 
 async def sweep(backend: WorkerBackend) -> None:
-    """Delete the checkpoints of deleted threads and fence their workers off; what fails is tried at the next turn.
+    """Delete the checkpoints of deleted threads and fence their workers off, hand over what was adopted.
 
-    Expired idempotency keys go too, some hundred in each transaction so that nobody waits long for the database.
+    What fails is tried at the next turn.
+
+    Expired rows go too, some hundred in each transaction so that nobody waits long for the database.
     """
-    while await backend.sql(remove_expired_keys, backend) == _KEYS_A_TRANSACTION:
-        pass
+    for remove in (remove_expired_keys, remove_expired_sessions, remove_old_audit):
+        while await backend.sql(remove, backend) == _ROWS_A_TRANSACTION:
+            pass
     for thread_id, fence in await backend.sql(_doomed, backend):
         await backend.savers.remove_thread(thread_id, fence)
         await backend.sql(_forget, backend, thread_id)
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
     await backend.sql(_forget_webhooks, backend)
+    await finish_adoptions(backend)
 
 
 def remove_expired_keys(backend: Backend) -> int:
     """Remove some of the keys that stand for nothing any more; how many."""
     with backend.db.begin() as tx:
         keep = backend.rules.idempotency_seconds
-        return idempotency.remove_expired(tx, keep_seconds=keep, limit=_KEYS_A_TRANSACTION)
+        return idempotency.remove_expired(tx, keep_seconds=keep, limit=_ROWS_A_TRANSACTION)
+
+
+def remove_expired_sessions(backend: Backend) -> int:
+    """Remove some of the sessions that have ended by themselves; how many."""
+    with backend.db.begin() as tx:
+        return sessions.remove_expired(tx, limit=_ROWS_A_TRANSACTION)
+
+
+def remove_old_audit(backend: Backend) -> int:
+    """Remove some of what the audit has kept long enough; how many."""
+    with backend.db.begin() as tx:
+        return audit.remove_old(tx, keep_days=backend.rules.audit_days, limit=_ROWS_A_TRANSACTION)
 
 
 def _doomed(backend: WorkerBackend) -> list[tuple[UUID, int]]:

@@ -2,12 +2,14 @@
 
 Rows change hands in the transaction that decides it. Store items and checkpoints are elsewhere: ``finished_at`` is NULL
 until the clock has handed them over too, and as long as it is, rows that the owner has made meanwhile follow.
+``created_at`` is when rows have changed hands last.
 """
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from deerflow.domain.words import RunStatus
 from deerflow.storage.database import Tx
 from deerflow.storage.models import adoptions, assistants, idempotency_keys, runs, threads, webhooks
 from deerflow.storage.types import now
@@ -34,14 +36,16 @@ def unfinished(tx: Tx) -> list[Adoption]:
 
 
 def hand_over_rest(tx: Tx, adoption: Adoption) -> bool:
-    """Give the heir what the owner has made since; whether nobody can make more.
+    """Give the heir what the owner has made since; whether no worker acts for the owner any more.
 
     A worker keeps the owner that a run had when it was claimed, so every run that was claimed before has to end.
     """
     if _hand_over(tx, adoption.owner, adoption.heir):
         tx.execute(sa.update(adoptions).where(adoptions.c.owner == adoption.owner).values(created_at=now()))
     since = sa.select(adoptions.c.created_at).where(adoptions.c.owner == adoption.owner).scalar_subquery()
-    claimed_before = sa.exists().where(runs.c.status == "running", runs.c.started_at <= since)
+    claimed_before = sa.exists().where(
+        runs.c.owner == adoption.heir, runs.c.status == RunStatus.RUNNING, runs.c.started_at <= since
+    )
     return not tx.scalar(sa.select(claimed_before))
 
 

@@ -67,9 +67,10 @@ def roll_back(tx: Tx, run: Run) -> bool:
     return True
 
 
-def remove(tx: Tx, run_id: UUID) -> None:
-    """Delete the row of a run that has ended; one in flight stays."""
-    tx.execute(sa.delete(runs).where(runs.c.run_id == run_id, runs.c.status.not_in(sorted(INFLIGHT))))
+def remove(tx: Tx, run_id: UUID) -> bool:
+    """Delete the row of a run that has ended; one in flight stays. Whether there was one."""
+    ended = (runs.c.run_id == run_id, runs.c.status.not_in(sorted(INFLIGHT)))
+    return tx.execute(sa.delete(runs).where(*ended)).rowcount == 1
 
 
 def inflight_of(tx: Tx, principal: Principal, statuses: Sequence[RunStatus], *, limit: int) -> list[Run]:

@@ -1,12 +1,13 @@
 """Rows of threads. Every read takes the caller; another owner's thread looks like a missing one."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import Thread, ThreadFilter, ThreadHead, resting_status
+from deerflow.domain.threads import StoredHead, Thread, ThreadFilter, ThreadHead, resting_status
 from deerflow.domain.words import ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
@@ -45,6 +46,44 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
 def taken(thread_id: UUID) -> Conflict:
     """What is told of an id that cannot be given: the same, whoever has or had it, so that it tells nothing more."""
     return Conflict(f"Thread with ID {thread_id} already exists, or was deleted and is still being removed")
+
+
+def adopt(tx: Tx, heir: str, thread_id: UUID, head: StoredHead) -> bool:
+    """Give a thread that has checkpoints but no row to somebody; False when it has a row, or was deleted.
+
+    What only its graph could say of it (values, interrupts) stays unsaid until its next run.
+    """
+    for known in (threads, doomed_threads):
+        if tx.scalar(sa.select(known.c.thread_id).where(known.c.thread_id == thread_id)) is not None:
+            return False
+    status = ThreadStatus.INTERRUPTED if head.is_interrupted else ThreadStatus.IDLE
+    told = {name: head.metadata[name] for name in ("graph_id", "assistant_id") if name in head.metadata}
+    times = {"created_at": head.first_at, "updated_at": head.last_at, "state_updated_at": head.last_at}
+    row = {
+        "thread_id": thread_id,
+        "owner": heir,
+        "status": status,
+        "resting": status,
+        "metadata": told,
+        "config": {},
+        "last_ordinal": 0,
+        "fence": epoch_ms(),
+        **{name: at for name, at in times.items() if at is not None},
+    }
+    try:
+        with tx.begin_nested():
+            tx.execute(sa.insert(threads).values(row))
+    except sa.exc.IntegrityError:  # somebody has created it between our look and our insert
+        return False
+    return True
+
+
+def without_row(tx: Tx, thread_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these ids that no thread has, neither one that is there nor one that is being removed."""
+    found = set(thread_ids)
+    for known in (threads, doomed_threads):
+        found -= set(tx.scalars(sa.select(known.c.thread_id).where(known.c.thread_id.in_(thread_ids))))
+    return found
 
 
 def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:

@@ -126,6 +126,26 @@ def change_and_sign_out(tx: Tx, user_id: UUID, **values: Any) -> User:
     return changed
 
 
+def disable(tx: Tx, user_id: UUID) -> User:
+    """Let a user in no more, neither by session nor by key."""
+    return change_and_sign_out(tx, user_id, disabled_at=now())
+
+
+def reset_password(tx: Tx, user_id: UUID, *, version: int, password: str) -> User | None:
+    """Set a password (a hash) if nothing has raised the user's ``token_version`` since; None when something has.
+
+    Of several at once one wins. Nothing is set for who is disabled, or still to be set up.
+    """
+    as_it_was = (users.c.user_id == user_id, users.c.token_version == version)
+    may = (users.c.disabled_at.is_(None), users.c.needs_setup.is_(sa.false()))
+    values = {"password": password, "token_version": version + 1, "updated_at": now()}
+    row = tx.execute(sa.update(users).where(*as_it_was, *may).values(values).returning(*users.c)).one_or_none()
+    if row is None:
+        return None
+    tx.execute(sa.delete(sessions).where(sessions.c.user_id == user_id))
+    return _record(row)
+
+
 def _changed(tx: Tx, user_id: UUID, values: dict[str, Any]) -> User:
     changed = _update(tx, (users.c.user_id == user_id,), values)
     if changed is None:
@@ -148,7 +168,7 @@ def is_last_admin(tx: Tx, user: User) -> bool:
     admins = sa.select(users.c.user_id).where(
         users.c.role == Role.ADMIN, users.c.disabled_at.is_(None), users.c.needs_setup.is_(sa.false())
     )
-    found = [row.user_id for row in tx.execute(admins.with_for_update())]
+    found = [row.user_id for row in tx.execute(admins.order_by(users.c.user_id).with_for_update())]
     return found == [user.user_id]
 
 

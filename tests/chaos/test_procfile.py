@@ -11,9 +11,10 @@ import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 
+from tests.browser import browser, sign_in
 from tests.conftest import GRAPHS, wait_for
 from tests.databases import Databases
-from tests.live import ROOT, free_port
+from tests.live import ADMIN, ROOT, free_port
 
 
 @pytest.fixture
@@ -30,6 +31,11 @@ def platform(databases: Databases, valkey: str, tmp_path: Path) -> Iterator[tupl
         "DEERFLOW_CONFIG": str(GRAPHS),
         "DATABASE_URL": databases.empty_postgres().replace("postgresql://", "postgres://"),
         "REDIS_URL": valkey,
+        "DEERFLOW_AUTH": "accounts",
+        "DEERFLOW_SECRET": "a-secret-that-the-platform-keeps-for-us",
+        "DEERFLOW_ADMIN_EMAIL": ADMIN[0],
+        "DEERFLOW_ADMIN_PASSWORD": ADMIN[1],
+        "DEERFLOW_TRUSTED_PROXIES": "*",
     }
     release = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("release:"))
     subprocess.run(release.removeprefix("release:"), shell=True, cwd=ROOT, env=environment, check=True)
@@ -51,7 +57,9 @@ def test_procfile_runs_and_the_doctor_finds_it_well(platform: tuple[str, dict[st
         return subprocess.run(doctor, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     wait_for(lambda: _answers(url) and look().returncode == 0, seconds=60, what="a healthy deploy")
-    with get_sync_client(url=url) as client:
+    make = [sys.executable, "-m", "flask", "--app", "app", "keys", "create", ADMIN[0], "--name", "laptop"]
+    key = subprocess.run(make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    with get_sync_client(url=url, api_key=key) as client:
         thread = client.threads.create()["thread_id"]
         parts = [part.event for part in client.runs.stream(thread, "steps", input={}, stream_mode="updates")]
         assert parts == ["metadata", *["updates"] * 4]
@@ -64,6 +72,22 @@ def test_procfile_runs_and_the_doctor_finds_it_well(platform: tuple[str, dict[st
     assert "problem  database" in nowhere.stdout
     unknown = look(DEERFLOW_CONFIG="/nowhere/langgraph.json")
     assert unknown.returncode == 1
+
+
+def test_the_platforms_router_says_where_callers_are(platform: tuple[str, dict[str, str]]) -> None:
+    """The release has made the administrator, who signs in; over https, when the router in front says so."""
+    url, _ = platform
+    wait_for(lambda: _answers(url), seconds=60, what="an answer")
+    router = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443", "X-Forwarded-For": "198.51.100.9, 203.0.113.7"}
+    with browser(url, Host="run.example.org", Origin="https://run.example.org", **router) as opened:
+        answer = sign_in(opened, *ADMIN)
+        assert answer.status_code == 200, answer.text
+        assert "; Secure" in answer.headers["Set-Cookie"]
+        cookies = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+        (here,) = opened.get("/api/v1/auth/sessions", headers=cookies).json()
+        assert here["address"] == "203.0.113.7"
+    with browser(url) as opened:
+        assert "Secure" not in sign_in(opened, *ADMIN).headers["Set-Cookie"]
 
 
 def _answers(url: str) -> bool:

@@ -27,7 +27,7 @@ def _serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "REDIS_URL": "", "DATABASE_URL": "", **environment},
+        env={**os.environ, "REDIS_URL": "", "DATABASE_URL": "", "DEERFLOW_AUTH": "none", **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -137,6 +137,8 @@ def test_long_data_path(tmp_path: Path) -> None:
         (["--port", "1"], {"DEERFLOW_LEASE_SECONDS": "soon"}, "lease_seconds"),
         ([], {"DATABASE_URL": "mysql://x"}, "must start with postgresql://"),
         ([], {"REDIS_URL": "http://x"}, "must start with redis://"),
+        ([], {"DEERFLOW_AUTH": "accounts", "DATABASE_URL": "postgresql://x"}, "the server needs DEERFLOW_SECRET"),
+        ([], {"DEERFLOW_AUTH": "accounts", "DEERFLOW_SECRET": "short"}, "must have at least 32 characters"),
     ],
 )
 def test_wrong_settings_stop_the_start(

@@ -96,7 +96,8 @@ def test_a_key_that_is_revoked_at_one_opens_nothing_at_the_other(webs: Webs) -> 
         body = {"assistant_id": "stubborn", "input": {"kind": "patient", "seconds": 60}}
         run = client.post(f"/threads/{thread}/runs", json=body).json()
         until(webs.live, run, "running")
-        with client.stream("GET", f"/threads/{thread}/runs/{run['run_id']}/stream") as answer:
+        path = f"/threads/{thread}/runs/{run['run_id']}/stream"
+        with client.stream("GET", path, headers={"Last-Event-ID": "-1"}) as answer:
             said = answer.iter_raw()
             next(said)
             assert httpx.delete(f"{webs.one}{KEYS}/{made['key_id']}", headers=admin).status_code == 204

@@ -93,6 +93,7 @@ def test_head_of_a_stream(live: Live, wire: Wire, mount: Mount) -> None:
             "transfer-encoding": "chunked",
             "location": f"{wire.path(run_id)}/stream",
             "content-location": mount.prefix + wire.path(run_id),
+            **({"vary": "Cookie"} if live.api_key else {}),  # with accounts an answer is its caller's
         },
     )
 

@@ -21,6 +21,10 @@ def _webhooks(value: Any = None, **keys: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "webhooks": keys if value is None else value}
 
 
+def _auth(value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "auth": value}
+
+
 def test_graphs_in_both_spellings(tmp_path: Path) -> None:
     """A target alone, or a path with a description; by file and by module."""
     graphs = {"a": "./a.py:graph", "b": {"path": "pkg.mod:make", "description": "told"}}
@@ -55,6 +59,15 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_webhooks(headers={"Webhook-Id": "1"}), "webhook-\\* are the server's own"),
         (_webhooks(headers={"host": "x"}), '"webhooks.headers" must be an object of header lines'),
         (_webhooks(allowed_fields="status"), '"webhooks.allowed_fields" must be a list of strings'),
+        (_auth([]), '"auth" must be an object'),
+        (_auth({}), '"auth" needs a "path"'),
+        (_auth({"path": "./auth.py"}), '"auth.path" must be like "./auth.py:auth"'),
+        (_auth({"path": "./auth.py:"}), '"auth.path" must be like "./auth.py:auth"'),
+        (_auth({"paht": "./auth.py:auth"}), '"auth.paht" is not known; there are: path, disable_studio_auth, openapi'),
+        (_auth({"path": "a:b", "disable_studio_auth": "no"}), '"auth.disable_studio_auth" must be true or false'),
+        (_auth({"path": "a:b", "cache": {"cache_keys": "authorization"}}), '"auth.cache.cache_keys" must be a list'),
+        (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
+        (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
         ({"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": ["x"]}}, "must be an object with"),
         (
@@ -78,10 +91,10 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
     http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}}
-    content = {"graphs": {"a": "./a.py:g"}, "auth": {}, "grpahs": {}, "python_version": "3.11", "http": http}
+    content = {"graphs": {"a": "./a.py:g"}, "store": {}, "grpahs": {}, "python_version": "3.11", "http": http}
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"auth", "grpahs", "http.cors"}
+    assert {record.key for record in caplog.records} == {"store", "grpahs", "http.cors"}
 
 
 def test_webhooks(tmp_path: Path) -> None:
@@ -107,6 +120,16 @@ def test_webhooks(tmp_path: Path) -> None:
     for nothing in ({}, {"url": None, "headers": None}):
         assert project.load(_write(tmp_path, _webhooks(**nothing))).webhooks == project.Webhooks()
     assert project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}})).webhooks == project.Webhooks()
+
+
+def test_auth(tmp_path: Path) -> None:
+    """Its target, and how long its answers stand; what concerns Studio and OpenAPI is taken and changes nothing."""
+    cache = {"cache_keys": ["Authorization", "X-Tenant"], "ttl_seconds": 2.5, "max_size": 7}
+    told = {"path": "./auth.py:auth", "disable_studio_auth": False, "openapi": {}, "cache": cache}
+    found = project.load(_write(tmp_path, _auth(told))).auth
+    assert found == project.Auth("./auth.py:auth", ("authorization", "x-tenant"), 2.5, 7)
+    assert project.load(_write(tmp_path, _auth({"path": "mod:auth"}))).auth == project.Auth("mod:auth")
+    assert project.load(_write(tmp_path, _auth(None))).auth is None
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}s"])

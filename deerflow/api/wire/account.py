@@ -50,6 +50,19 @@ class Registration(Shape):
     name: Name | None = None
 
 
+class Initialization(Registration):
+    """Body of the set-up. ``token``: that of the one-time link."""
+
+    token: Annotated[str, Field(max_length=1_000)]
+    language: Language | None = None
+
+
+class SetUpStatus(Shape):
+    """What is known of set-up."""
+
+    status: Literal["needed", "not_needed", "unknown"]
+
+
 class ProfilePatch(Shape):
     """Body of a change to one's profile: what is left out stays, null empties."""
 

@@ -7,12 +7,10 @@ import orjson
 from flask import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from deerflow.authz import granted
+from deerflow.domain.bodies import parsed
 from deerflow.domain.claims import believed
 from deerflow.errors import Invalid
-
-_MOST_DEPTH = 100
-"""What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
-
 
 Metadata = Annotated[dict[str, Any], AfterValidator(believed)]
 """Metadata that a client gives to what it creates or changes; what claims an owner is left out."""
@@ -26,21 +24,32 @@ class Shape(BaseModel):
     @classmethod
     def read(cls, request: Request) -> Self:
         """The body of a request; Invalid names what is wrong with it."""
-        raw = request.get_data()
-        try:
-            parsed = orjson.loads(raw) if raw else {}
-        except orjson.JSONDecodeError as error:
-            raise Invalid("Invalid JSON in request body") from error
-        return cls.check(parsed)
+        body = granted(request)
+        return cls.check(parsed(request.get_data())) if body is None else cls._granted(body)
 
     @classmethod
-    def check(cls, parsed: Any) -> Self:
-        """The same from JSON that was read already, as in a list of bodies."""
-        if not isinstance(parsed, dict):
+    def read_all(cls, request: Request, *, most: int) -> list[Self]:
+        """A body that is a list of them, from one to *most*."""
+        left = granted(request)
+        bodies = parsed(request.get_data()) if left is None else left
+        if not isinstance(bodies, list) or not 0 < len(bodies) <= most:
+            raise Invalid(f"The request body must be a list of 1 to {most} objects")
+        return [cls.check(body) if left is None else cls._granted(body) for body in bodies]
+
+    @classmethod
+    def check(cls, body: Any) -> Self:
+        """The same from JSON that was read already."""
+        if not isinstance(body, dict):
             raise Invalid("The request body must be a JSON object")
-        if _nests_deeper(parsed, _MOST_DEPTH):
-            raise Invalid(f"The request body nests deeper than {_MOST_DEPTH} levels")
-        return cls.parse(_without_nul(parsed))
+        return cls.parse(body)
+
+    @classmethod
+    def _granted(cls, body: Any) -> Self:
+        """A body as a handler of the project has left it: what its metadata say of an owner is the handler's word."""
+        found = cls.check(body)
+        if "metadata" not in cls.model_fields:
+            return found
+        return found.model_copy(update={"metadata": body.get("metadata")})
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
@@ -50,28 +59,6 @@ class Shape(BaseModel):
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
             raise Invalid("\n".join(wrong)) from error
-
-
-def _nests_deeper(value: Any, most: int) -> bool:
-    """Whether objects and arrays lie within each other more than *most* times; found without recursion."""
-    level = [value]
-    for _ in range(most):
-        inner = (child for each in level for child in (each.values() if isinstance(each, dict) else each))
-        level = [child for child in inner if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _without_nul(value: Any) -> Any:
-    """The same with U+FFFD for every NUL, which Postgres refuses in text."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [_without_nul(each) for each in value]
-    if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
-    return value
 
 
 def flag(value: str | None) -> bool:

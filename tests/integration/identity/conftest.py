@@ -7,10 +7,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from deerflow.auth import passwords
+from deerflow.auth import links, passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Role, Scope
+from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from tests.factories import make_key, make_user
 from tests.integration.identity.browsers import PASSWORD, Browser
@@ -28,6 +29,24 @@ def accounts_app(settings: Settings, backend: Backend) -> Flask:
     app.extensions["deerflow"].close()
     app.extensions["deerflow"] = backend
     return app
+
+
+@pytest.fixture
+def fresh_app(settings: Settings, backend: Backend) -> Flask:
+    """The real app after its first start: set-up is open."""
+    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    open_set_up(backend)
+    return app
+
+
+@pytest.fixture
+def token(backend: Backend) -> str:
+    """The token of the one-time link."""
+    waiting = open_set_up(backend)
+    assert waiting is not None
+    return links.set_up_path([SECRET], waiting).partition("token=")[2]
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ WORD = "what only the owner knows"
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
+_SECRET = re.compile(r"df_[\w-]+|(?<=\"csrf_token\":\")[^\"]+")
 _OF_EACH_ANSWER = {"Date", "Set-Cookie"}
 
-Things = dict[str, UUID]
-"""Ids by the name that a case gives them: ``thread``, ``run``, ``checkpoint``, ``assistant``…"""
+Things = dict[str, UUID | str]
+"""Ids by the name that a case gives them: ``thread``, ``run``, ``assistant``…; and an ``email``."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Case:
     ``status``: the stranger's answer with the owner's ids. ``unused``: with ids that nobody has, which is the same
     answer, but for an id that cannot be taken twice.
     ``own``: ids in the path are the caller's own things, and only the body names others.
+    ``by_session``: the answer to who is signed in, where that is another one than a key's.
     """
 
     json: Any = None
@@ -49,6 +51,7 @@ class Case:
     status: int = 404
     unused: int | None = None
     own: bool = False
+    by_session: int | None = None
 
 
 def same(status: int, json: Any = None, **more: Any) -> Case:
@@ -64,6 +67,11 @@ def taken(json: Any, **more: Any) -> Case:
 def own(json: Any, **more: Any) -> Case:
     """On the caller's own things, with others named in the body: they are as good as unused."""
     return Case(json, status=more.pop("status", 200), own=True, **more)
+
+
+def signed_in(status: int, json: Any = None) -> Case:
+    """For people at a browser; no key may do it."""
+    return Case(json, status=403, by_session=status)
 
 
 def principal_for(user: User) -> Principal:
@@ -89,9 +97,9 @@ def make_things(backend: Backend, user: User) -> list[Things]:
         entry = b'1700000000000event: values\r\ndata: {"word": "%s"}\r\n' % WORD.encode()
         backend.log._redis.rpush(log_key(run.run_id), entry)
     key_id, session_id = make_credentials(backend, user)
-    others = {"assistant": assistant, "checkpoint": new_id(), "key": key_id, "session": session_id}
+    others: Things = {"assistant": assistant, "checkpoint": new_id(), "key": key_id, "session": session_id}
     return [
-        others | {"thread": run.thread_id, "run": run.run_id, "user": user.user_id}
+        others | {"thread": run.thread_id, "run": run.run_id, "user": user.user_id, "email": str(user.email)}
         for run in (ended, waiting, running, gone)
     ]
 
@@ -117,7 +125,7 @@ def make_credentials(backend: Backend, user: User) -> tuple[UUID, UUID]:
 
 def unused(things: Things) -> Things:
     """As many ids that nobody has."""
-    return {name: new_id() for name in things}
+    return {name: f"{new_id()}@example.com" if name == "email" else new_id() for name in things}
 
 
 def with_key(app: Flask, backend: Backend, user: User, scope: Scope = Scope.ADMIN) -> FlaskClient:
@@ -127,7 +135,7 @@ def with_key(app: Flask, backend: Backend, user: User, scope: Scope = Scope.ADMI
     return client
 
 
-def signed_in(app: Flask, backend: Backend, user: User) -> FlaskClient:
+def with_session(app: Flask, backend: Backend, user: User) -> FlaskClient:
     """A client with a session of this user, and its CSRF token."""
     client = app.test_client()
     with app.test_request_context("/"), backend.db.begin() as tx:
@@ -140,7 +148,7 @@ def signed_in(app: Flask, backend: Backend, user: User) -> FlaskClient:
     return client
 
 
-CALLERS = {"key": with_key, "session": signed_in}
+CALLERS = {"key": with_key, "session": with_session}
 
 
 def a_stranger(app: Flask, backend: Backend, how: str) -> tuple[User, FlaskClient]:
@@ -171,7 +179,7 @@ def _filled(template: Any, things: Things) -> Any:
 
 
 def _masked(text: str) -> str:
-    return _TIME.sub("<time>", _ID.sub("<id>", text))
+    return _SECRET.sub("<secret>", _TIME.sub("<time>", _ID.sub("<id>", text)))
 
 
 def what_is_there(backend: Backend, user: User) -> dict[str, Any]:

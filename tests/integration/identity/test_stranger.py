@@ -4,6 +4,7 @@ The table below has at least one line for each route, and the test walks the URL
 fails it, and so does a line without a route.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.integration.identity.stranger import (
     own,
     principal_for,
     same,
+    signed_in,
     taken,
     unused,
     what_is_there,
@@ -122,6 +124,26 @@ CASES: dict[str, list[Case]] = {
     ],
     "POST /assistants/search": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
     "GET /assistants/{assistant}": [Case()],
+    "GET /api/v1/auth/csrf": OPEN,
+    "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
+    "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
+    "POST /api/v1/auth/reset-password": [same(403, {"token": "{user}", "password": WORD})],
+    "POST /api/v1/auth/logout": [signed_in(204)],
+    "GET /api/v1/auth/me": [same(200)],
+    "PATCH /api/v1/auth/me": [signed_in(200, {"name": "a", "user_id": "{user}"})],
+    "POST /api/v1/auth/change-password": [signed_in(403, {"password": WORD, "new_password": f"{WORD}!"})],
+    "POST /api/v1/auth/change-email": [signed_in(403, {"password": WORD, "email": "{email}"})],
+    "GET /api/v1/auth/sessions": [signed_in(200)],
+    "DELETE /api/v1/auth/sessions": [signed_in(200)],
+    "DELETE /api/v1/auth/sessions/{session}": [signed_in(404)],
+    "GET /api/v1/auth/keys": [same(200)],
+    "POST /api/v1/auth/keys": [same(201, {"name": "a", "user_id": "{user}"})],
+    "DELETE /api/v1/auth/keys/{key}": [Case()],
+    "GET /api/v1/auth/users": [same(403)],
+    "POST /api/v1/auth/users": [same(403, {"email": "{email}"})],
+    "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
+    "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
+    "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
@@ -132,7 +154,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        prefix = GATEWAY.prefix if rule.rule.startswith(f"{GATEWAY.prefix}/") else ""
+        prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)
         for name in rule.arguments:
             converted = next(part for part in path.split("/") if part.endswith(f":{name}>"))
@@ -166,10 +188,11 @@ def answers(
     return told
 
 
-def mistakes(case: Case, with_foreign: Any, with_unused: Any) -> str | None:
+def mistakes(case: Case, how: str, with_foreign: Any, with_unused: Any) -> str | None:
     """What is wrong with a pair of answers."""
-    if with_foreign[0] != case.status:
-        return f"{with_foreign} instead of {case.status}"
+    status = case.by_session if how == "session" and case.by_session else case.status
+    if with_foreign[0] != status:
+        return f"{with_foreign} instead of {status}"
     if WORD in str(with_foreign):
         return f"tells what only the owner knows: {with_foreign}"
     if case.unused is not None:
@@ -190,8 +213,12 @@ def test_a_foreign_id_is_as_good_as_none(
         for _, name, prefix in routes(accounts_app)
         if prefix == mount.prefix
         for case in CASES.get(name, [])
-        for things in everything
-        if (found := mistakes(case, *answers(accounts_app, backend, case, things, how=how, name=name, prefix=prefix)))
+        for things in (everything[:1] if "/auth/" in name else everything)
+        if (
+            found := mistakes(
+                case, how, *answers(accounts_app, backend, case, things, how=how, name=name, prefix=prefix)
+            )
+        )
     ]
     assert wrong == []
     assert what_is_there(backend, owner) == before

@@ -1,0 +1,48 @@
+"""What an authorization handler is shown of a request, and the request as the handler leaves it.
+
+The value is the body with the path's ids; of a run what is no fact of its row lies under ``kwargs``, as in
+``langgraph_sdk.auth.types.RunsCreate``. Where a body has metadata the value has them too, if only ``{}``: handlers
+write their own there.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from deerflow.domain.claims import believed
+from deerflow.errors import HandlerFailed, Invalid
+
+Place = tuple[str, str]
+"""A resource and an action, in the SDK's words."""
+
+_OF_A_RUN = frozenset({"assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds"})
+_WITH_METADATA = frozenset({"create", "update", "search", "create_run"})
+
+
+def has_handler(on: Collection[Place], resource: str, action: str) -> bool:
+    """Whether somebody is to be asked about this; *on* are the places with handlers, ``*`` stands for any."""
+    return any((r, a) in on for r in (resource, "*") for a in (action, "*"))
+
+
+def value_of(action: str, ids: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    """What the handler is shown. The client's claims of an owner are left out of what would be stored."""
+    value = dict(body)
+    if action in _WITH_METADATA:
+        given = value.get("metadata") or {}
+        if not isinstance(given, dict):
+            raise Invalid("metadata: must be an object")
+        value["metadata"] = given if action == "search" else believed(given)
+    if action == "create_run":
+        kwargs = {name: each for name, each in value.items() if name not in _OF_A_RUN}
+        value = {**{name: each for name, each in value.items() if name in _OF_A_RUN}, "kwargs": kwargs}
+    return {**value, **ids}
+
+
+def body_of(action: str, ids: Mapping[str, str], value: dict[str, Any]) -> dict[str, Any]:
+    """The body that the handler's value stands for; the path's ids stay what they were."""
+    body = {name: each for name, each in value.items() if name not in ids}
+    if not isinstance(body.get("metadata", {}), dict | None):
+        raise HandlerFailed("A handler left metadata that are no object")
+    if action == "create_run":
+        kwargs = body.pop("kwargs", None)
+        body |= kwargs if isinstance(kwargs, dict) else {}
+    return body

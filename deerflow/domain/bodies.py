@@ -1,0 +1,45 @@
+"""Request bodies as JSON: what none of them may be, whatever it is about."""
+
+from typing import Any
+
+import orjson
+
+from deerflow.errors import Invalid
+
+_MOST_DEPTH = 100
+"""What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
+
+
+def parsed(raw: bytes) -> Any:
+    """The JSON of a body, an empty one is ``{}``; Invalid names what is wrong with it.
+
+    NUL, which Postgres refuses in text, becomes U+FFFD.
+    """
+    try:
+        found = orjson.loads(raw) if raw else {}
+    except orjson.JSONDecodeError as error:
+        raise Invalid("Invalid JSON in request body") from error
+    if _nests_deeper(found, _MOST_DEPTH):
+        raise Invalid(f"The request body nests deeper than {_MOST_DEPTH} levels")
+    return _without_nul(found)
+
+
+def _nests_deeper(value: Any, most: int) -> bool:
+    """Whether objects and arrays lie within each other more than *most* times; found without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        inner = (child for each in level for child in (each.values() if isinstance(each, dict) else each))
+        level = [child for child in inner if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
+    return value

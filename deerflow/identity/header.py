@@ -1,0 +1,79 @@
+"""Mode ``trusted-header``: a proxy has signed the caller in, and names them in a header.
+
+The header of anybody but a trusted proxy opens nothing. Who is named for the first time gets an account, whose role
+is changed on the command line. API keys work too, and go first. What the proxy knows its browsers by is added to every
+request, so what can change something must not come from a page of another site.
+"""
+
+from flask import Flask, Request, current_app
+
+from deerflow.auth.keys import is_ours
+from deerflow.backend import Backend
+from deerflow.domain.accounts import User, canonical_email, principal_of
+from deerflow.domain.principal import Principal, Proof, Role
+from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from deerflow.identity import keys
+from deerflow.identity.own_page import require_own_change
+from deerflow.identity.proxies import PROXIED
+from deerflow.storage import audit, users
+
+_LONGEST = 255
+
+
+def register(app: Flask, name: str) -> None:
+    """Tell an app in which header its callers are named."""
+    app.extensions["deerflow.trusted_header"] = name
+
+
+def identify(request: Request) -> Principal:
+    """Whom the proxy names, or whose API key this is."""
+    if is_ours(keys.sent(request) or ""):
+        found = keys.find(request)
+        assert found is not None
+        return found
+    name = _named(request)
+    require_own_change(request)
+    user = _user(current_app.extensions["deerflow"], name, address=request.remote_addr)
+    if user.disabled_at is not None:
+        raise Forbidden("This account is disabled")
+    return principal_of(user, proof=Proof.HEADER)
+
+
+def _named(request: Request) -> str:
+    """The canonical name in the header; Unauthenticated when nobody who is trusted names exactly one user."""
+    text = request.headers.get(current_app.extensions["deerflow.trusted_header"])
+    if text is None or not request.environ.get(PROXIED):
+        raise Unauthenticated("Sign in at the proxy in front of this server, or send an API key in x-api-key")
+    try:
+        return canonical_name(text)
+    except Invalid as error:
+        raise Unauthenticated(f"The proxy in front of this server must name one user: {error}") from error
+
+
+def canonical_name(text: str) -> str:
+    """A user's name as it is stored and compared, from a header's raw text; two headers come as one with a comma."""
+    try:
+        name = text.strip().encode("latin-1").decode()
+    except UnicodeError:
+        raise Invalid("the header is not UTF-8") from None
+    if not name or "," in name or len(name) > _LONGEST or not name.isprintable():
+        raise Invalid(f"the header must hold one name of 1 to {_LONGEST} printable characters without a comma")
+    return canonical_email(name) if "@" in name else name
+
+
+def _user(backend: Backend, name: str, *, address: str | None) -> User:
+    """The account of this name; made at the first request, by one of those that come at once."""
+    with backend.db.read() as tx:
+        found = users.find_by_email(tx, name)
+    if found is not None:
+        return found
+    try:
+        with backend.db.begin() as tx:
+            made = users.create(tx, name, role=Role.USER, password=None)
+            audit.note(tx, "user.create", actor=made.owner, subject=name, address=address, by="trusted-header")
+            return made
+    except Conflict:
+        with backend.db.read() as tx:
+            there = users.find_by_email(tx, name)
+    assert there is not None
+    return there

@@ -1,0 +1,40 @@
+"""The pages for people, all of them under ``/console``; of Jinja, and without a script."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, Response, request
+
+from deerflow.authz import public
+from deerflow.web import errors, home, security, setup, sign_in
+
+PREFIX = "/console"
+
+
+def register(app: Flask) -> None:
+    """Put the pages into an app, with what their answers have in common."""
+    console = Blueprint("console", __name__, url_prefix=PREFIX, template_folder="templates", static_folder=None)
+    for room in (home, setup, sign_in):
+        room.add_to(console)
+    console.get("/console.css")(style)
+    app.register_blueprint(console)
+    for short in ("login", "setup"):
+        app.add_url_rule(f"/{short}", f"to_{short}", _leads_to(short), methods=["GET"])
+    app.after_request(security.guard)  # the last one that is named goes first
+    app.after_request(errors.as_page)
+
+
+@public
+def style() -> Response:
+    """The style sheet of all pages."""
+    return security.static("console.css", "text/css")
+
+
+def _leads_to(name: str) -> Callable[[], Response]:
+    """A view that leads from a short path to the page of that name, with what the path carries."""
+
+    @public
+    def lead() -> Response:
+        query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+        return Response(status=302, headers={"Location": f"{request.script_root}{PREFIX}/{name}{query}"})
+
+    return lead

@@ -1,0 +1,43 @@
+"""The forms of the pages. flask-wtf guards each with the session's token; what a field may hold, the accounts say."""
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, EmailField, HiddenField, PasswordField
+from wtforms.validators import EqualTo, InputRequired
+
+from deerflow.errors import Invalid
+
+
+class SetUp(FlaskForm):  # type: ignore[misc]
+    """Who becomes the administrator."""
+
+    token = HiddenField()
+    email = EmailField("E-mail", [InputRequired("Enter your e-mail address.")])
+    password = PasswordField("Password", [InputRequired("Choose a password.")])
+    again = PasswordField("Password again", [EqualTo("password", "The two passwords are not the same.")])
+
+
+class SignIn(FlaskForm):  # type: ignore[misc]
+    """Who signs in."""
+
+    next = HiddenField()
+    email = EmailField("E-mail", [InputRequired("Enter your e-mail address.")])
+    password = PasswordField("Password", [InputRequired("Enter your password.")])
+    remember = BooleanField("Stay signed in")
+
+
+class Press(FlaskForm):  # type: ignore[misc]
+    """Nothing but a button."""
+
+
+def tell(form: FlaskForm, error: Invalid) -> None:
+    """Put what is wrong with a value beside its field; the text begins with the field's name."""
+    name, _, sentence = str(error).partition(": ")
+    named = form[name] if name in form and sentence else form["email"]
+    text = sentence or str(error)
+    named.errors = [*named.errors, f"{named.label.text} {text}."]
+
+
+def wrong_token(form: FlaskForm) -> str | None:
+    """Why the form's token does not count; None when it does."""
+    errors = form.errors.get("csrf_token")
+    return "This page was open for too long, or came from elsewhere: try again." if errors else None

@@ -1,0 +1,63 @@
+"""The sign-in page, and signing out."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+from flask_login import current_user
+
+from deerflow.authz import public, requires
+from deerflow.errors import Invalid, RateLimited, Unauthenticated
+from deerflow.identity import accounts, set_up
+from deerflow.identity.own_page import require_own_origin
+from deerflow.web import forms
+from deerflow.web.places import lead, next_place
+
+
+def add_to(console: Blueprint) -> None:
+    """Add the routes of signing in and out."""
+    console.route("/login", methods=["GET", "POST"], endpoint="login")(login)
+    console.post("/logout", endpoint="logout")(logout)
+
+
+@public
+def login() -> Response:
+    """Sign in, and go on to where one wanted to go."""
+    if current_app.config["DEERFLOW_AUTH"] != "accounts":
+        return lead("/console/")
+    if not set_up.is_finished():
+        return lead("/console/setup")
+    place = next_place(request.values.get("next"))
+    if current_user.is_authenticated:
+        return lead(place)
+    form = forms.SignIn(next=place)
+    return _tried(form, place) if request.method == "POST" else _page(form)
+
+
+@requires("account:write")
+def logout() -> Response:
+    """End the session, on the server too."""
+    accounts.logout()
+    return lead("/console/login")
+
+
+def _tried(form: forms.SignIn, place: str) -> Response:
+    """Answer a try: lead on, or say what was wrong."""
+    require_own_origin(request)
+    if not form.validate_on_submit():
+        return _page(form, told=forms.wrong_token(form))
+    try:
+        accounts.login(form.email.data or "", form.password.data or "", remember=bool(form.remember.data))
+    except Unauthenticated as error:
+        return _page(form, HTTPStatus.OK, told=f"{error}.")
+    except Invalid as error:
+        forms.tell(form, error)
+        return _page(form)
+    except RateLimited as error:
+        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=f"{error}.")
+        answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
+    return lead(place)
+
+
+def _page(form: forms.SignIn, status: int = HTTPStatus.OK, told: str | None = None) -> Response:
+    return make_response(render_template("console/login.html", form=form, told=told), status)

@@ -1,0 +1,86 @@
+"""A database from before there were accounts, brought to this release: all of it is the first administrator's."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic import command
+
+from app import create_app
+from deerflow.auth import links
+from deerflow.backend import Backend, open_backend, open_worker
+from deerflow.cli.db import alembic_config, upgrade
+from deerflow.domain.accounts import FIRST_ADMIN
+from deerflow.domain.principal import LOCAL
+from deerflow.graphs.savers import set_up
+from deerflow.runtime.adopt import finish_adoptions
+from deerflow.runtime.boot import boot
+from deerflow.runtime.set_up import open_set_up
+from deerflow.settings import Settings
+from tests.conftest import GRAPHS, SilentBell
+from tests.databases import Databases
+from tests.factories import LOCAL_USER, finish_run, make_running, make_thread
+from tests.integration.identity.browsers import AUTH, PASSWORD
+from tests.integration.identity.conftest import SECRET
+from tests.integration.identity.test_setup_orphans import items, put_checkpoint
+
+
+@pytest.fixture
+def old(databases: Databases, settings: Settings, tmp_path: Path) -> Settings:
+    """Settings of a set-up whose schema is that of the release before."""
+    url = f"sqlite:///{tmp_path}/old.db" if settings.database_url.startswith("sqlite") else databases.empty_postgres()
+    chosen = settings.model_copy(update={"database_url": Settings(database_url=url).database_url, "config": GRAPHS})
+    command.upgrade(alembic_config(chosen.database), "0002")
+    asyncio.run(set_up(chosen.checkpoints))
+    return chosen
+
+
+@pytest.fixture
+def before(old: Settings) -> Iterator[Backend]:
+    """The release before, at work in mode ``none``."""
+    opened = open_backend(old)
+    opened.bell.close()
+    object.__setattr__(opened, "bell", SilentBell())
+    boot(opened)
+    yield opened
+    opened.close()
+
+
+def test_all_of_an_old_database_is_the_administrators(old: Settings, before: Backend) -> None:
+    """Through the API: threads, runs, store items, and a thread of which there is but a checkpoint."""
+    idle, run, found = make_thread(before, LOCAL_USER, topic="old"), make_running(before, LOCAL_USER), uuid4()
+    assert finish_run(before, run)
+
+    async def fill() -> None:
+        async with open_worker(old, user_code=False) as worker:
+            await put_checkpoint(worker.savers, found, graph_id="steps")
+            await worker.savers.store(LOCAL).aput(("a",), "x", {"is": 1})
+
+    asyncio.run(fill())
+    chosen = old.model_copy(update={"auth": "accounts", "secret": SECRET})
+    upgrade(chosen)
+    app = create_app(chosen)
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = before
+    client = app.test_client()
+    assert client.post("/threads/search", json={}).status_code == 401
+    waiting = open_set_up(before)
+    assert waiting is not None
+    token = links.set_up_path([SECRET], waiting).partition("token=")[2]
+    body = {"token": token, "email": "ada@example.com", "password": PASSWORD}
+    signed_in = client.post(f"{AUTH}/initialize", json=body)
+    assert signed_in.status_code == 201
+    csrf = {"X-CSRFToken": signed_in.get_json()["csrf_token"]}
+
+    async def finish() -> None:
+        async with open_worker(old, user_code=False) as clock:
+            await finish_adoptions(clock)
+            assert await items(clock.savers, str(FIRST_ADMIN)) == {("a", "x"): 1}
+
+    asyncio.run(finish())
+    there = client.post("/threads/search", json={"limit": 100}, headers=csrf).get_json()
+    assert {thread["thread_id"] for thread in there} == {str(each) for each in (idle.thread_id, run.thread_id, found)}
+    assert client.get(f"/threads/{idle.thread_id}").get_json()["metadata"] == {"topic": "old"}
+    assert client.get(f"/threads/{run.thread_id}/runs/{run.run_id}").get_json()["status"] == "success"

@@ -1,0 +1,173 @@
+"""Signing in, the first page, and what all pages have in common."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from deerflow.backend import Backend
+from deerflow.domain.accounts import User
+from deerflow.domain.principal import Scope
+from deerflow.settings import Settings
+from deerflow.storage import keys
+from tests.integration.identity.browsers import PASSWORD
+from tests.integration.web.conftest import Person
+
+pytestmark = pytest.mark.usefixtures("ada")
+
+TYPED = {"email": "ada@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+def signed_in(person: Person) -> Person:
+    person.open("/console/login")
+    assert person.send("/console/login", **TYPED).headers["Location"] == "/console/"
+    return person
+
+
+def test_strangers_are_led_to_sign_in_and_back(person: Person) -> None:
+    place = person.open("/console/?x=1").headers["Location"]
+    assert place == "/console/login?next=%2Fconsole%2F%3Fx%3D1"
+    person.open(place)
+    assert person.send("/console/login", **TYPED).headers["Location"] == "/console/?x=1"
+    assert person.open(place).headers["Location"] == "/console/?x=1", "who is signed in need not do so again"
+
+
+@pytest.mark.parametrize("place", ["https://evil.example/", "//evil.example", "/\\evil.example", "/console/\\x",
+                                   "javascript:alert(1)", "/threads", "/console/%0a\nx", ""])  # fmt: skip
+def test_a_foreign_next_is_ignored(person: Person, place: str) -> None:
+    person.open("/console/login")
+    assert person.send("/console/login", next=place, **TYPED).headers["Location"] == "/console/"
+
+
+@pytest.mark.parametrize("typed", [{"password": "another one"}, {"email": "nobody@example.com"}])
+def test_wrong_e_mail_and_wrong_password_read_the_same(
+    person: Person,
+    typed: dict[str, str],
+) -> None:
+    person.open("/console/login")
+    person.send("/console/login", **{**TYPED, **typed})
+    assert "Wrong e-mail or password" in person.told()
+    assert person.fields()["email"]["value"] == {**TYPED, **typed}["email"]
+
+
+def test_too_many_tries_have_to_wait(person: Person) -> None:
+    person.open("/console/login")
+    for _ in range(5):
+        assert person.send("/console/login", email="ada@example.com", password="another one").status_code == 200
+    page = person.send("/console/login", **TYPED)
+    assert page.status_code == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert "Too many failed sign-ins" in person.told()
+
+
+def test_staying_signed_in_is_a_choice(person: Person) -> None:
+    person.open("/console/login")
+    forgotten = person.send("/console/login", **TYPED).headers["Set-Cookie"]
+    person.open("/console/")
+    person.send("/console/logout")
+    person.open("/console/login")
+    kept = person.send("/console/login", remember="y", **TYPED).headers["Set-Cookie"]
+    assert "Expires=" not in forgotten
+    assert "Expires=" in kept
+
+
+def test_signing_out_ends_the_session(signed_in: Person) -> None:
+    """scenario 51: on the server; a copy of the cookie opens nothing."""
+    signed_in.open("/console/")
+    copy = signed_in.browser.cookie
+    assert signed_in.send("/console/logout").headers["Location"] == "/console/login"
+    signed_in.browser.client.set_cookie("deerflow_session", copy, domain="deerflow.example")
+    assert signed_in.open("/console/").headers["Location"] == "/console/login"
+
+
+def test_the_first_key_is_made_once_and_opens_the_api(signed_in: Person, ada: User, backend: Backend) -> None:
+    """It is shown this once, with an example that holds it; loading the page again makes no second one."""
+    signed_in.open("/console/")
+    page = signed_in.send("/console/keys")
+    found = set(re.findall(r"df_[\w-]{43}", page.text))
+    assert len(found) == 1
+    key = found.pop()
+    assert page.text.count(key) == 3, "by itself, in Python, in curl"
+    assert page.headers["Cache-Control"] == "no-store"
+    api = signed_in.browser.client.application.test_client()
+    assert api.post("/threads", json={}, headers={"x-api-key": key}).status_code == 200
+    assert signed_in.send("/console/keys").headers["Location"] == "/console/"
+    assert key not in signed_in.open("/console/").text
+    assert "Create an API key" not in signed_in.told()
+    with backend.db.read() as tx:
+        assert [made.scope for made in keys.of_user(tx, ada.user_id, limit=9)] == [Scope.RUN]
+
+
+@pytest.mark.parametrize("path", ["/console/keys", "/console/logout"])
+def test_a_button_of_another_site_does_nothing(signed_in: Person, ada: User, backend: Backend, path: str) -> None:
+    assert signed_in.browser.client.post(path, base_url=signed_in.browser.base).status_code == 403
+    assert signed_in.open("/console/").status_code == 200
+    with backend.db.read() as tx:
+        assert keys.of_user(tx, ada.user_id, limit=9) == []
+
+
+@pytest.mark.parametrize("path", ["/console/", "/console/login", "/console/setup", "/console/nowhere", "/console/keys"])
+def test_every_page_says_what_browsers_may_do(person: Person, path: str) -> None:
+    answer = person.open(path)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self';")
+    assert "script" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_pages_keep_to_their_policy(signed_in: Person) -> None:
+    """No script, no style within the page, nothing from elsewhere."""
+    for path in ("/console/", "/console/nowhere"):
+        html = signed_in.open(path).text
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", html)
+        assert {link for link in re.findall(r'(?:src|href|action)="([^"]*)"', html) if ":" in link} == {"data:,"}
+    style = signed_in.open("/console/console.css")
+    assert style.mimetype == "text/css"
+    assert signed_in.open("/console/console.css", If_None_Match=str(style.headers["ETag"])).status_code in {200, 304}
+
+
+def test_errors_are_pages_here_and_json_elsewhere(signed_in: Person) -> None:
+    page = signed_in.open("/console/nowhere")
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert "Not found" in page.text
+    assert signed_in.open("/nowhere").get_json() == {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [("text/html,application/xhtml+xml,*/*;q=0.8", 302), ("*/*", 200), ("application/json", 200), ("", 200)],
+)
+def test_the_root_leads_people_to_the_pages(accounts_app: Flask, accept: str, status: int) -> None:
+    """And programs go on to hear that the server is there."""
+    answer = accounts_app.test_client().get("/", headers={"Accept": accept} if accept else {})
+    assert answer.status_code == status
+    if status == 302:
+        assert answer.headers["Location"] == "/console/"
+    else:
+        assert answer.get_json()["ok"]
+    assert accounts_app.test_client().get("/api/", headers={"Accept": accept}).status_code == 200
+
+
+def test_short_paths_lead_to_pages(accounts_app: Flask) -> None:
+    client = accounts_app.test_client()
+    assert client.get("/login").headers["Location"] == "/console/login"
+    assert client.get("/setup?token=a.b").headers["Location"] == "/console/setup?token=a.b"
+    assert client.get("/console").status_code in {301, 308}
+
+
+def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Backend) -> None:
+    """There is nothing to sign in to and no key to be made."""
+    app = create_app(settings)
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    client: FlaskClient = app.test_client()
+    page = client.get("/console/")
+    assert page.status_code == 200
+    assert "Sign out" not in page.text
+    assert "api_key" not in page.text
+    for path in ("/console/login", "/console/setup"):
+        assert client.get(path, follow_redirects=True).request.path == "/console/"
