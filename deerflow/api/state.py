@@ -90,14 +90,16 @@ def _state(thread_id: UUID, checkpoint: dict[str, Any], *, subgraphs: bool) -> R
     thread = _thread(thread_id)
     if thread.graph_id is None:
         return json(empty_state(str(thread_id), checkpoint))
-    return json(thread_state(backend(), thread, thread.graph_id, checkpoint=checkpoint, subgraphs=subgraphs))
+    return json(
+        thread_state(backend(), principal(), thread, thread.graph_id, checkpoint=checkpoint, subgraphs=subgraphs)
+    )
 
 
 def _history(thread_id: UUID, **asked: Any) -> Response:
     thread = _thread(thread_id)
     if thread.graph_id is None:
         return json([])
-    return json(thread_history(backend(), thread, thread.graph_id, **asked))
+    return json(thread_history(backend(), principal(), thread, thread.graph_id, **asked))
 
 
 def _thread(thread_id: UUID) -> Thread:

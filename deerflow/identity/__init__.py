@@ -5,11 +5,11 @@
 - ``header``    whom a trusted proxy names
 - ``handlers``  whom the project's own handlers name
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``set_up``    nobody gets in before there is an administrator
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
-- ``set_up``    nobody gets in before there is an administrator
 """
 
 from collections.abc import Callable
@@ -98,7 +98,8 @@ def _account(request: Request) -> Principal:
 def _account_or_handler(request: Request) -> Principal:
     """Mode ``accounts`` with handlers of the project: a key or session of ours, else whom a handler names."""
     text = keys.sent(request)
-    found = sessions.find(request) if text is None else keys.find(request) if is_ours(text) else None
+    find = sessions.find if text is None else keys.find if is_ours(text) else None
+    found = find and find(request)
     if found is None:
         return handlers.identify(request)
     set_up.require_finished()
