@@ -10,7 +10,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import KeyState
 from deerflow.domain.principal import Proof, Scope
 from deerflow.identity import principal
-from deerflow.runtime.keys import MOST_GOOD_KEYS, make_key
+from deerflow.runtime.keys import make_key
 from deerflow.storage import keys
 from deerflow.web import forms
 from deerflow.web.places import lead
@@ -61,7 +61,7 @@ def _has_key(backend: Backend, user_id: UUID) -> bool:
     """Whether the caller has a key that opens something."""
     at = datetime.now(UTC)
     with backend.db.read() as tx:
-        return any(key.state(at) is KeyState.ACTIVE for key in keys.of_user(tx, user_id, limit=MOST_GOOD_KEYS))
+        return any(key.state(at) is KeyState.ACTIVE for key in keys.of_user(tx, user_id))
 
 
 def _backend() -> Backend:
