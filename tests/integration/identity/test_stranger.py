@@ -68,6 +68,7 @@ CASES: dict[str, list[Case]] = {
     "GET /": OPEN,
     "GET /ok": OPEN,
     "GET /info": OPEN,
+    "GET /openapi.json": OPEN,
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
