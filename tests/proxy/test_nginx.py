@@ -115,6 +115,15 @@ def test_a_session_shows_its_callers_own_address(way: Way) -> None:
         assert here["address"] == "127.0.0.8"
 
 
+def test_no_page_leads_to_where_a_stranger_says(way: Way) -> None:
+    """Addresses that the server gives out are paths of its own, whatever host the request names."""
+    with way.browser(**LIES) as opened:
+        for path in ("/login", "/console/"):
+            answer = opened.get(path, headers={"Host": "evil.example"})
+            assert answer.is_redirect
+            assert answer.headers["Location"].startswith("/console/")
+
+
 def test_who_guesses_is_locked_out_alone(way: Way) -> None:
     """Wherever they say that they are; another caller through the same proxy signs in all the same."""
     number = 20 + 2 * WAYS.index(way.name)
