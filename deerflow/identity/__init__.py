@@ -21,6 +21,7 @@ from deerflow.auth.secret import secrets_in_force
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
+from deerflow.identity.guesses import UnderWay
 from deerflow.identity.standing import Standing
 from deerflow.project import Project
 from deerflow.settings import ANY_PROXY, Settings, proxies_in
@@ -36,6 +37,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.extensions["deerflow.identify"] = (_WITH_HANDLERS if project.auth else _MODES)[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
+    app.extensions["deerflow.guesses"] = UnderWay()
     keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
