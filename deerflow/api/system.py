@@ -41,7 +41,7 @@ def ok() -> Response:
 
 @public
 def tell_openapi() -> Response:
-    """What there is, as an OpenAPI document: every route with its permission, what it takes and answers as far as told."""
+    """All routes as an OpenAPI document: permissions and, as far as told, what each takes and answers."""
     return json(document(current_app))
 
 

@@ -14,11 +14,11 @@
 
 from collections.abc import Callable
 
-from flask import Flask, Request, current_app, g
+from flask import Flask, Request, current_app, g, request
 
 from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import secrets_in_force
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
@@ -79,8 +79,11 @@ def principal() -> Principal:
 
 def still_holds() -> Callable[[], bool]:
     """A question for later, also outside of the request: whether this caller may go on reading an open answer."""
-    standing: Standing = current_app.extensions["deerflow.standing"]
-    return standing.question(current_app.extensions["deerflow"], principal())
+    caller, standing = principal(), current_app.extensions["deerflow.standing"]
+    if caller.proof is Proof.HANDLER:
+        return handlers.still_holds(request, caller)
+    question: Callable[[], bool] = standing.question(current_app.extensions["deerflow"], caller)
+    return question
 
 
 def _account(request: Request) -> Principal:

@@ -1,12 +1,14 @@
 """The first page: who is signed in, a first API key, and what to do with it."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 
 from deerflow.authz import requires
 from deerflow.backend import Backend
-from deerflow.domain.principal import Scope
+from deerflow.domain.accounts import KeyState
+from deerflow.domain.principal import Proof, Scope
 from deerflow.identity import principal
 from deerflow.runtime.keys import make_key
 from deerflow.storage import keys
@@ -44,6 +46,7 @@ def _page(key: str | None = None) -> Response:
     mode = current_app.config["DEERFLOW_AUTH"]
     facts = {
         "caller": caller,
+        "signed_in": caller.proof is Proof.SESSION,
         "form": forms.Press() if mode != "none" else None,
         "offers_key": key is None and caller.may("keys:write") and not _has_key(backend, UUID(caller.user_id)),
         "key": key,
@@ -55,8 +58,10 @@ def _page(key: str | None = None) -> Response:
 
 
 def _has_key(backend: Backend, user_id: UUID) -> bool:
+    """Whether the caller has a key that opens something."""
+    at = datetime.now(UTC)
     with backend.db.read() as tx:
-        return keys.count_good(tx, user_id) > 0
+        return any(key.state(at) is KeyState.ACTIVE for key in keys.of_user(tx, user_id))
 
 
 def _backend() -> Backend:

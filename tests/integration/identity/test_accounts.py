@@ -26,7 +26,8 @@ NEW = "korrekt pferd batterie heftklammer"
 
 @pytest.fixture
 def open_app(settings: Settings, backend: Backend) -> Flask:
-    """The app where strangers may register."""
+    """The app where strangers may register; its administrator has been set up."""
+    make_user(backend, "admin@example.com", role=Role.ADMIN)
     chosen = {"auth": "accounts", "registration": True, "secret": "another-secret-that-is-long-enough-for-this"}
     app = create_app(settings.model_copy(update=chosen))
     app.extensions["deerflow"].close()
@@ -302,7 +303,7 @@ def test_what_no_account_can_be_is_refused(open_app: Flask, backend: Backend) ->
     for body, status in NO_ACCOUNTS:
         assert browser.post(f"{AUTH}/register", body).status_code == status, body
     with backend.db.read() as tx:
-        assert len(users.page(tx, limit=10)) == 1
+        assert {user.email for user in users.page(tx, limit=10)} == {"admin@example.com", "ada@example.com"}
 
 
 @pytest.mark.usefixtures("cheap")
@@ -320,7 +321,7 @@ def test_of_a_hundred_registrations_at_once_one_wins(open_app: Flask, backend: B
     answers = at_once(*[lambda number=number: one(number) for number in range(100)])
     assert sorted(answers) == [201] + [409] * 99
     with backend.db.read() as tx:
-        assert [user.email for user in users.page(tx, limit=10)] == ["new@example.com"]
+        assert [user.email for user in users.page(tx, limit=10)] == ["admin@example.com", "new@example.com"]
     assert actions(backend, "user.") == ["user.create"]
 
 
@@ -334,7 +335,7 @@ def test_registrations_of_one_address_are_limited(open_app: Flask, backend: Back
     answers = at_once(*[lambda number=number: one(number) for number in range(30)])
     assert sorted(answers) == [201] * 10 + [429] * 20
     with backend.db.read() as tx:
-        assert len(users.page(tx, limit=100)) == 10
+        assert len(users.page(tx, limit=100)) == 1 + 10
 
 
 def test_nothing_secret_is_written_down(

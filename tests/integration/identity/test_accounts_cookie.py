@@ -77,6 +77,14 @@ def test_a_sign_in_renews_session_and_token(accounts_app: Flask, ada: User) -> N
     assert victim.post("/threads").status_code == 200
 
 
+def test_a_page_that_signs_in_goes_on_with_the_new_token(accounts_app: Flask, backend: Backend, ada: User) -> None:
+    """Also where the old one was asked for in the same request, as forms do."""
+    with accounts_app.test_request_context(), backend.db.begin() as tx:
+        old = cookie.csrf_token()
+        cookie.sign_in(tx, ada, remember=False)
+        assert cookie.csrf_token() != old
+
+
 def test_a_sign_in_ends_the_session_before_it(signed_in: Browser, backend: Backend, ada: User) -> None:
     before = signed_in.cookie
     assert signed_in.login("ada@example.com").status_code == 200

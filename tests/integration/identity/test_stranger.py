@@ -68,6 +68,7 @@ CASES: dict[str, list[Case]] = {
     "GET /": OPEN,
     "GET /ok": OPEN,
     "GET /info": OPEN,
+    "GET /openapi.json": OPEN,
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
@@ -211,7 +212,7 @@ def mistakes(case: Case, how: str, with_foreign: Any, with_unused: Any) -> str |
 def test_a_foreign_id_is_as_good_as_none(
     accounts_app: Flask, backend: Backend, owner: User, mount: Mount, how: str
 ) -> None:
-    """Status, headers and body; and what the owner has is afterwards what it was."""
+    """scenarios 40 and 42: status, headers and body; and what the owner has is afterwards what it was."""
     everything = make_things(backend, owner)
     before = what_is_there(backend, owner)
     wrong = [
