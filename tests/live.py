@@ -135,6 +135,22 @@ class Live:
                 stderr=subprocess.STDOUT,
             )
 
+    def command(self, *words: str, stdin: str = "") -> str:
+        """What a command of ours prints on standard output, called beside the running server; it has to succeed."""
+        data = {"DEERFLOW_DATA": str(self.folder / "data"), "DEERFLOW_CONFIG": str(self._config)}
+        ended = subprocess.run(
+            [sys.executable, "-m", "deerflow.cli", *words],
+            cwd=ROOT,
+            env={**os.environ, **self._environment, **data},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
     def stop(self) -> float:
         """Ctrl-C; the seconds it took."""
         assert self._process is not None

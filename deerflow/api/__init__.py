@@ -58,7 +58,6 @@ def _accounts() -> Blueprint:
     """The account API: at one place, whatever the mount."""
     outer = Blueprint("auth", __name__, url_prefix="/api/v1/auth")
     outer.after_request(_never_stored)
-    outer.after_request(_never_stored)
     for room in (account, setup, keys, users):
         outer.register_blueprint(room.blueprint())
     return outer

@@ -6,12 +6,18 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.wire.account import (
     EmailChange,
+    Ended,
     Login,
+    Me,
     PasswordChange,
     ProfilePatch,
     Registration,
+    SessionShown,
+    Token,
+    UserShown,
     present_session,
     present_user,
 )
@@ -22,6 +28,10 @@ from deerflow.domain.principal import Proof, permissions_of
 from deerflow.identity import accounts, principal, sessions, set_up
 from deerflow.identity.own_page import require_own_page
 from deerflow.storage import users
+
+_MODE = {409: "Nobody signs in with a password here, or the e-mail is taken."}
+_OWN_PAGE = {400: "The body is not JSON.", 403: "Another site's page may have sent this, or registration is off."}
+_COUNTED = {429: "Too many tries; Retry-After tells how long to wait.", 503: "Too many wait for their turn."}
 
 
 def blueprint() -> Blueprint:
@@ -41,6 +51,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(answer=Token, errors=_MODE)
 @public
 def pre_session() -> Response:
     """The CSRF token that a browser sends when it signs in, and the cookie it belongs to."""
@@ -48,6 +59,7 @@ def pre_session() -> Response:
     return json({"csrf_token": sessions.csrf_token()})
 
 
+@describes(body=Login, answer=Me, errors=_MODE | _OWN_PAGE | _COUNTED | {401: "Wrong e-mail or password."})
 @public
 def login() -> Response:
     """Sign in with e-mail and password; `remember` keeps the cookie for 30 days."""
@@ -58,6 +70,7 @@ def login() -> Response:
     return signed_in(accounts.login(body.email, body.password, remember=body.remember))
 
 
+@describes(body=Registration, answer=Me, status=201, errors=_MODE | _OWN_PAGE | _COUNTED)
 @public
 def register() -> Response:
     """Make an account of one's own and sign in to it, where that is allowed."""
@@ -68,6 +81,7 @@ def register() -> Response:
     return signed_in(accounts.register(body.email, body.password, name=body.name or None), status=201)
 
 
+@describes(status=204)
 @requires("account:write")
 def logout() -> Response:
     """End this session, on the server too."""
@@ -75,6 +89,7 @@ def logout() -> Response:
     return Response(status=204)
 
 
+@describes(answer=Me)
 @requires("account:read")
 def me() -> Response:
     """Who is calling and what they may do; with a session also its CSRF token."""
@@ -85,6 +100,7 @@ def me() -> Response:
     return json(shown)
 
 
+@describes(body=ProfilePatch, answer=UserShown)
 @requires("account:write")
 def change_profile() -> Response:
     """Change one's name, language or time zone."""
@@ -93,6 +109,7 @@ def change_profile() -> Response:
         return json(present_user(users.change(tx, mine.user.user_id, **body.changes())))
 
 
+@describes(body=PasswordChange, answer=Me, errors=_COUNTED)
 @requires("account:write")
 def change_password() -> Response:
     """Change one's password: every other session ends, this one is renewed."""
@@ -100,6 +117,7 @@ def change_password() -> Response:
     return signed_in(accounts.change_password(body.password, body.new_password))
 
 
+@describes(body=EmailChange, answer=Me, errors=_COUNTED | {409: "Somebody has this e-mail already."})
 @requires("account:write")
 def change_email() -> Response:
     """Change one's e-mail: every other session ends, this one is renewed."""
@@ -107,6 +125,7 @@ def change_email() -> Response:
     return signed_in(accounts.change_email(body.password, body.email))
 
 
+@describes(answer=list[SessionShown])
 @requires("account:write")
 def list_sessions() -> Response:
     """One's own sessions, last seen first."""
@@ -114,6 +133,7 @@ def list_sessions() -> Response:
     return json([present_session(each, is_current=each.session_id == current) for each in found])
 
 
+@describes(status=204)
 @requires("account:write")
 def end_session(session_id: UUID) -> Response:
     """End one of one's own sessions."""
@@ -121,6 +141,7 @@ def end_session(session_id: UUID) -> Response:
     return Response(status=204)
 
 
+@describes(answer=Ended)
 @requires("account:write")
 def end_other_sessions() -> Response:
     """End all of one's own sessions but this one."""

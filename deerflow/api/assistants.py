@@ -5,6 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json, page_of
+from deerflow.api.describe import describes
 from deerflow.api.wire.assistants import AssistantSearch, present_assistant
 from deerflow.authz import requires
 from deerflow.identity import principal
@@ -19,6 +20,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(body=AssistantSearch)
 @requires("assistants:read", on=("assistants", "search"))
 def search_assistants() -> Response:
     """A page of assistants, newest first; headers say whether there are more."""

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, after_this_request, request
 from deerflow.api import polling, sse
 from deerflow.api.begin import Begun, begin
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.follow import follow
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
@@ -43,6 +44,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def create_run(thread_id: UUID) -> Response:
     """Start a run in the background."""
@@ -50,6 +52,7 @@ def create_run(thread_id: UUID) -> Response:
     return sse.name_run(json(begun.shown), current_mount(), begun.run)
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
@@ -58,6 +61,7 @@ def stream_new_run(thread_id: UUID) -> Response:
     return sse.stream(current_mount(), begun.run, follow(begun.run, after=begun.after), watch)
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
@@ -99,6 +103,7 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     return sse.wait(mount, run, follow(run, after=None), body.encode, watch_client())
 
 
+@describes(status=204)
 @requires("runs:cancel", on=("threads", "delete"))
 def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from deerflow.api.account import signed_in
 from deerflow.api.context import json
 from deerflow.api.describe import describes
-from deerflow.api.wire.account import Initialization, SetUpStatus
+from deerflow.api.wire.account import Initialization, Me, SetUpStatus
 from deerflow.authz import public
 from deerflow.identity import accounts, set_up
 from deerflow.identity.own_page import require_own_page
@@ -26,7 +26,7 @@ def setup_status() -> Response:
     return json({"status": set_up.status()})
 
 
-@describes(body=Initialization, status=201, errors={409: "Set-up is finished already."})
+@describes(body=Initialization, answer=Me, status=201, errors={409: "Set-up is finished already."})
 @public
 def initialize() -> Response:
     """Become the administrator with the one-time link's token, and sign in."""

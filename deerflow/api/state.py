@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.wire.body import flag, number
 from deerflow.api.wire.state import (
     History,
@@ -47,6 +48,7 @@ def get_state_at(thread_id: UUID, checkpoint_id: UUID) -> Response:
     return _state(thread_id, {"checkpoint_id": str(checkpoint_id)}, subgraphs=flag(request.args.get("subgraphs")))
 
 
+@describes(body=StateAt)
 @requires("threads:read")
 def get_state_at_checkpoint(thread_id: UUID) -> Response:
     """What one checkpoint says, named by its full object."""
@@ -54,6 +56,7 @@ def get_state_at_checkpoint(thread_id: UUID) -> Response:
     return _state(thread_id, named_checkpoint(body.checkpoint), subgraphs=bool(body.subgraphs))
 
 
+@describes(body=StateUpdate)
 @requires("threads:write")
 def update_state(thread_id: UUID) -> Response:
     """Edit the state: always a new checkpoint, never during a run."""
@@ -73,6 +76,7 @@ def get_history(thread_id: UUID) -> Response:
     return _history(thread_id, limit=limit, before=before, metadata=None, checkpoint={})
 
 
+@describes(body=History)
 @requires("threads:read")
 def search_history(thread_id: UUID) -> Response:
     """States, newest first."""
@@ -86,14 +90,16 @@ def _state(thread_id: UUID, checkpoint: dict[str, Any], *, subgraphs: bool) -> R
     thread = _thread(thread_id)
     if thread.graph_id is None:
         return json(empty_state(str(thread_id), checkpoint))
-    return json(thread_state(backend(), thread, thread.graph_id, checkpoint=checkpoint, subgraphs=subgraphs))
+    return json(
+        thread_state(backend(), principal(), thread, thread.graph_id, checkpoint=checkpoint, subgraphs=subgraphs)
+    )
 
 
 def _history(thread_id: UUID, **asked: Any) -> Response:
     thread = _thread(thread_id)
     if thread.graph_id is None:
         return json([])
-    return json(thread_history(backend(), thread, thread.graph_id, **asked))
+    return json(thread_history(backend(), principal(), thread, thread.graph_id, **asked))
 
 
 def _thread(thread_id: UUID) -> Thread:

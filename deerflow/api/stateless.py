@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from deerflow.api import sse
 from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.follow import follow
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
@@ -33,6 +34,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def create_stateless_run() -> Response:
     """Start a run in the background, on a thread of its own."""
@@ -40,6 +42,7 @@ def create_stateless_run() -> Response:
     return sse.name_stateless(json(begun.shown), current_mount(), begun.run)
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def stream_stateless_run() -> Response:
     """Start a run on a thread of its own and stream it."""
@@ -50,6 +53,7 @@ def stream_stateless_run() -> Response:
     return sse.name_stateless(sse.stream(mount, run, following, watch), mount, run)
 
 
+@describes(body=RunCreate)
 @requires("runs:create")
 def wait_for_stateless_run() -> Response:
     """Start a run on a thread of its own and answer what it leaves."""
@@ -57,6 +61,7 @@ def wait_for_stateless_run() -> Response:
     return wait_for(start_watched(watch, _spec(), new_id()).run, watch)
 
 
+@describes(body=list[RunCreate])
 @requires("runs:create")
 def create_stateless_runs() -> Response:
     """Start several runs in the background, each on a thread of its own; all of them or none."""
@@ -65,6 +70,7 @@ def create_stateless_runs() -> Response:
     return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
 
 
+@describes(body=CancelMany, status=204)
 @requires("runs:cancel")
 def cancel_runs() -> Response:
     """Stop several runs: of one thread by their ids, or all of the caller's that have a status."""

@@ -2,11 +2,12 @@
 
 from importlib.metadata import version
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from deerflow import __version__
 from deerflow.api.context import backend, json
 from deerflow.api.mounts import PLATFORM, current_mount
+from deerflow.api.openapi import document
 from deerflow.api.wire.body import flag
 from deerflow.authz import public
 
@@ -17,6 +18,7 @@ def blueprint() -> Blueprint:
     bp.get("/")(root)
     bp.get("/ok")(ok)
     bp.get("/info")(info)
+    bp.get("/openapi.json")(tell_openapi)
     return bp
 
 
@@ -35,6 +37,12 @@ def ok() -> Response:
     if flag(request.args.get("check_db")):
         backend().ping()
     return json({"ok": True, "services": {}})
+
+
+@public
+def tell_openapi() -> Response:
+    """All routes as an OpenAPI document: permissions and, as far as told, what each takes and answers."""
+    return json(document(current_app))
 
 
 @public

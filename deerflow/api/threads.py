@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 
 from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
+from deerflow.api.describe import describes
 from deerflow.api.wire.threads import ThreadCreate, ThreadPatch, ThreadSearch, ThreadWanted, present_thread
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
@@ -30,6 +31,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(body=ThreadCreate)
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
@@ -55,6 +57,7 @@ def get_thread(thread_id: UUID) -> Response:
         return json(present_thread(threads.get(tx, principal(), thread_id)))
 
 
+@describes(body=ThreadPatch)
 @requires("threads:write")
 def change_thread(thread_id: UUID) -> Response:
     """Merge metadata into a thread; ``Prefer: return=minimal`` answers 204."""
@@ -67,6 +70,7 @@ def change_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread))
 
 
+@describes(body=ThreadSearch)
 @requires("threads:read", on=("threads", "search"))
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
@@ -85,6 +89,7 @@ def search_threads() -> Response:
     return page_of(found, asked.shown, limit=asked.limit, offset=asked.offset)
 
 
+@describes(body=ThreadWanted)
 @requires("threads:read", on=("threads", "search"))
 def count_threads() -> Response:
     """How many threads there are of a kind."""
@@ -93,6 +98,7 @@ def count_threads() -> Response:
         return json(threads.count(tx, principal(), wanted))
 
 
+@describes(status=204)
 @requires("threads:delete")
 def delete_thread(thread_id: UUID) -> Response:
     """Delete a thread with its runs and checkpoints; what runs on it is stopped."""

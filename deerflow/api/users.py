@@ -6,8 +6,19 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json, page_of
+from deerflow.api.describe import describes
 from deerflow.api.wire.body import number
-from deerflow.api.wire.users import PasswordReset, UserCreate, UserPatch, present_account, present_entry
+from deerflow.api.wire.users import (
+    AccountMade,
+    AccountShown,
+    EntryShown,
+    PasswordReset,
+    ResetToken,
+    UserCreate,
+    UserPatch,
+    present_account,
+    present_entry,
+)
 from deerflow.authz import public, requires
 from deerflow.domain.since import since
 from deerflow.identity import accounts, principal
@@ -29,6 +40,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(answer=list[AccountShown])
 @requires("users:read")
 def list_users() -> Response:
     """A page of accounts, oldest first; headers say whether there are more."""
@@ -39,6 +51,7 @@ def list_users() -> Response:
     return page_of(found, present_account, limit=limit, offset=offset)
 
 
+@describes(body=UserCreate, answer=AccountMade, status=201, errors={409: "Somebody has this e-mail already."})
 @requires("users:write")
 def create_user() -> Response:
     """Make an account; `reset_token` in the answer is told this once and lets its owner set a password."""
@@ -49,6 +62,7 @@ def create_user() -> Response:
     return json({**present_account(made), "reset_token": accounts.signed(link)}, 201)
 
 
+@describes(body=UserPatch, answer=AccountShown, errors={409: "It is the last administrator."})
 @requires("users:write")
 def change_user(user_id: UUID) -> Response:
     """Change somebody's role or name, or let them in no more, at once; the last administrator stays."""
@@ -64,6 +78,7 @@ def change_user(user_id: UUID) -> Response:
     return json(present_account(user))
 
 
+@describes(answer=ResetToken, status=201)
 @requires("users:write")
 def make_reset_link(user_id: UUID) -> Response:
     """Make a token that sets somebody's password within a day, once; `reset_token` is told this once."""
@@ -72,6 +87,7 @@ def make_reset_link(user_id: UUID) -> Response:
     return json({"reset_token": accounts.signed(link)}, 201)
 
 
+@describes(body=PasswordReset, status=204, errors={403: "The token is spent, too old, or none of ours."})
 @public
 def reset_password() -> Response:
     """Set the password of whom a one-time token is for; all sessions of the account end."""
@@ -82,6 +98,7 @@ def reset_password() -> Response:
     return Response(status=204)
 
 
+@describes(answer=list[EntryShown])
 @requires("audit:read")
 def list_audit() -> Response:
     """What was done, newest first; `action` may be a beginning (`key.`), `since` a length (`7d`)."""

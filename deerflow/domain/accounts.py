@@ -14,6 +14,7 @@ from deerflow.errors import Invalid
 FIRST_ADMIN = UUID("00000000-0000-7000-8000-00000000ad01")
 """The id of the administrator that every installation begins with: fixed, so that of many starts one makes the row."""
 
+_LONGEST_NAME = 255
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
@@ -103,9 +104,17 @@ class AuditEntry:
 def canonical_email(text: str) -> str:
     """An e-mail address as it is stored and compared: trimmed, in lower case. Invalid when it cannot be one."""
     email = unicodedata.normalize("NFKC", text.strip()).lower()
-    if not _EMAIL.fullmatch(email):
+    if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise Invalid("email: must be an e-mail address, such as ada@example.com")
     return email
+
+
+def canonical_name(text: str) -> str:
+    """The name of an account: an e-mail address, or what a proxy calls its user. Invalid when it cannot be one."""
+    name = text.strip()
+    if not name or "," in name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"a name has 1 to {_LONGEST_NAME} printable characters and no comma")
+    return canonical_email(name) if "@" in name else name
 
 
 def principal_of(user: User, *, proof: Proof, credential: UUID | None = None, scope: Scope | None = None) -> Principal:

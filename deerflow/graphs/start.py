@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, Send
 from pydantic import PydanticUserError
 
-from deerflow.domain.claims import told_of
+from deerflow.domain.claims import ANONYMOUS, told_of
 from deerflow.domain.runs import Run
 from deerflow.graphs.caller import Caller
 from deerflow.graphs.registry import Graph
@@ -43,20 +43,26 @@ def run_config(run: Run, checkpoint: dict[str, Any] | None = None) -> RunnableCo
 
     *checkpoint*: where to start instead of at the newest one.
     """
-    asked, user = dict(run.kwargs.get("config") or {}), run.kwargs.get("user")
-    caller = told_of(Caller(user)) if user else {}
+    asked, caller = dict(run.kwargs.get("config") or {}), known_of(run.kwargs.get("user"), run.owner)
     ids = {
         "run_id": str(run.run_id),
         "thread_id": str(run.thread_id),
         "graph_id": run.graph_id,
         "assistant_id": str(run.assistant_id),
-        "user_id": user["identity"] if user else run.owner,
+        "user_id": caller["user_id"],
     }
     asked["configurable"] = {**asked.get("configurable", {}), **(checkpoint or {}), **caller, **ids}
     asked["metadata"] = {**asked.get("metadata", {}), **run.metadata, **ids, "run_attempt": run.attempt}
     if run.attempt == 1:
         asked["run_id"] = run.run_id
     return asked  # type: ignore[return-value]
+
+
+def known_of(user: dict[str, Any] | None, owner: str) -> dict[str, Any]:
+    """What a graph learns of its caller in ``configurable``."""
+    if user is None:
+        return {**ANONYMOUS, "user_id": owner}
+    return {**told_of(Caller(user)), "user_id": user["identity"]}
 
 
 def limit_steps(graph: Graph, config: RunnableConfig, most: int) -> None:

@@ -5,20 +5,20 @@
 - ``header``    whom a trusted proxy names
 - ``handlers``  whom the project's own handlers name
 - ``sessions``  the cookie of who is signed in, and its CSRF token
+- ``set_up``    nobody gets in before there is an administrator
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
-- ``set_up``    nobody gets in before there is an administrator
 """
 
 from collections.abc import Callable
 
-from flask import Flask, Request, current_app, g
+from flask import Flask, Request, current_app, g, request
 
 from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import secrets_in_force
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
 from deerflow.identity.standing import Standing
@@ -79,8 +79,11 @@ def principal() -> Principal:
 
 def still_holds() -> Callable[[], bool]:
     """A question for later, also outside of the request: whether this caller may go on reading an open answer."""
-    standing: Standing = current_app.extensions["deerflow.standing"]
-    return standing.question(current_app.extensions["deerflow"], principal())
+    caller, standing = principal(), current_app.extensions["deerflow.standing"]
+    if caller.proof is Proof.HANDLER:
+        return handlers.still_holds(request, caller)
+    question: Callable[[], bool] = standing.question(current_app.extensions["deerflow"], caller)
+    return question
 
 
 def _account(request: Request) -> Principal:
@@ -95,7 +98,8 @@ def _account(request: Request) -> Principal:
 def _account_or_handler(request: Request) -> Principal:
     """Mode ``accounts`` with handlers of the project: a key or session of ours, else whom a handler names."""
     text = keys.sent(request)
-    found = sessions.find(request) if text is None else keys.find(request) if is_ours(text) else None
+    find = sessions.find if text is None else keys.find if is_ours(text) else None
+    found = find and find(request)
     if found is None:
         return handlers.identify(request)
     set_up.require_finished()

@@ -5,7 +5,9 @@ does not answer lets nobody in. There is no way past the handlers: ``x-auth-sche
 """
 
 import hashlib
-from collections.abc import Hashable, Mapping
+import logging
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +19,13 @@ from deerflow.auth.values import Place, has_handler
 from deerflow.backend import Backend
 from deerflow.domain.filters import contained
 from deerflow.domain.principal import THINGS, Principal, Proof
-from deerflow.errors import HandlerRefused
+from deerflow.errors import HandlerFailed, HandlerRefused, Unavailable
 from deerflow.identity.own_page import require_own_change
 from deerflow.project import Auth
 from deerflow.runtime.ask import ask
 from deerflow.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _OWNER = "auth:"
 """Before a handler's identity, so that it is nobody else's name: no account's, not ``local``, not ``system``."""
@@ -96,6 +100,35 @@ def identify(request: Request) -> Principal:
     named = callers.name(current_app.extensions["deerflow"], _asked(request))
     g.handlers_on = named.on
     return Principal(_OWNER + named.user["identity"], THINGS, Proof.HANDLER, user=named.user)
+
+
+def still_holds(request: Request, caller: Principal) -> Callable[[], bool]:
+    """A question for an answer that stays open: whether the project's handler still names this caller.
+
+    It is asked aside, so that no stream stands still for a state worker: the answer is that of the time before.
+    """
+    callers: Callers = current_app.extensions["deerflow.callers"]
+    backend: Backend = current_app.extensions["deerflow"]
+    asked, asking, verdicts = _asked(request), threading.Lock(), [True]
+
+    def ask_aside() -> None:
+        try:
+            verdicts[0] = _OWNER + callers.name(backend, asked).user["identity"] == caller.user_id
+        except HandlerRefused as refused:
+            verdicts[0] = refused.status not in {401, 403}
+        except (Unavailable, HandlerFailed):
+            log.debug("An open answer goes on unasked: the project's handler cannot say")
+        except Exception:  # there is nobody but the log to tell
+            log.exception("Asking the project's handler about an open answer failed")
+        finally:
+            asking.release()
+
+    def holds() -> bool:
+        if asking.acquire(blocking=False):
+            threading.Thread(target=ask_aside, name="still-holds", daemon=True).start()
+        return verdicts[0]
+
+    return holds
 
 
 def authorize(caller: Principal, place: Place, values: list[dict[str, Any]]) -> list[dict[str, Any]]:

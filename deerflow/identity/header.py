@@ -9,15 +9,13 @@ from flask import Flask, Request, current_app
 
 from deerflow.auth.keys import is_ours
 from deerflow.backend import Backend
-from deerflow.domain.accounts import User, canonical_email, principal_of
+from deerflow.domain.accounts import User, canonical_name, principal_of
 from deerflow.domain.principal import Principal, Proof, Role
 from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from deerflow.identity import keys
 from deerflow.identity.own_page import require_own_change
 from deerflow.identity.proxies import PROXIED
 from deerflow.storage import audit, users
-
-_LONGEST = 255
 
 
 def register(app: Flask, name: str) -> None:
@@ -45,20 +43,10 @@ def _named(request: Request) -> str:
     if text is None or not request.environ.get(PROXIED):
         raise Unauthenticated("Sign in at the proxy in front of this server, or send an API key in x-api-key")
     try:
-        return canonical_name(text)
-    except Invalid as error:
+        # Two headers come as one, with a comma between them.
+        return canonical_name(text.encode("latin-1").decode())
+    except (Invalid, UnicodeError) as error:
         raise Unauthenticated(f"The proxy in front of this server must name one user: {error}") from error
-
-
-def canonical_name(text: str) -> str:
-    """A user's name as it is stored and compared, from a header's raw text; two headers come as one with a comma."""
-    try:
-        name = text.strip().encode("latin-1").decode()
-    except UnicodeError:
-        raise Invalid("the header is not UTF-8") from None
-    if not name or "," in name or len(name) > _LONGEST or not name.isprintable():
-        raise Invalid(f"the header must hold one name of 1 to {_LONGEST} printable characters without a comma")
-    return canonical_email(name) if "@" in name else name
 
 
 def _user(backend: Backend, name: str, *, address: str | None) -> User:

@@ -2,7 +2,7 @@
 
 A key is revoked, a session ended, a user disabled while their streams are open. So every open answer asks again once a
 heartbeat, and one look at the database answers for all that this process has open. While the database is away nobody
-is sent away for it.
+is sent away for it. Callers whom the project's handlers name are asked about there (``handlers.still_holds``).
 """
 
 import logging

@@ -15,6 +15,7 @@ from deerflow.graphs import jsonable
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.handlers import Handlers
 from deerflow.graphs.registry import Access, Graph, GraphBroken
+from deerflow.graphs.start import known_of
 from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
@@ -135,7 +136,9 @@ def _gate(question: dict[str, Any]) -> Gate:
 
 
 def _graph(backend: WorkerBackend, question: dict[str, Any], access: Access) -> AbstractAsyncContextManager[Graph]:
-    config: Any = {"configurable": {"thread_id": question["thread_id"], "user_id": question["owner"]}}
+    config: Any = {
+        "configurable": {"thread_id": question["thread_id"], **known_of(question.get("user"), question["owner"])}
+    }
     store = backend.savers.store(question["owner"])
     return backend.graphs.open(question["graph_id"], config, store, access=access)
 

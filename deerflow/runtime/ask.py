@@ -2,9 +2,11 @@
 
 import time
 from typing import Any
+from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
+from deerflow.domain.principal import Principal
 from deerflow.domain.threads import Thread
 from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, Unavailable
 
@@ -46,16 +48,23 @@ def _opened(answer: dict[str, Any]) -> Any:
 
 
 def thread_state(
-    backend: Backend, thread: Thread, graph_id: str, *, checkpoint: dict[str, Any], subgraphs: bool
+    backend: Backend, caller: Principal, thread: Thread, graph_id: str, *, checkpoint: dict[str, Any], subgraphs: bool
 ) -> dict[str, Any]:
     """The state of a thread at a checkpoint (``{}``: the newest) as a graph reads it, in the SDKs' shape."""
-    answer = ask(backend, "state", **_facts(thread, graph_id), checkpoint=checkpoint, subgraphs=subgraphs)
+    answer = ask(
+        backend,
+        "state",
+        **about(caller, thread.thread_id, thread.owner, graph_id),
+        checkpoint=checkpoint,
+        subgraphs=subgraphs,
+    )
     assert isinstance(answer, dict)
     return answer
 
 
 def thread_history(
     backend: Backend,
+    caller: Principal,
     thread: Thread,
     graph_id: str,
     *,
@@ -66,10 +75,11 @@ def thread_history(
 ) -> list[dict[str, Any]]:
     """States of a thread, newest first; *metadata* must be contained in the checkpoint's."""
     asked = {"limit": limit, "before": before, "metadata": metadata, "checkpoint": checkpoint}
-    answer = ask(backend, "history", **_facts(thread, graph_id), **asked)
+    answer = ask(backend, "history", **about(caller, thread.thread_id, thread.owner, graph_id), **asked)
     assert isinstance(answer, list)
     return answer
 
 
-def _facts(thread: Thread, graph_id: str) -> dict[str, Any]:
-    return {"thread_id": str(thread.thread_id), "owner": thread.owner, "graph_id": graph_id}
+def about(caller: Principal, thread_id: UUID, owner: str, graph_id: str) -> dict[str, Any]:
+    """What a question about a thread tells of it, and of who asks; a factory may look at that."""
+    return {"thread_id": str(thread_id), "owner": owner, "user": caller.user, "graph_id": graph_id}

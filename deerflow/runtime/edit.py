@@ -6,7 +6,7 @@ from uuid import UUID
 from deerflow.backend import Backend
 from deerflow.domain.principal import Principal
 from deerflow.errors import BadRequest, Conflict
-from deerflow.runtime.ask import ask
+from deerflow.runtime.ask import about, ask
 from deerflow.storage import runs, threads
 
 
@@ -32,7 +32,7 @@ def edit_state(
                 f"Thread '{thread_id}' has no assigned graph ID. Run a graph on it first, or name one in its metadata."
             )
         token = threads.raise_fence(tx, thread_id)
-    facts = {"thread_id": str(thread_id), "owner": thread.owner, "graph_id": thread.graph_id, "token": token}
-    answer = ask(backend, "update", **facts, values=values, as_node=as_node, checkpoint=checkpoint)
+    facts = about(principal, thread_id, thread.owner, thread.graph_id)
+    answer = ask(backend, "update", **facts, token=token, values=values, as_node=as_node, checkpoint=checkpoint)
     assert isinstance(answer, dict)
     return answer

@@ -14,7 +14,7 @@ from deerflow.domain.principal import Principal
 from deerflow.domain.words import CancelAction
 from deerflow.errors import Conflict, Unavailable
 from deerflow.events.log import log_key
-from deerflow.runtime.ask import ask
+from deerflow.runtime.ask import about, ask
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.storage import audit, runs, threads
 from deerflow.storage.database import Tx
@@ -76,8 +76,8 @@ def remove_run(
             ids = [str(other.run_id) for other in inflight]
             raise Conflict(f"Thread {thread_id} has in-flight runs: {ids}. Delete the run when they have ended.")
         token = threads.raise_fence(tx, thread_id)
-    facts = {"thread_id": str(thread_id), "run_id": str(run_id), "owner": left.owner, "graph_id": left.graph_id}
-    ask(backend, "remove_run", **facts, token=token, actor=principal.user_id, address=address)
+    facts = {**about(principal, thread_id, left.owner, left.graph_id), "run_id": str(run_id), "token": token}
+    ask(backend, "remove_run", **facts, actor=principal.user_id, address=address)
     backend.log.forget(run_id)
     log.info("Run deleted", extra={"run_id": run_id, "thread_id": thread_id})
 

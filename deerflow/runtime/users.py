@@ -6,7 +6,7 @@ Every act takes the caller's transaction. *actor* is who does it (None: the comm
 from dataclasses import dataclass
 
 from deerflow.auth.links import Link
-from deerflow.domain.accounts import User, canonical_email
+from deerflow.domain.accounts import User, canonical_email, canonical_name
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, Forbidden, NotFound
 from deerflow.runtime.set_up import finish_set_up_in
@@ -48,7 +48,7 @@ def create_by_command(tx: Tx, email: str, *, role: Role, password: str, name: st
 
 def find_user(tx: Tx, email: str) -> User:
     """The account with this e-mail, however it is spelled; NotFound when there is none."""
-    found = users.find_by_email(tx, canonical_email(email))
+    found = users.find_by_email(tx, canonical_name(email))
     if found is None:
         raise NotFound(f"There is no account with the e-mail {email}; list them with: flask --app app users list")
     return found

@@ -70,6 +70,16 @@ def test_a_graph_knows_its_caller(sdk: Sdk) -> None:
     assert sdk("bob").runs.wait(None, "who", input={})["seen"]["user"]["identity"] == "bob"
 
 
+def test_a_factory_knows_who_runs_and_who_looks(sdk: Sdk) -> None:
+    ada, bob = sdk("ada"), sdk("bob")
+    thread_id = ada.threads.create()["thread_id"]
+    assert ada.runs.wait(thread_id, "made", input={}) == {"seen": {"nothing": True}}
+    assert bob.threads.get_state(thread_id)["values"] == {"seen": {"nothing": True}}
+    assert len(bob.threads.get_history(thread_id)) == 3
+    ada.threads.update_state(thread_id, {"seen": {"edited": True}})
+    assert bob.threads.get_state(thread_id)["values"] == {"seen": {"edited": True}}
+
+
 def test_a_client_passes_for_nobody_else(sdk: Sdk) -> None:
     """scenario 43"""
     forged = {"langgraph_auth_user": {"identity": "eve"}, "langgraph_auth_user_id": "eve", "user_id": "eve"}

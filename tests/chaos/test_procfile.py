@@ -11,15 +11,18 @@ import httpx
 import pytest
 from langgraph_sdk import get_sync_client
 
-from tests.browser import browser, sign_in
+from tests.browser import LOGIN
 from tests.conftest import GRAPHS, wait_for
 from tests.databases import Databases
 from tests.live import ADMIN, ROOT, free_port
 
 
-@pytest.fixture
-def platform(databases: Databases, valkey: str, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+@pytest.fixture(scope="module")
+def platform(
+    databases: Databases, valkey: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
     """All processes of the Procfile; their address and their environment."""
+    tmp_path = tmp_path_factory.mktemp("platform")
     port = free_port()
     environment = {
         **os.environ,
@@ -79,15 +82,14 @@ def test_the_platforms_router_says_where_callers_are(platform: tuple[str, dict[s
     url, _ = platform
     wait_for(lambda: _answers(url), seconds=60, what="an answer")
     router = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443", "X-Forwarded-For": "198.51.100.9, 203.0.113.7"}
-    with browser(url, Host="run.example.org", Origin="https://run.example.org", **router) as opened:
-        answer = sign_in(opened, *ADMIN)
-        assert answer.status_code == 200, answer.text
-        assert "; Secure" in answer.headers["Set-Cookie"]
-        cookies = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
-        (here,) = opened.get("/api/v1/auth/sessions", headers=cookies).json()
-        assert here["address"] == "203.0.113.7"
-    with browser(url) as opened:
-        assert "Secure" not in sign_in(opened, *ADMIN).headers["Set-Cookie"]
+    body = {"email": ADMIN[0], "password": ADMIN[1]}
+    answer = httpx.post(url + LOGIN, json=body, headers=router)
+    assert answer.status_code == 200, answer.text
+    assert "; Secure" in answer.headers["Set-Cookie"]
+    cookie = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+    (here,) = httpx.get(f"{url}/api/v1/auth/sessions", headers=cookie | router).json()
+    assert here["address"] == "203.0.113.7"
+    assert "Secure" not in httpx.post(url + LOGIN, json=body).headers["Set-Cookie"]
 
 
 def _answers(url: str) -> bool:

@@ -15,7 +15,7 @@ def _start(live: Live, thread: str, graph: str, given: dict[str, Any], **options
 
 
 def test_interrupt_stops_what_runs_and_starts_after_it(live: Live, thread: str, trace: Path) -> None:
-    """scenario 4, 45: the new run starts only after the old node has really unwound, on what it has left."""
+    """scenario 4: the new run starts only after the old node has really unwound, on what it has left."""
     given = {"kind": "patient", "seconds": 60, "trace": str(trace)}
     old = _start(live, thread, "stubborn", given)
     wait_for(lambda: lines(trace), what="the old run's node")

@@ -46,6 +46,21 @@ def test_every_command_and_option_is_told() -> None:
     assert [o for o in options if o not in readme] == []
 
 
+@pytest.mark.parametrize("name", ["users", "keys", "sessions", "audit"])
+def test_docs_users_tells_every_command_and_option(name: str) -> None:
+    """docs/users.md has each command on a line with its options."""
+    told = (ROOT / "docs" / "users.md").read_text()
+    command = main.commands[name]
+    subs = {f"{name} {sub}": each for sub, each in command.commands.items()} if isinstance(command, click.Group) else {}
+    for words, each in (subs or {name: command}).items():
+        line = " ".join(found for found in told.splitlines() if re.search(rf"`{words}[ `]", found))
+        missing = [
+            option for p in each.params if isinstance(p, click.Option) for option in p.opts if option not in line
+        ]
+        assert line, words
+        assert missing == [], words
+
+
 def test_architecture_names_every_file() -> None:
     """The tree of ARCHITECTURE.md is the one of the checkout."""
     told = (ROOT / "ARCHITECTURE.md").read_text()

@@ -1,14 +1,16 @@
 """Shapes of accounts."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from deerflow.api.wire.body import Shape
 from deerflow.api.wire.times import iso
 from deerflow.auth.passwords import MOST
 from deerflow.domain.accounts import Session, User
+from deerflow.domain.principal import Role
 
 
 def _time_zone(name: str) -> str:
@@ -19,9 +21,15 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _label(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must consist of printable characters")
+    return name.strip()
+
+
 Email = Annotated[str, Field(max_length=400)]
 Password = Annotated[str, Field(max_length=MOST)]
-Name = Annotated[str, AfterValidator(str.strip), Field(max_length=200)]
+Name = Annotated[str, AfterValidator(_label), Field(max_length=200)]
 TimeZone = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_time_zone)]
 Language = Literal["en-US", "zh-CN"]
 
@@ -79,6 +87,50 @@ class EmailChange(Shape):
 
     password: Password
     email: Email
+
+
+class UserShown(Shape):
+    """An account as its owner reads it."""
+
+    user_id: str
+    email: str | None = None
+    name: str | None = None
+    role: Role | None = None
+    language: Language | None = None
+    time_zone: str | None = None
+    created_at: AwareDatetime | None = None
+
+
+class Token(Shape):
+    """What a browser sends in ``X-CSRFToken``."""
+
+    csrf_token: str
+
+
+class Me(Shape):
+    """Who is calling; ``csrf_token`` is there with a session."""
+
+    user: UserShown
+    permissions: list[str]
+    csrf_token: str | None = None
+
+
+class SessionShown(Shape):
+    """A signed-in browser; ``last_seen_at`` is true to the minute."""
+
+    session_id: UUID
+    browser: str
+    address: str
+    created_at: AwareDatetime
+    last_seen_at: AwareDatetime
+    expires_at: AwareDatetime
+    current: bool
+
+
+class Ended(Shape):
+    """How many sessions there were to end."""
+
+    ended: int
 
 
 def present_user(user: User) -> dict[str, Any]:

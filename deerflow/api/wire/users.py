@@ -1,8 +1,11 @@
 """Shapes of everybody's accounts, for administrators, and of the audit."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from deerflow.api.wire.account import Email, Name, Password, present_user
+from pydantic import AwareDatetime, Field
+
+from deerflow.api.wire.account import Email, Name, Password, UserShown, present_user
 from deerflow.api.wire.body import Shape
 from deerflow.api.wire.times import iso
 from deerflow.domain.accounts import AuditEntry, User
@@ -23,6 +26,36 @@ class UserPatch(Shape):
     role: Role | None = None
     disabled: bool | None = None
     name: Name | None = None
+
+
+class AccountShown(UserShown):
+    """An account as administrators see it."""
+
+    needs_setup: bool
+    has_password: bool
+    disabled_at: AwareDatetime | None
+
+
+class ResetToken(Shape):
+    """What lets somebody set a password, once."""
+
+    reset_token: Annotated[str, Field(description="Told this once; good for a day.")]
+
+
+class AccountMade(AccountShown, ResetToken):
+    """A new account."""
+
+
+class EntryShown(Shape):
+    """An entry of the audit."""
+
+    entry_id: UUID
+    at: AwareDatetime
+    actor: str | None
+    action: str
+    subject: str | None
+    address: str | None
+    detail: dict[str, Any]
 
 
 class PasswordReset(Shape):

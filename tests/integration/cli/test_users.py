@@ -96,7 +96,8 @@ def test_asks_for_the_password_twice_at_a_terminal(
         (["create", "taken@example.com", "--password-stdin"], GOOD, (1, "already")),
         (["disable", ADA], "", (1, "There is no account with the e-mail ada@example.com")),
         (["reset-password", ADA], "", (1, "There is no account with the e-mail ada@example.com")),
-        (["promote", "x"], "", (1, "must be an e-mail address")),
+        (["promote", "x"], "", (1, "There is no account with the e-mail x")),
+        (["promote", "x@"], "", (1, "must be an e-mail address")),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(

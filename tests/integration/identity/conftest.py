@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from flask.testing import FlaskClient
 
 from app import create_app
@@ -11,6 +11,7 @@ from deerflow.auth import links, passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Role, Scope
+from deerflow.identity.sessions import COOKIE, CSRF_HEADER, csrf_token, sign_in
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from tests.factories import make_key, make_user
@@ -19,6 +20,7 @@ from tests.integration.identity.browsers import PASSWORD, Browser
 SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
 Client = Callable[..., FlaskClient]
+SignIn = Callable[[User], FlaskClient]
 
 
 @pytest.fixture
@@ -107,3 +109,21 @@ def second_app(settings: Settings, accounts_app: Flask) -> Iterator[Flask]:
     app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
     yield app
     app.extensions["deerflow"].close()
+
+
+@pytest.fixture
+def as_signed_in(accounts_app: Flask, backend: Backend) -> SignIn:
+    """A browser in which this user is signed in; it sends its CSRF token with each request."""
+
+    def client(user: User) -> FlaskClient:
+        made = accounts_app.test_client()
+        with accounts_app.test_request_context():
+            with backend.db.begin() as tx:
+                sign_in(tx, user, remember=True)
+            token, answer = csrf_token(), accounts_app.response_class()
+            accounts_app.session_interface.save_session(accounts_app, session, answer)
+        made.set_cookie(COOKIE, answer.headers["Set-Cookie"].split(";")[0].partition("=")[2])
+        made.environ_base[f"HTTP_{CSRF_HEADER.upper().replace('-', '_')}"] = token
+        return made
+
+    return client

@@ -1,6 +1,8 @@
 """The project's own handlers: who is calling, what they may do, and that nobody comes in beside them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +16,9 @@ from deerflow import project
 from deerflow.api.mounts import Mount
 from deerflow.backend import Backend, open_backend
 from deerflow.domain.principal import Principal
+from deerflow.errors import HandlerFailed, HandlerRefused, Unavailable
 from deerflow.graphs.handlers import Handlers
+from deerflow.identity import handlers
 from deerflow.runtime import ask
 from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
@@ -170,6 +174,48 @@ def test_a_page_of_another_site_changes_nothing_with_what_a_browser_adds(app: Fl
     for credential in ({}, {"Authorization": "Basic ada"}):
         assert client.post("/threads", json={}, headers={**headers, **credential}).status_code == 403
     assert client.post("/threads", json={}, headers={**headers, "Authorization": "Bearer ada"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ends"),
+    [
+        (HandlerRefused("You are banned", status=403), True),
+        (HandlerRefused("Your token has expired", status=401), True),
+        (HandlerRefused("Come back later", status=429), False),
+        (HandlerFailed("broken"), False),
+        (Unavailable("No state worker answers"), False),
+        (ZeroDivisionError(), False),
+    ],
+    ids=repr,
+)
+def test_open_streams_end_when_the_handler_refuses_their_caller(
+    served: Settings, backend: Backend, monkeypatch: pytest.MonkeyPatch, *, verdict: Exception, ends: bool
+) -> None:
+    """It is asked again while they are open; a state worker that is away, or a broken handler, ends none."""
+    object.__setattr__(backend, "rules", replace(backend.rules, heartbeat_seconds=0.05))
+    app = create_app(served.model_copy(update={"auth_cache_seconds": 0}))
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer ada"
+    thread = make(client)
+    answer = client.get(f"/threads/{thread}/runs/{start(client, thread)}/stream")
+    chunks = answer.iter_encoded()
+    assert b"heartbeat" in b"".join(islice(chunks, 3))
+    asked: list[bool] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        asked.append(True)
+        raise verdict
+
+    monkeypatch.setattr(handlers, "ask", refuse)
+    if ends:
+        with pytest.raises(ConnectionResetError):
+            list(islice(chunks, 100))
+    else:
+        assert len(list(islice(chunks, 5))) == 5
+    assert asked
+    answer.close()
 
 
 # What is remembered

@@ -11,6 +11,7 @@ from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.principal import Role
 from deerflow.errors import ConfigError
+from deerflow.runtime.users import By, change_role, find_user
 from deerflow.settings import Settings
 from deerflow.storage import audit, users
 from tests.factories import at_once, make_key, make_user
@@ -149,3 +150,13 @@ def test_a_page_of_another_site_changes_nothing(named: Named, headers: dict[str,
 def test_the_mode_is_refused_when_anybody_could_write_the_header(settings: Settings, proxies: str) -> None:
     with pytest.raises(ConfigError, match="DEERFLOW_TRUSTED_PROXIES"):
         create_app(behind(settings, trusted_proxies=proxies))
+
+
+def test_a_role_is_changed_on_the_command_line(named: Named, backend: Backend) -> None:
+    """Under the name that the proxy uses, an e-mail or not; it holds from the next request on."""
+    for name in ("ada", "ada@example.com"):
+        assert named(name).post("/threads", json={}).status_code == 200
+        assert named(name).get("/api/v1/auth/users").status_code == 403
+        with backend.db.begin() as tx:
+            change_role(tx, find_user(tx, f" {name}"), Role.ADMIN, By())
+        assert named(name).get("/api/v1/auth/users").status_code == 200

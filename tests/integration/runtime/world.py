@@ -201,9 +201,9 @@ class World:
         """A thread's checkpoints, newest first; that one as the state tells it, with its input taken in."""
         thread = self.thread(thread_id)
         asked: dict[str, Any] = {"limit": 1_000, "before": None, "metadata": None, "checkpoint": {}}
-        points = [_point(told) for told in thread_history(self.backend, thread, "machine", **asked)]
+        points = [_point(told) for told in thread_history(self.backend, OWNER, thread, "machine", **asked)]
         if points:
-            head = _point(thread_state(self.backend, thread, "machine", checkpoint={}, subgraphs=False))
+            head = _point(thread_state(self.backend, OWNER, thread, "machine", checkpoint={}, subgraphs=False))
             points[0] = replace(head, stored=points[0].done)
         return points
 

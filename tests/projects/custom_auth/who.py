@@ -37,3 +37,9 @@ def think(_state: State) -> State:
 inner = StateGraph(State).add_node(think).add_edge(START, "think").compile()
 quiet = StateGraph(State).add_node("inner", inner).add_edge(START, "inner").compile()
 """Says nothing of its caller."""
+
+
+def made(config: RunnableConfig):
+    """Made anew for each run and each look at a thread: of a caller whom it must know."""
+    assert config["configurable"]["langgraph_auth_user"].team == "red"
+    return inner
