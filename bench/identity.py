@@ -19,10 +19,13 @@ from tests.live import ADMIN
 _CALM_SECONDS = 1.0
 
 
-def callers(_target: Target, *, times: int) -> Figures:
-    """A GET of a thread without accounts, with a key and with a session: of two servers of our own, in turns."""
-    with own_server() as open_to_all, own_server("accounts") as guarded:
-        nobody = _get(open_to_all, {})
+def callers(target: Target, *, times: int) -> Figures:
+    """A GET of a thread without accounts, and of a server with them by key and by session, request by request."""
+    if target.environment().get("DEERFLOW_AUTH") != "none":
+        sys.stderr.write("callers: left out, the server is not in mode none\n")
+        return {}
+    with own_server("accounts") as guarded:
+        nobody = _get(target, {})
         by_key, by_session = _get(guarded, guarded.headers), _get(guarded, _session(guarded))
         took: list[list[float]] = [[], [], []]
         for _ in range(times):

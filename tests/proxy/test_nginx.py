@@ -16,7 +16,7 @@ from tests.live import ADMIN, Live
 from tests.nginx import NEEDED, front, nginx
 from tests.sse import read_frames
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.xdist_group("proxy")]  # one process has the server that all of them share
 
 NEAR, FAR = "127.0.0.2", "127.0.0.3"
 """From where the proxies call; the tests' own clients call from 127.0.0.1, which nobody trusts."""
@@ -113,6 +113,15 @@ def test_a_session_shows_its_callers_own_address(way: Way) -> None:
         assert sign_in(opened, *ADMIN).status_code == 200
         (here,) = [one for one in opened.get("/api/v1/auth/sessions").json() if one["current"]]
         assert here["address"] == "127.0.0.8"
+
+
+def test_no_page_leads_to_where_a_stranger_says(way: Way) -> None:
+    """Addresses that the server gives out are paths of its own, whatever host the request names."""
+    with way.browser(**LIES) as opened:
+        for path in ("/login", "/console/"):
+            answer = opened.get(path, headers={"Host": "evil.example"})
+            assert answer.is_redirect
+            assert answer.headers["Location"].startswith("/console/")
 
 
 def test_who_guesses_is_locked_out_alone(way: Way) -> None:
