@@ -25,7 +25,7 @@ _SESSION = Limit("password", 5, 300, "Too many wrong passwords; try again later"
 _LINK = Limit("reset-link", 20, 300, "Too many links that open nothing; try again later")
 _REGISTER = Limit("register", 10, 3600, "Too many new accounts from this address; try again later")
 
-_PATIENCE_SECONDS, _PAUSE_SECONDS = 3.0, 0.05
+_PATIENCE_SECONDS, _PAUSE_SECONDS, _QUIET_LOOKS = 3.0, 0.05, 3
 
 Guess = tuple[Limit, str]
 
@@ -34,12 +34,14 @@ class UnderWay:
     """The guesses that this process is looking at."""
 
     def __init__(self) -> None:
+        self.changes = 0
         self._lock = threading.Lock()
         self._counts: Counter[Guess] = Counter()
 
     def note(self, guess: Guess, change: int) -> None:
         """One more, or one less."""
         with self._lock:
+            self.changes += 1
             self._counts[guess] += change
             if not self._counts[guess]:
                 del self._counts[guess]
@@ -95,14 +97,15 @@ def counted(limits: Limits, under_way: UnderWay, guesses: list[Guess]) -> Iterat
 
 def _spend(limits: Limits, under_way: UnderWay, guess: Guess) -> None:
     """Count one; RateLimited when there are too many, and none of those under way can turn out to be right any more."""
-    started = time.monotonic()
+    give_up, quiet = time.monotonic() + _PATIENCE_SECONDS, 0
     while True:
+        before = under_way.changes
         try:
             limits.spend(*guess)
         except RateLimited:
-            waited = time.monotonic() - started
-            # The first pause is for those who have been counted just now and are not noted yet.
-            if waited > _PATIENCE_SECONDS or (waited >= _PAUSE_SECONDS and guess not in under_way):
+            # One look is not enough: somebody may be counted already and not noted yet, or gone just now.
+            quiet = quiet + 1 if guess not in under_way and under_way.changes == before else 0
+            if quiet >= _QUIET_LOOKS or time.monotonic() > give_up:
                 raise
             time.sleep(_PAUSE_SECONDS)
         else:

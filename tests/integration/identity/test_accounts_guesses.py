@@ -75,8 +75,9 @@ def test_guesses_at_the_same_time_count_each(accounts_app: Flask, second_app: Fl
 
 
 @pytest.mark.usefixtures("ada")
-def test_many_who_sign_in_at_once_lock_nobody_out(accounts_app: Flask) -> None:
+def test_many_who_sign_in_at_once_lock_nobody_out(accounts_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a crowd behind one address some wait a little until the others' passwords were right."""
+    monkeypatch.setattr("deerflow.identity.guesses._PATIENCE_SECONDS", 30.0)
     answers = at_once(*[lambda: guess(accounts_app, "192.0.2.1", password=PASSWORD) for _ in range(20)])
     assert answers == [200] * 20
     assert guesses(accounts_app, "192.0.2.1", 6) == [401] * 5 + [429]
