@@ -17,7 +17,7 @@ from collections.abc import Callable
 from flask import Flask, Request, current_app, g, request
 
 from deerflow.auth.keys import is_ours
-from deerflow.auth.secret import secrets_in_force
+from deerflow.auth.secret import require_secret, secrets_in_force
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
@@ -53,7 +53,7 @@ def require_safe(settings: Settings, project: Project) -> None:
             f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
         )
     if settings.auth != "none":
-        secrets_in_force(settings)
+        require_secret(settings)
     if settings.auth != "trusted-header":
         return
     if project.auth:
