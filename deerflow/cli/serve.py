@@ -96,8 +96,6 @@ def command(
     _refuse_taken_port(settings)
     with _locked(settings.data) as lock:
         _refuse_full_disk(settings.data)
-        if settings.auth != "none":
-            secrets_in_force(settings)  # says what is missing before anything is started
         _Serve(settings, found, lock, workers=workers, reload=reload).run()
 
 

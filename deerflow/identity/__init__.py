@@ -17,10 +17,11 @@ from collections.abc import Callable
 from flask import Flask, Request, current_app, g, request
 
 from deerflow.auth.keys import is_ours
-from deerflow.auth.secret import secrets_in_force
+from deerflow.auth.secret import require_secret, secrets_in_force
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
+from deerflow.identity.guesses import UnderWay
 from deerflow.identity.standing import Standing
 from deerflow.project import Project
 from deerflow.settings import ANY_PROXY, Settings, proxies_in
@@ -36,6 +37,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.extensions["deerflow.identify"] = (_WITH_HANDLERS if project.auth else _MODES)[settings.auth]
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
+    app.extensions["deerflow.guesses"] = UnderWay()
     keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
@@ -51,7 +53,7 @@ def require_safe(settings: Settings, project: Project) -> None:
             f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
         )
     if settings.auth != "none":
-        secrets_in_force(settings)
+        require_secret(settings)
     if settings.auth != "trusted-header":
         return
     if project.auth:

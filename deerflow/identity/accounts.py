@@ -4,6 +4,7 @@ Each begins a session and writes its cookie, in the transaction of what it does.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,7 @@ def require_mode_accounts() -> None:
 def login(email: str, password: str, *, remember: bool) -> User:
     """Sign in; Unauthenticated, in the same words and time whatever is wrong, RateLimited after too many tries."""
     backend, email = _backend(), canonical_email(email)
-    with guesses.counted(backend.limits, guesses.of_login(backend, email, request.remote_addr)):
+    with _counted(guesses.of_login(backend, email, request.remote_addr)):
         with backend.db.read() as tx:
             user = users.find_by_email(tx, email)
         found = user if user is not None and user.can_sign_in else None
@@ -85,7 +86,7 @@ def signed(link: Link) -> str:
 def reset_password(token: str, password: str) -> User:
     """Set the password that the bearer of a token wants; Forbidden when it opens nothing, RateLimited after many."""
     backend = _backend()
-    with guesses.counted(backend.limits, guesses.of_link(request.remote_addr)):
+    with _counted(guesses.of_link(request.remote_addr)):
         link = links.read(_secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
         with backend.db.read() as tx:
             email = users.get(tx, link.user_id).email
@@ -138,7 +139,7 @@ def aside(act: Callable[..., Any], *args: Any) -> Any:
 def _changed(action: str, password: str, values: Callable[[], dict[str, Any]]) -> User:
     """Change what only the password's owner may change."""
     backend, mine = _backend(), sessions.signed_in()
-    with guesses.counted(backend.limits, guesses.of_session(mine.row.session_id)):
+    with _counted(guesses.of_session(mine.row.session_id)):
         if not _is_right(password, mine.user):
             with backend.db.begin() as tx:
                 _note(tx, "password.fail", mine.user)
@@ -186,6 +187,10 @@ def _note_failure(backend: Backend, email: str, user: User | None) -> None:
     known = "unknown" if user is None else "not allowed" if not user.can_sign_in else "wrong password"
     with backend.db.begin() as tx:
         audit.note(tx, "session.fail", actor=None, subject=email, address=request.remote_addr or None, reason=known)
+
+
+def _counted(about: list[guesses.Guess]) -> AbstractContextManager[None]:
+    return guesses.counted(_backend().limits, current_app.extensions["deerflow.guesses"], about)
 
 
 def _secrets() -> list[str]:

@@ -15,7 +15,7 @@ from app import create_app
 from deerflow import project
 from deerflow.api.mounts import Mount
 from deerflow.backend import Backend, open_backend
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import Principal, Role
 from deerflow.errors import HandlerFailed, HandlerRefused, Unavailable
 from deerflow.graphs.handlers import Handlers
 from deerflow.identity import handlers
@@ -154,6 +154,7 @@ def test_handlers_name_users_in_every_form(as_: Caller, name: str) -> None:
 @pytest.mark.parametrize("mode", ["accounts"], indirect=True)
 def test_keys_of_accounts_go_beside_handlers(as_: Caller, app: Flask, backend: Backend) -> None:
     """A key of ours is an account's, in either header; a bad one is not passed on to the handlers."""
+    make_user(backend, "admin@example.com", role=Role.ADMIN)  # set-up is finished
     key = make_key(backend, make_user(backend, "owner@example.com"))
     thread = make(as_(key))
     assert app.test_client().get(f"/threads/{thread}", headers={"x-api-key": key}).status_code == 200
@@ -161,6 +162,14 @@ def test_keys_of_accounts_go_beside_handlers(as_: Caller, app: Flask, backend: B
     assert as_("ada").get(f"/threads/{thread}").status_code == 404
     assert as_("root").get(f"/threads/{thread}").status_code == 200  # their filter matches everything
     assert as_("df_unknown").post("/threads", json={}).status_code == 401
+
+
+@pytest.mark.parametrize("mode", ["accounts"], indirect=True)
+def test_handlers_need_no_set_up(as_: Caller, app: Flask, backend: Backend) -> None:
+    """Whom they name waits for no administrator; an account's caller does, and so nobody is one meanwhile."""
+    key = make_key(backend, make_user(backend, "owner@example.com"))
+    assert as_("ada").post("/threads", json={}).status_code == 200
+    assert "Set-up" in detail(app.test_client().post("/threads", json={}, headers={"x-api-key": key}), 401)
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,9 @@ def row_of(backend: Backend, user: User) -> ApiKey:
 
 
 @pytest.fixture
-def three_a_minute(settings: Settings, backend: Backend) -> Iterator[Callable[[], Flask]]:
+def three_a_minute(settings: Settings, backend: Backend, accounts_app: Flask) -> Iterator[Callable[[], Flask]]:
     """Makes web processes in which a key may make three requests a minute."""
+    assert accounts_app
 
     def make() -> Flask:
         told = {"auth": "accounts", "secret": SECRET, "key_requests_per_minute": 3}

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from deerflow.backend import open_worker
 from deerflow.domain.ids import least_id
+from deerflow.domain.presented import present_run
 from deerflow.domain.words import CancelAction, MultitaskStrategy, OnCompletion, RunStatus
 from deerflow.errors import Invalid
 from deerflow.runtime.cancel import cancel
@@ -42,7 +43,7 @@ def test_the_end_of_a_run_is_put_in_as_clients_read_the_run(backend):
     assert payload["run_id"] == str(run.run_id)
     assert (payload["status"], payload["values"], payload["error"]) == ("success", {"n": 2}, None)
     assert payload["metadata"]["n"] == 1
-    assert payload["kwargs"] == ended.kwargs
+    assert payload["kwargs"] == present_run(ended)["kwargs"]
     assert datetime.fromisoformat(payload["run_started_at"]) == ended.started_at
     assert datetime.fromisoformat(payload["run_ended_at"]) == ended.ended_at
     assert datetime.fromisoformat(payload["updated_at"]) == ended.updated_at

@@ -1,0 +1,30 @@
+"""``flask users setup-link``: the way in for who does not have the log."""
+
+from flask import Flask
+
+from deerflow.backend import Backend
+from tests.integration.cli.conftest import Call
+from tests.integration.identity.browsers import AUTH, PASSWORD
+from tests.integration.identity.conftest import fresh_app
+
+__all__ = ["fresh_app"]
+
+
+def test_the_printed_link_sets_up_once(command: Call, fresh_app: Flask) -> None:
+    """On standard output the link alone; once it was used there is none."""
+    told = command("users", "setup-link")
+    assert told.exit_code == 0, told.output
+    link = told.stdout.strip()
+    assert link.startswith("http://127.0.0.1:8123/console/setup?token=")
+    body = {"token": link.partition("token=")[2], "email": "ada@example.com", "password": PASSWORD}
+    assert fresh_app.test_client().post(f"{AUTH}/initialize", json=body).status_code == 201
+    again = command("users", "setup-link")
+    assert again.exit_code == 1
+    assert "Set-up is finished already" in again.stderr
+    assert again.stdout == ""
+
+
+def test_it_opens_set_up_where_no_start_has(command: Call, backend: Backend) -> None:  # noqa: ARG001 - has the schema
+    assert command("users", "setup-link").exit_code == 0
+    assert command("users", "create", "ada@example.com", "--admin", "--password-stdin", stdin=PASSWORD).exit_code == 0
+    assert command("users", "setup-link").exit_code == 1
