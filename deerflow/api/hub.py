@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-_NICENESS = 10
+_NICENESS = 19
 """Streams go before passwords where there is not enough of the processor for both."""
 
 
