@@ -50,6 +50,11 @@ def set_up_path(secrets: list[str], waiting: User) -> str:
     return f"/console/setup?token={token}"
 
 
+def reset_path(secrets: list[str], link: Link) -> str:
+    """Where the account's owner sets a password, once; without the server's address."""
+    return f"/console/password?token={sign(secrets, RESET, link)}"
+
+
 def _serializer(secrets: list[str], purpose: str) -> URLSafeTimedSerializer:
     """Itsdangerous wants the oldest secret first, and signs with the last."""
     return URLSafeTimedSerializer(secrets[::-1], salt=f"deerflow {purpose}")

@@ -100,17 +100,17 @@ def reset_password_command(email: str, *, password_stdin: bool) -> None:
             acts.reset_password(tx, acts.find_user(tx, email), password, _BY_COMMAND)
         click.echo(f"{email} has another password; all sessions of the account have ended.")
         return
-    secrets = secrets_in_force(Settings.from_env())
+    settings = Settings.from_env()
+    secrets = secrets_in_force(settings)
     with writing() as tx:
         link = acts.reset_link(tx, acts.find_user(tx, email), _BY_COMMAND)
-    click.echo(links.sign(secrets, links.RESET, link))
+    click.echo(f"http://{settings.address}{links.reset_path(secrets, link)}")
     click.echo(_HOW_TO_RESET, err=True)
 
 
 _HOW_TO_RESET = """\
-Give this token to nobody but the account's owner. Within a day, and once, it sets the password:
-  curl -X POST http://127.0.0.1:8123/api/v1/auth/reset-password -H 'content-type: application/json' \\
-    -d '{"token": "…", "password": "…"}'"""
+Give this to nobody but the account's owner: within a day, and once, it sets the password. If the server is reached at
+another address, keep what follows it."""
 
 
 @group.command("disable")

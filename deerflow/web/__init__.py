@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import errors, home, security, setup, sign_in
+from deerflow.web import errors, home, password, security, setup, sign_in
 
 PREFIX = "/console"
 
@@ -13,7 +13,7 @@ PREFIX = "/console"
 def register(app: Flask) -> None:
     """Put the pages into an app, with what their answers have in common."""
     console = Blueprint("console", __name__, url_prefix=PREFIX, template_folder="templates", static_folder=None)
-    for room in (home, setup, sign_in):
+    for room in (home, setup, sign_in, password):
         room.add_to(console)
     console.get("/console.css")(style)
     app.register_blueprint(console)

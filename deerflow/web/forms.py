@@ -16,6 +16,14 @@ class SetUp(FlaskForm):  # type: ignore[misc]
     again = PasswordField("Password again", [EqualTo("password", "The two passwords are not the same.")])
 
 
+class Password(FlaskForm):  # type: ignore[misc]
+    """A password that is set by a one-time link."""
+
+    token = HiddenField()
+    password = PasswordField("Password", [InputRequired("Choose a password.")])
+    again = PasswordField("Password again", [EqualTo("password", "The two passwords are not the same.")])
+
+
 class SignIn(FlaskForm):  # type: ignore[misc]
     """Who signs in."""
 

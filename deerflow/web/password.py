@@ -1,0 +1,50 @@
+"""The page behind a one-time link with which somebody sets their password: a new account's first, or another one."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+
+from deerflow.authz import public
+from deerflow.errors import Forbidden, Invalid, RateLimited
+from deerflow.identity import accounts
+from deerflow.identity.own_page import require_own_origin
+from deerflow.web import forms
+from deerflow.web.places import lead
+
+
+def add_to(console: Blueprint) -> None:
+    """Add the page's route."""
+    console.route("/password", methods=["GET", "POST"], endpoint="password")(choose)
+
+
+@public
+def choose() -> Response:
+    """Set the password that the bearer of the link wants."""
+    token = request.values.get("token")
+    if token is None or current_app.config["DEERFLOW_AUTH"] != "accounts":
+        return lead("/console/")
+    form = forms.Password(token=token)
+    return _tried(form, token) if request.method == "POST" else _page(form)
+
+
+def _tried(form: forms.Password, token: str) -> Response:
+    """Answer a try: lead to where one signs in, or say what was wrong."""
+    require_own_origin(request)
+    if not form.validate_on_submit():
+        return _page(form, told=forms.wrong_token(form))
+    try:
+        accounts.reset_password(token, form.password.data or "")
+    except Invalid as error:
+        forms.tell(form, error)
+        return _page(form)
+    except Forbidden as error:
+        return _page(form, HTTPStatus.FORBIDDEN, told=f"{error}.")
+    except RateLimited as error:
+        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=f"{error}.")
+        answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
+    return lead("/console/login")
+
+
+def _page(form: forms.Password, status: int = HTTPStatus.OK, told: str | None = None) -> Response:
+    return make_response(render_template("console/password.html", form=form, told=told), status)
