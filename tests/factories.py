@@ -18,6 +18,7 @@ from deerflow.domain.threads import Thread
 from deerflow.domain.words import RunStatus
 from deerflow.errors import NotFound
 from deerflow.runtime import keys as runtime_keys
+from deerflow.runtime.set_up import finish_set_up, open_set_up
 from deerflow.runtime.submit import submit_once
 from deerflow.storage import models, runs, threads, users
 
@@ -131,6 +132,14 @@ def make_user(backend: Backend, email: str, *, role: Role = Role.USER, password:
     """An account; *password* is a hash, None when the test does not sign in with one."""
     with backend.db.begin() as tx:
         return users.create(tx, email, role=role, password=password)
+
+
+def make_administrator(backend: Backend, email: str = "ada@example.com") -> User:
+    """The first administrator, whose set-up this finishes."""
+    waiting = open_set_up(backend)
+    assert waiting is not None
+    with backend.db.begin() as tx:
+        return finish_set_up(tx, email, password="hash", version=waiting.token_version)
 
 
 def make_key(backend: Backend, user: User, *, scope: Scope = Scope.RUN, expires_at: datetime | None = None) -> str:

@@ -59,7 +59,7 @@ def register(email: str, password: str, *, name: str | None = None) -> User:
     with backend.db.begin() as tx:
         user = users.create(tx, email, role=Role.USER, password=hashed, name=name)
         _note(tx, "user.create", user, by="registration")
-        _sign_in(tx, user, remember=False)
+        begin_session(tx, user, remember=False)
     return user
 
 
@@ -131,6 +131,12 @@ def end_other_sessions() -> int:
     return ended
 
 
+def begin_session(tx: Tx, user: User, *, remember: bool) -> None:
+    """Sign somebody in who has shown who they are, and note it; the cookie goes with the answer."""
+    begun = sessions.sign_in(tx, user, remember=remember)
+    _note(tx, "session.begin", user, subject=str(begun.session_id), browser=begun.browser)
+
+
 def aside(act: Callable[..., Any], *args: Any) -> Any:
     """Compute without holding up others, as the front door has arranged it."""
     return current_app.extensions["deerflow.aside"](act, *args)
@@ -164,13 +170,8 @@ def _begin(backend: Backend, user: User, password: str, *, remember: bool) -> Us
             raise Unauthenticated(_WRONG)
         if outdated:
             users.change(tx, user.user_id, password=renewed)
-        _sign_in(tx, confirmed, remember=remember)
+        begin_session(tx, confirmed, remember=remember)
     return confirmed
-
-
-def _sign_in(tx: Tx, user: User, *, remember: bool) -> None:
-    begun = sessions.sign_in(tx, user, remember=remember)
-    _note(tx, "session.begin", user, subject=str(begun.session_id), browser=begun.browser)
 
 
 def _is_right(password: str, user: User | None) -> bool:

@@ -12,10 +12,9 @@ from deerflow.auth.links import Link
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User, canonical_email
 from deerflow.errors import Conflict, Forbidden, Unauthenticated, Unavailable
-from deerflow.identity import accounts, sessions
+from deerflow.identity import accounts
 from deerflow.runtime.set_up import finish_set_up, first_boot, is_open
 from deerflow.settings import Settings
-from deerflow.storage import audit
 from deerflow.storage.schema import revision
 
 log = logging.getLogger(__name__)
@@ -96,16 +95,15 @@ def read(token: str) -> Link:
 
 def finish(token: str, email: str, password: str, *, name: str | None = None, language: str | None = None) -> User:
     """Make the bearer of the link the administrator, and sign them in. Conflict for all but the first."""
-    link, backend, address = read(token), _backend(), request.remote_addr
+    link, backend = read(token), _backend()
     email = canonical_email(email)
     passwords.check(password, email)
     hashed = accounts.aside(passwords.hash, password)
-    told = {"name": name, "language": language, "address": address}
-    user = finish_set_up(backend, email, password=hashed, version=link.version, **told)
+    told = {"name": name, "language": language, "address": request.remote_addr}
     with backend.db.begin() as tx:
-        begun = sessions.sign_in(tx, user, remember=False)
-        subject = str(begun.session_id)
-        audit.note(tx, "session.begin", actor=user.owner, subject=subject, address=address, browser=begun.browser)
+        user = finish_set_up(tx, email, password=hashed, version=link.version, **told)
+        accounts.begin_session(tx, user, remember=False)
+    backend.bell.sweep()
     return user
 
 

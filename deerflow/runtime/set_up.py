@@ -31,7 +31,7 @@ def is_open(backend: Backend) -> bool:
 
 
 def finish_set_up(
-    backend: Backend,
+    tx: Tx,
     email: str,
     *,
     password: str,
@@ -42,40 +42,15 @@ def finish_set_up(
 ) -> User:
     """Make the first administrator who they are; Conflict for all but the first who try.
 
-    *email* is canonical, *password* a hash, *version* the ``token_version`` of the row that is to be set up.
+    *email* is canonical, *password* a hash, *version* the ``token_version`` of the row that is to be set up. Who
+    commits may ring ``sweep`` afterwards; the clock hands over the rest in any case.
     """
-    with backend.db.begin() as tx:
-        told = {"name": name, "language": language, "address": address}
-        user = finish_set_up_in(tx, email, password=password, version=version, **told)
-    backend.bell.sweep()
-    return user
-
-
-def finish_set_up_in(
-    tx: Tx,
-    email: str,
-    *,
-    password: str,
-    version: int,
-    name: str | None = None,
-    language: str | None = None,
-    address: str | None = None,
-) -> User:
-    """The same within somebody's transaction; the clock hands over the rest when it comes to it."""
     user = users.finish_set_up(tx, email, password=password, version=version, name=name, language=language)
     if user is None:
         raise Conflict("Set-up is finished already: sign in")
     audit.note(tx, "setup.finish", actor=user.owner, subject=user.owner, address=address, email=email)
     adoptions.begin(tx, LOCAL, user.owner)
     return user
-
-
-def make_administrator(backend: Backend, email: str, *, password: str) -> User | None:
-    """The same without a link, for who starts the server; None when there is an administrator already."""
-    waiting = open_set_up(backend)
-    if waiting is None:
-        return None
-    return finish_set_up(backend, email, password=password, version=waiting.token_version)
 
 
 def first_boot(backend: Backend, *, admin_email: str, admin_password: str) -> User | None:
@@ -87,8 +62,11 @@ def first_boot(backend: Backend, *, admin_email: str, admin_password: str) -> Us
     if waiting is None or not (admin_email or admin_password):
         return waiting
     email = _believed(admin_email, admin_password)
+    hashed = passwords.hash(admin_password)
     with suppress(Conflict):  # another process that starts now was faster
-        finish_set_up(backend, email, password=passwords.hash(admin_password), version=waiting.token_version)
+        with backend.db.begin() as tx:
+            finish_set_up(tx, email, password=hashed, version=waiting.token_version)
+        backend.bell.sweep()
     return None
 
 

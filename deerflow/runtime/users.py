@@ -9,7 +9,7 @@ from deerflow.auth.links import Link
 from deerflow.domain.accounts import User, canonical_email, canonical_name
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, Forbidden, NotFound
-from deerflow.runtime.set_up import finish_set_up_in
+from deerflow.runtime.set_up import finish_set_up
 from deerflow.storage import audit, users
 from deerflow.storage.database import Tx
 
@@ -43,7 +43,7 @@ def create_by_command(tx: Tx, email: str, *, role: Role, password: str, name: st
     if waiting is None:
         return create_user(tx, email, role=role, password=password, name=name, by=By())
     canonical = canonical_email(email)
-    return finish_set_up_in(tx, canonical, password=password, version=waiting.token_version, name=name)
+    return finish_set_up(tx, canonical, password=password, version=waiting.token_version, name=name)
 
 
 def find_user(tx: Tx, email: str) -> User:

@@ -13,10 +13,10 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import FIRST_ADMIN
 from deerflow.errors import Unavailable
 from deerflow.identity.set_up import announce
-from deerflow.runtime.set_up import make_administrator, open_set_up
+from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
-from deerflow.storage import audit, users
-from tests.factories import at_once, make_key, make_user
+from deerflow.storage import audit, sessions, users
+from tests.factories import at_once, make_administrator, make_key, make_user
 from tests.integration.identity.browsers import AUTH, PASSWORD, Browser
 from tests.integration.identity.conftest import SECRET
 
@@ -105,6 +105,22 @@ def test_who_holds_the_link_becomes_the_administrator(fresh_app: Flask, token: s
         assert PASSWORD not in str(audit.page(tx, limit=9))
 
 
+def test_a_session_that_cannot_begin_leaves_set_up_open(
+    fresh_app: Flask, token: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All or nothing: the link is spent by who is signed in with it."""
+
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions, "begin", away)
+        assert initialize(fresh_app, token).status_code == 503
+    assert status(fresh_app) == "needed"
+    assert admins(backend) == [None]
+    assert initialize(fresh_app, token).status_code == 201
+
+
 def test_of_a_hundred_at_once_one_wins(fresh_app: Flask, token: str, backend: Backend) -> None:
     """scenario 49: the others are told, and there is one administrator."""
     acts = [lambda n=n: initialize(fresh_app, token, email=f"user{n}@example.com") for n in range(100)]
@@ -183,7 +199,7 @@ def test_a_database_that_is_away_is_unknown(
 
 def test_another_process_that_finished_it_is_noticed(fresh_app: Flask, backend: Backend) -> None:
     assert status(fresh_app) == "needed"
-    make_administrator(backend, "ada@example.com", password="hash")
+    make_administrator(backend)
     assert status(fresh_app) == "not_needed"
     answer = fresh_app.test_client().post("/threads", json={})
     assert answer.get_json()["detail"].startswith("Sign in")
@@ -207,7 +223,7 @@ def test_each_start_logs_the_link_until_it_is_used(
         announce(fresh_app, chosen)
     linked = [record.link for record in caplog.records if hasattr(record, "link")]
     assert linked == [f"/console/setup?token={token}"] * 2
-    make_administrator(backend, "ada@example.com", password="hash")
+    make_administrator(backend)
     caplog.clear()
     announce(fresh_app, chosen)
     assert caplog.records == []

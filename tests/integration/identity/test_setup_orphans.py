@@ -18,11 +18,11 @@ from deerflow.domain.principal import LOCAL
 from deerflow.graphs.savers import Savers
 from deerflow.runtime import adopt
 from deerflow.runtime.adopt import finish_adoptions
-from deerflow.runtime.set_up import make_administrator
+from deerflow.runtime.set_up import first_boot
 from deerflow.settings import Settings
 from deerflow.storage import idempotency, models, threads
 from tests.conftest import SilentBell
-from tests.factories import LOCAL_USER, OWNER, finish_run, make_run, make_running, make_thread
+from tests.factories import LOCAL_USER, OWNER, finish_run, make_administrator, make_run, make_running, make_thread
 from tests.integration.graphs.conftest import open_gate
 
 HEIR = str(FIRST_ADMIN)
@@ -83,7 +83,7 @@ def test_all_rows_change_hands_with_the_set_up(backend: Backend, bell: SilentBel
         values = {"assistant_id": new_id(), "owner": LOCAL, "graph_id": "steps", "name": "mine", "version": 1}
         tx.execute(sa.insert(models.assistants).values({**values, "config": {}, "context": {}, "metadata": {}}))
     assert owners(backend) == {LOCAL, OWNER.user_id}
-    assert make_administrator(backend, "ada@example.com", password="hash")
+    first_boot(backend, admin_email="ada@example.com", admin_password="a long sentence nobody else would say")
     assert owners(backend) == {HEIR, OWNER.user_id}
     assert thread_row(backend, run.thread_id)["owner"] == HEIR
     assert thread_row(backend, others.thread_id)["owner"] == OWNER.user_id
@@ -97,7 +97,7 @@ def test_store_items_follow(backend: Backend, clock: Callable[..., None]) -> Non
         savers = opened.savers
         await savers.store(LOCAL).aput(("a",), "older", {"is": "old"})
         await savers.store(HEIR).aput(("a",), "newer", {"is": "old"})
-        make_administrator(backend, "ada@example.com", password="hash")
+        make_administrator(backend)
         await savers.store("locals").aput(("a",), "x", {"is": "not touched"})
         await savers.store(LOCAL).aput(("a", "b"), "x", {"is": "theirs"})
         await asyncio.sleep(1.1)  # SQLite's store tells times to the second
@@ -127,7 +127,7 @@ def test_threads_of_which_there_are_but_checkpoints_get_a_row(backend: Backend, 
         make_thread(backend, LOCAL_USER, thread_id=deleted)
         with backend.db.begin() as tx:
             threads.delete(tx, LOCAL_USER, deleted)
-        make_administrator(backend, "ada@example.com", password="hash")
+        make_administrator(backend)
         await finish_adoptions(opened)
 
     clock(body)
@@ -156,7 +156,7 @@ def test_a_thread_deleted_meanwhile_is_not_raised_from_the_dead(
             return listed
 
         monkeypatch.setattr(opened.savers, "thread_ids", thread_ids)
-        make_administrator(backend, "ada@example.com", password="hash")
+        make_administrator(backend)
         await finish_adoptions(opened)
 
     clock(body)
@@ -170,7 +170,7 @@ def test_a_run_under_way_loses_nothing(backend: Backend, clock: Callable[..., No
 
     async def body(opened: WorkerBackend) -> None:
         await opened.savers.store(LOCAL).aput(("a",), "before", {"is": 1})
-        make_administrator(backend, "ada@example.com", password="hash")
+        make_administrator(backend)
         await finish_adoptions(opened)
         assert await items(opened.savers, LOCAL) == {("a", "before"): 1}
         assert not is_finished(backend)
@@ -201,7 +201,7 @@ def test_stopped_anywhere_it_is_done_again(
         for thread_id in ids:
             await put_checkpoint(opened.savers, thread_id)
         await opened.savers.store(LOCAL).aput(("a",), "x", {"is": 1})
-        make_administrator(backend, "ada@example.com", password="hash")
+        make_administrator(backend)
         with monkeypatch.context() as patched:
             patched.setattr(adopt, point, stop)
             with pytest.raises(Stopped):

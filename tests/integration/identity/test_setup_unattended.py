@@ -10,7 +10,7 @@ from deerflow.cli.db import upgrade
 from deerflow.domain.accounts import FIRST_ADMIN, User
 from deerflow.domain.principal import Role, Scope
 from deerflow.errors import ConfigError
-from deerflow.runtime.set_up import first_boot, keep_key, make_administrator
+from deerflow.runtime.set_up import first_boot, keep_key
 from deerflow.settings import Settings
 from deerflow.storage import audit, keys, users
 from tests.factories import at_once
@@ -72,8 +72,8 @@ def test_the_environment_finishes_a_set_up_that_was_left_open(backend: Backend) 
 
 
 def test_who_starts_the_server_makes_one_administrator_only(backend: Backend) -> None:
-    assert make_administrator(backend, "ada@example.com", password="hash") is not None
-    assert make_administrator(backend, "bob@example.com", password="hash") is None
+    assert first_boot(backend, **ADMIN) is None
+    assert first_boot(backend, **{**ADMIN, "admin_email": "bob@example.com"}) is None
     assert [user.email for user in everybody(backend)] == ["ada@example.com"]
 
 

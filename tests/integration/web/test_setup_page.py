@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 
 from deerflow.backend import Backend
-from deerflow.runtime.set_up import make_administrator
 from deerflow.storage import users
+from tests.factories import make_administrator
 from tests.integration.identity.browsers import PASSWORD
 from tests.integration.web.conftest import Person
 
@@ -75,7 +75,7 @@ def test_a_wrong_link_says_where_the_right_one_is(person: Person) -> None:
 def test_who_comes_second_is_told(person: Person, token: str, backend: Backend) -> None:
     """scenario 49"""
     person.open(f"/console/setup?token={token}")
-    make_administrator(backend, "bob@example.com", password="hash")
+    make_administrator(backend, "bob@example.com")
     assert person.send("/console/setup", **FORM).status_code == 409
     assert "Set-up is finished already" in person.told()
     with backend.db.read() as tx:
