@@ -4,17 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import orjson
-from flask import Response, current_app
+from flask import Response
 
-from deerflow.backend import Backend
+from deerflow.identity.opened import backend
+
+__all__ = ["backend", "json", "page_of"]
 
 T = TypeVar("T")
-
-
-def backend() -> Backend:
-    """The Backend of this process."""
-    opened: Backend = current_app.extensions["deerflow"]
-    return opened
 
 
 def json(value: Any, status: int = 200) -> Response:

@@ -10,6 +10,7 @@
   sites' pages out
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
+- ``opened``    the Backend and the secrets of the app that answers
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import require_secret, secrets_in_force
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
-from deerflow.identity import handlers, header, keys, local, proxies, sessions, set_up
+from deerflow.identity import handlers, header, keys, local, opened, proxies, sessions, set_up
 from deerflow.identity.guesses import UnderWay
 from deerflow.identity.standing import Standing
 from deerflow.project import Project
@@ -84,7 +85,7 @@ def still_holds() -> Callable[[], bool]:
     caller, standing = principal(), current_app.extensions["deerflow.standing"]
     if caller.proof is Proof.HANDLER:
         return handlers.still_holds(request, caller)
-    question: Callable[[], bool] = standing.question(current_app.extensions["deerflow"], caller)
+    question: Callable[[], bool] = standing.question(opened.backend(), caller)
     return question
 
 

@@ -16,7 +16,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, canonical_email
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
-from deerflow.identity import guesses, sessions
+from deerflow.identity import guesses, opened, sessions
 from deerflow.runtime.users import By, follow_reset_link
 from deerflow.storage import audit, users
 from deerflow.storage import sessions as rows
@@ -36,7 +36,7 @@ def require_mode_accounts() -> None:
 
 def login(email: str, password: str, *, remember: bool) -> User:
     """Sign in; Unauthenticated, in the same words and time whatever is wrong, RateLimited after too many tries."""
-    backend, email = _backend(), canonical_email(email)
+    backend, email = opened.backend(), canonical_email(email)
     with _counted(guesses.of_login(backend, email, request.remote_addr)):
         with backend.db.read() as tx:
             user = users.find_by_email(tx, email)
@@ -50,7 +50,7 @@ def login(email: str, password: str, *, remember: bool) -> User:
 
 def register(email: str, password: str, *, name: str | None = None) -> User:
     """Make an account of one's own and sign in to it; Forbidden where that is switched off, Conflict if it is taken."""
-    backend, email = _backend(), canonical_email(email)
+    backend, email = opened.backend(), canonical_email(email)
     if not current_app.config["DEERFLOW_REGISTRATION"]:
         raise Forbidden("Registration is switched off here; ask an administrator for an account")
     guesses.count_registration(backend.limits, request.remote_addr)
@@ -80,14 +80,14 @@ def change_email(password: str, email: str) -> User:
 
 def signed(link: Link) -> str:
     """The token of a link that sets a password."""
-    return links.sign(_secrets(), links.RESET, link)
+    return links.sign(opened.secrets(), links.RESET, link)
 
 
 def reset_password(token: str, password: str) -> User:
     """Set the password that the bearer of a token wants; Forbidden when it opens nothing, RateLimited after many."""
-    backend = _backend()
+    backend = opened.backend()
     with _counted(guesses.of_link(request.remote_addr)):
-        link = links.read(_secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
+        link = links.read(opened.secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
         with backend.db.read() as tx:
             email = users.get(tx, link.user_id).email
         passwords.check(password, email)
@@ -99,7 +99,7 @@ def reset_password(token: str, password: str) -> User:
 def logout() -> None:
     """End this session."""
     mine = sessions.signed_in()
-    with _backend().db.begin() as tx:
+    with opened.backend().db.begin() as tx:
         _note(tx, "session.end", mine.user, subject=str(mine.row.session_id))
         sessions.sign_out(tx)
 
@@ -107,7 +107,7 @@ def logout() -> None:
 def list_sessions() -> list[Session]:
     """The caller's sessions, last seen first."""
     mine = sessions.signed_in()
-    with _backend().db.read() as tx:
+    with opened.backend().db.read() as tx:
         return rows.of_user(tx, mine.user.user_id)
 
 
@@ -117,7 +117,7 @@ def end_session(session_id: UUID) -> None:
     if session_id == mine.row.session_id:
         logout()
         return
-    with _backend().db.begin() as tx:
+    with opened.backend().db.begin() as tx:
         rows.end(tx, mine.user.user_id, session_id)
         _note(tx, "session.end", mine.user, subject=str(session_id))
 
@@ -125,7 +125,7 @@ def end_session(session_id: UUID) -> None:
 def end_other_sessions() -> int:
     """End all of the caller's sessions but this one; how many there were."""
     mine = sessions.signed_in()
-    with _backend().db.begin() as tx:
+    with opened.backend().db.begin() as tx:
         ended = rows.end_others(tx, mine.user.user_id, but=mine.row.session_id)
         _note(tx, "session.end", mine.user, others=ended)
     return ended
@@ -144,7 +144,7 @@ def aside(act: Callable[..., Any], *args: Any) -> Any:
 
 def _changed(action: str, password: str, values: Callable[[], dict[str, Any]]) -> User:
     """Change what only the password's owner may change."""
-    backend, mine = _backend(), sessions.signed_in()
+    backend, mine = opened.backend(), sessions.signed_in()
     with _counted(guesses.of_session(mine.row.session_id)):
         if not _is_right(password, mine.user):
             with backend.db.begin() as tx:
@@ -191,13 +191,4 @@ def _note_failure(backend: Backend, email: str, user: User | None) -> None:
 
 
 def _counted(about: list[guesses.Guess]) -> AbstractContextManager[None]:
-    return guesses.counted(_backend().limits, current_app.extensions["deerflow.guesses"], about)
-
-
-def _secrets() -> list[str]:
-    return [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
-
-
-def _backend() -> Backend:
-    opened: Backend = current_app.extensions["deerflow"]
-    return opened
+    return guesses.counted(opened.backend().limits, current_app.extensions["deerflow.guesses"], about)

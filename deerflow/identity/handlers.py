@@ -20,6 +20,7 @@ from deerflow.backend import Backend
 from deerflow.domain.filters import contained
 from deerflow.domain.principal import THINGS, Principal, Proof
 from deerflow.errors import HandlerFailed, HandlerRefused, Unavailable
+from deerflow.identity import opened
 from deerflow.identity.own_page import require_own_change
 from deerflow.project import Auth
 from deerflow.runtime.ask import ask
@@ -97,7 +98,7 @@ def identify(request: Request) -> Principal:
     """Whom the project's handler names for this request."""
     require_own_change(request)
     callers: Callers = current_app.extensions["deerflow.callers"]
-    named = callers.name(current_app.extensions["deerflow"], _asked(request))
+    named = callers.name(opened.backend(), _asked(request))
     g.handlers_on = named.on
     return Principal(_OWNER + named.user["identity"], THINGS, Proof.HANDLER, user=named.user)
 
@@ -108,7 +109,7 @@ def still_holds(request: Request, caller: Principal) -> Callable[[], bool]:
     It is asked aside, so that no stream stands still for a state worker: the answer is that of the time before.
     """
     callers: Callers = current_app.extensions["deerflow.callers"]
-    backend: Backend = current_app.extensions["deerflow"]
+    backend = opened.backend()
     asked, asking, verdicts = _asked(request), threading.Lock(), [True]
 
     def ask_aside() -> None:
@@ -139,9 +140,8 @@ def authorize(caller: Principal, place: Place, values: list[dict[str, Any]]) -> 
     resource, action = place
     if not has_handler(g.handlers_on, resource, action) or not values:
         return values
-    backend: Backend = current_app.extensions["deerflow"]
     about = {"user": caller.user, "resource": resource, "action": action}
-    verdicts = ask(backend, "authorize", **about, values=values)
+    verdicts = ask(opened.backend(), "authorize", **about, values=values)
     told = verdicts[0]["filter"] if len(verdicts) == 1 else None
     others = {name: wanted for name, wanted in caller.filters.items() if name != resource}
     g.principal = replace(caller, filters=others if told is None else {**others, resource: contained(told)})

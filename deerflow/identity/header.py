@@ -12,7 +12,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import User, canonical_name, principal_of
 from deerflow.domain.principal import Principal, Proof, Role
 from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
-from deerflow.identity import keys
+from deerflow.identity import keys, opened
 from deerflow.identity.own_page import require_own_change
 from deerflow.identity.proxies import PROXIED
 from deerflow.storage import audit, users
@@ -31,7 +31,7 @@ def identify(request: Request) -> Principal:
         return found
     name = _named(request)
     require_own_change(request)
-    user = _user(current_app.extensions["deerflow"], name, address=request.remote_addr)
+    user = _user(opened.backend(), name, address=request.remote_addr)
     if user.disabled_at is not None:
         raise Forbidden("This account is disabled")
     return principal_of(user, proof=Proof.HEADER)

@@ -14,6 +14,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import ApiKey, principal_of
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import Unauthenticated, Unavailable
+from deerflow.identity import opened
 from deerflow.settings import Settings
 from deerflow.storage import keys
 
@@ -34,7 +35,7 @@ def find(request: Request) -> Principal | None:
         return None
     if not is_ours(text):
         raise Unauthenticated("This is not an API key of this server; its keys begin with df_")
-    backend: Backend = current_app.extensions["deerflow"]
+    backend = opened.backend()
     looked_for = digest(text)
     with backend.db.read() as tx:
         found = keys.find(tx, looked_for)

@@ -21,11 +21,11 @@ from itsdangerous import BadData
 from itsdangerous.url_safe import URLSafeTimedSerializer
 from wtforms import ValidationError
 
-from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, principal_of
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import Conflict, Forbidden
+from deerflow.identity import opened
 from deerflow.storage import sessions
 from deerflow.storage.database import Tx
 
@@ -73,9 +73,9 @@ def register(app: Flask, secrets: list[str], *, seconds: int) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.session_interface = _Cookie()
-    manager = LoginManager(app)
-    manager.session_protection = None
-    manager.user_loader(_load)
+    sign_ins = LoginManager(app)
+    sign_ins.session_protection = None
+    sign_ins.user_loader(_load)
 
 
 def find(asked: Request) -> Principal | None:
@@ -133,7 +133,7 @@ def csrf_token() -> str:
 def require_csrf(asked: Request) -> None:
     """Raise Forbidden unless the request carries its session's CSRF token."""
     token = asked.headers.get(CSRF_HEADER) or _of_form(asked)
-    for secret in (current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]):
+    for secret in opened.secrets():
         with suppress(ValidationError):
             validate_csrf(token, secret_key=secret)
             return
@@ -161,8 +161,7 @@ def _load(session_id: str) -> SignedIn | None:
 
 
 def _find(session_id: UUID, version: int) -> SignedIn | None:
-    backend: Backend = current_app.extensions["deerflow"]
-    with backend.db.read() as tx:
+    with opened.backend().db.read() as tx:
         found = sessions.find_and_age(tx, session_id, version=version)
     if found is None:
         return None
@@ -172,9 +171,10 @@ def _find(session_id: UUID, version: int) -> SignedIn | None:
 
 def _note_seen(caller: SignedIn) -> None:
     """Let the session, and its cookie, last from now on again."""
-    backend: Backend = current_app.extensions["deerflow"]
     about, seen_from = caller.row.session_id, request.remote_addr or ""
-    backend.uses.note(about, partial(sessions.note_seen, session_id=about, address=seen_from, seconds=_seconds()))
+    opened.backend().uses.note(
+        about, partial(sessions.note_seen, session_id=about, address=seen_from, seconds=_seconds())
+    )
     session.modified = True
 
 

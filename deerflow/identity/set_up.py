@@ -12,7 +12,7 @@ from deerflow.auth.links import Link
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User, canonical_email
 from deerflow.errors import Conflict, Forbidden, Unauthenticated, Unavailable
-from deerflow.identity import accounts
+from deerflow.identity import accounts, opened
 from deerflow.runtime.set_up import finish_set_up, first_boot, is_open
 from deerflow.settings import Settings
 from deerflow.storage.schema import revision
@@ -49,7 +49,7 @@ def announce(app: Flask, settings: Settings) -> None:
         log.warning("The database is away; whether set-up is needed will be seen", extra={"reason": error})
         return
     if waiting is not None:
-        link = links.set_up_path(_secrets(app), waiting)
+        link = links.set_up_path(opened.secrets(app), waiting)
         log.warning("Set-up is not finished: open this path of the server in a browser", extra={"link": link})
 
 
@@ -87,15 +87,15 @@ def read(token: str) -> Link:
     if is_finished():
         raise Conflict("Set-up is finished already, so this link is spent: sign in")
     try:
-        return links.read(_secrets(current_app), links.SET_UP, token, seconds=None)
+        return links.read(opened.secrets(), links.SET_UP, token, seconds=None)
     except Forbidden as error:
-        _backend().limits.spend(_WRONG_LINKS, household(request.remote_addr))
+        opened.backend().limits.spend(_WRONG_LINKS, household(request.remote_addr))
         raise Forbidden(f"This is not the set-up link of this server: {HOW}") from error
 
 
 def finish(token: str, email: str, password: str, *, name: str | None = None, language: str | None = None) -> User:
     """Make the bearer of the link the administrator, and sign them in. Conflict for all but the first."""
-    link, backend = read(token), _backend()
+    link, backend = read(token), opened.backend()
     email = canonical_email(email)
     passwords.check(password, email)
     hashed = accounts.aside(passwords.hash, password)
@@ -105,12 +105,3 @@ def finish(token: str, email: str, password: str, *, name: str | None = None, la
         accounts.begin_session(tx, user, remember=False)
     backend.bell.sweep()
     return user
-
-
-def _secrets(app: Flask) -> list[str]:
-    return [app.config["SECRET_KEY"], *app.config["SECRET_KEY_FALLBACKS"]]
-
-
-def _backend() -> Backend:
-    opened: Backend = current_app.extensions["deerflow"]
-    return opened

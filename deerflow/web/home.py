@@ -9,7 +9,7 @@ from deerflow.authz import requires
 from deerflow.backend import Backend
 from deerflow.domain.accounts import KeyState
 from deerflow.domain.principal import Proof, Scope
-from deerflow.identity import principal
+from deerflow.identity import opened, principal
 from deerflow.runtime.keys import make_key
 from deerflow.storage import keys
 from deerflow.web import forms
@@ -31,7 +31,7 @@ def home() -> Response:
 @requires("keys:write")
 def first_key() -> Response:
     """Make the caller's first API key and show it, this once."""
-    backend, caller = _backend(), principal()
+    backend, caller = opened.backend(), principal()
     user_id = UUID(caller.user_id)
     with backend.db.begin() as tx:
         if keys.count_good(tx, user_id):  # the page was loaded again
@@ -42,7 +42,7 @@ def first_key() -> Response:
 
 
 def _page(key: str | None = None) -> Response:
-    backend, caller = _backend(), principal()
+    backend, caller = opened.backend(), principal()
     mode = current_app.config["DEERFLOW_AUTH"]
     facts = {
         "caller": caller,
@@ -62,8 +62,3 @@ def _has_key(backend: Backend, user_id: UUID) -> bool:
     at = datetime.now(UTC)
     with backend.db.read() as tx:
         return any(key.state(at) is KeyState.ACTIVE for key in keys.of_user(tx, user_id))
-
-
-def _backend() -> Backend:
-    opened: Backend = current_app.extensions["deerflow"]
-    return opened
