@@ -40,13 +40,7 @@ def group() -> None:
 @group.command("create")
 @click.argument("email")
 @click.option("--name", required=True, help="What it is for, as lists show it.")
-@click.option(
-    "--scope",
-    type=click.Choice([each.value for each in Scope]),
-    default=Scope.RUN.value,
-    show_default=True,
-    help="What it may do.",
-)
+@click.option("--scope", type=_SCOPES, default=Scope.RUN.value, show_default=True, help="What it may do.")
 @click.option("--expires-days", type=click.IntRange(1, _LONGEST_DAYS), help="After how many days it opens nothing.")
 @sentences
 def create_command(email: str, name: str, scope: str, expires_days: int | None) -> None:
