@@ -85,10 +85,12 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("fields", WRONG, ids=str)
-def test_what_cannot_be_is_refused(mine: FlaskClient, fields: dict[str, Any]) -> None:
+def test_what_cannot_be_is_refused(mine: FlaskClient) -> None:
+    """And makes no key."""
     before = len(mine.get(PATH).get_json())
-    detail(mine.post(PATH, json={"name": "laptop", **fields}), 422)
+    answers = {str(fields): mine.post(PATH, json={"name": "laptop", **fields}) for fields in WRONG}
+    assert {fields: answer.status_code for fields, answer in answers.items()} == dict.fromkeys(answers, 422)
+    assert all(list(answer.get_json()) == ["detail"] for answer in answers.values())
     assert len(mine.get(PATH).get_json()) == before
 
 
