@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from flask import Flask
 
+from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.ids import new_id
@@ -20,6 +22,7 @@ from deerflow.errors import NotFound
 from deerflow.runtime import keys as runtime_keys
 from deerflow.runtime.set_up import finish_set_up, open_set_up
 from deerflow.runtime.submit import submit_once
+from deerflow.settings import Settings
 from deerflow.storage import models, runs, threads, users
 
 T = TypeVar("T")
@@ -126,6 +129,14 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(act, acts))
+
+
+def make_app(settings: Settings, backend: Backend) -> Flask:
+    """The real app, on a Backend that the test has a hand in."""
+    app = create_app(settings)
+    app.extensions["deerflow"].close()
+    app.extensions["deerflow"] = backend
+    return app
 
 
 def make_user(backend: Backend, email: str, *, role: Role = Role.USER, password: str | None = None) -> User:

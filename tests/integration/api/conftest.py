@@ -8,11 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
 from deerflow.api.mounts import MOUNTS, Mount
 from deerflow.backend import Backend
 from deerflow.settings import Settings
-from tests.factories import LOCAL_USER, claim_run, make_run, make_thread
+from tests.factories import LOCAL_USER, claim_run, make_app, make_run, make_thread
 
 by_mount = pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.name)
 """For tests of what holds on both mounts, or differs between them."""
@@ -21,9 +20,7 @@ by_mount = pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.name
 @pytest.fixture
 def web(settings: Settings, backend: Backend) -> FlaskClient:
     """A client of the app."""
-    app = create_app(settings)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings, backend)
     return app.test_client()
 
 

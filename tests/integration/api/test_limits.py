@@ -10,11 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
 from deerflow.api.mounts import PLATFORM, Mount
 from deerflow.backend import Backend
 from deerflow.settings import Settings
 from deerflow.storage import runs
+from tests.factories import make_app
 from tests.integration.api.conftest import by_mount, detail
 
 Create = Callable[..., TestResponse]
@@ -28,9 +28,7 @@ def limit(backend: Backend, **rules: Any) -> None:
 @pytest.fixture
 def small(settings: Settings, backend: Backend) -> FlaskClient:
     """An app that takes bodies of 2,000 bytes."""
-    app = create_app(settings.model_copy(update={"body_bytes": 2_000}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings.model_copy(update={"body_bytes": 2_000}), backend)
     return app.test_client()
 
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
 from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
 from deerflow.backend import Backend
 from deerflow.domain.assistants import system_assistant_id
@@ -19,6 +18,7 @@ from deerflow.project import load
 from deerflow.settings import Settings
 from deerflow.storage import models
 from tests.conftest import GRAPHS
+from tests.factories import make_app
 from tests.integration.api.conftest import by_mount
 
 Create = Callable[..., TestResponse]
@@ -152,9 +152,7 @@ def listening(settings: Settings, backend: Backend, tmp_path: Path) -> FlaskClie
     file = tmp_path / "langgraph.json"
     file.write_text(json.dumps(raw))
     object.__setattr__(backend, "project", load(file))
-    app = create_app(settings)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings, backend)
     return app.test_client()
 
 

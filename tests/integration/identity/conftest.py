@@ -14,7 +14,7 @@ from deerflow.domain.principal import Role, Scope
 from deerflow.identity.sessions import COOKIE, CSRF_HEADER, csrf_token, sign_in
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
-from tests.factories import make_key, make_user
+from tests.factories import make_app, make_key, make_user
 from tests.integration.identity.browsers import PASSWORD, Browser
 
 SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
@@ -27,18 +27,13 @@ SignIn = Callable[[User], FlaskClient]
 def accounts_app(settings: Settings, backend: Backend) -> Flask:
     """The real app on the ``backend`` fixture; its administrator has been set up."""
     make_user(backend, "admin@example.com", role=Role.ADMIN)
-    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
-    return app
+    return make_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}), backend)
 
 
 @pytest.fixture
 def fresh_app(settings: Settings, backend: Backend) -> Flask:
     """The real app after its first start: set-up is open."""
-    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings.model_copy(update={"auth": "accounts", "secret": SECRET}), backend)
     open_set_up(backend)
     return app
 

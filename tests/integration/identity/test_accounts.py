@@ -10,14 +10,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from app import create_app
 from deerflow.auth import passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import PERMISSIONS, Role, Scope, permissions_of
 from deerflow.settings import Settings
 from deerflow.storage import audit, models, users
-from tests.factories import at_once, make_key, make_user
+from tests.factories import at_once, make_app, make_key, make_user
 from tests.integration.identity.browsers import AUTH, PASSWORD, Browser
 from tests.integration.identity.conftest import Client
 
@@ -29,10 +28,7 @@ def open_app(settings: Settings, backend: Backend) -> Flask:
     """The app where strangers may register; its administrator has been set up."""
     make_user(backend, "admin@example.com", role=Role.ADMIN)
     chosen = {"auth": "accounts", "registration": True, "secret": "another-secret-that-is-long-enough-for-this"}
-    app = create_app(settings.model_copy(update=chosen))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
-    return app
+    return make_app(settings.model_copy(update=chosen), backend)
 
 
 @pytest.fixture
@@ -377,9 +373,7 @@ def test_the_audit_says_who_and_from_where(signed_in: Browser, backend: Backend,
 
 def test_without_accounts_nobody_signs_in(settings: Settings, backend: Backend) -> None:
     """Mode none says so, and tells who everybody is."""
-    app = create_app(settings)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings, backend)
     client = app.test_client()
     for path in ("login", "register"):
         answer = client.post(f"{AUTH}/{path}", json={"email": "a@example.com", "password": PASSWORD})

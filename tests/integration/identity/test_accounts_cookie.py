@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.identity import sessions as cookie
 from deerflow.settings import Settings
 from deerflow.storage import models, sessions, users
 from tests.conftest import wait_for
+from tests.factories import make_app
 from tests.integration.identity.browsers import AUTH, HOST, PASSWORD, Browser
 from tests.integration.identity.conftest import SECRET
 
@@ -181,10 +181,7 @@ def test_a_reader_waits_for_no_writer(signed_in: Browser, backend: Backend) -> N
 
 
 def with_secret(settings: Settings, backend: Backend, secret: str) -> Flask:
-    app = create_app(settings.model_copy(update={"auth": "accounts", "secret": secret}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
-    return app
+    return make_app(settings.model_copy(update={"auth": "accounts", "secret": secret}), backend)
 
 
 def moved(browser: Browser, app: Flask) -> Browser:

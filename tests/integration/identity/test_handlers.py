@@ -11,7 +11,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from deerflow import project
 from deerflow.api.mounts import Mount
 from deerflow.backend import Backend, open_backend
@@ -23,7 +22,7 @@ from deerflow.runtime import ask
 from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
 from deerflow.storage import runs, threads
-from tests.factories import at_once, claim_run, make_key, make_user
+from tests.factories import at_once, claim_run, make_app, make_key, make_user
 from tests.integration.api.conftest import by_mount, detail
 from tests.integration.identity.answering import AnsweringBell
 from tests.integration.identity.conftest import SECRET
@@ -61,10 +60,7 @@ def backend(served: Settings, bell: AnsweringBell) -> Iterator[Backend]:
 
 @pytest.fixture
 def app(served: Settings, backend: Backend) -> Flask:
-    app = create_app(served)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
-    return app
+    return make_app(served, backend)
 
 
 @pytest.fixture
@@ -202,9 +198,7 @@ def test_open_streams_end_when_the_handler_refuses_their_caller(
 ) -> None:
     """It is asked again while they are open; a state worker that is away, or a broken handler, ends none."""
     object.__setattr__(backend, "rules", replace(backend.rules, heartbeat_seconds=0.05))
-    app = create_app(served.model_copy(update={"auth_cache_seconds": 0}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(served.model_copy(update={"auth_cache_seconds": 0}), backend)
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = "Bearer ada"
     thread = make(client)
@@ -251,9 +245,7 @@ def test_who_asks_the_same_at_once_waits_for_one_answer(as_: Caller, bell: Answe
 def test_nothing_is_remembered_when_the_setting_says_so(
     settings: Settings, backend: Backend, bell: AnsweringBell
 ) -> None:
-    app = create_app(settings.model_copy(update={"config": PROJECT, "auth_cache_seconds": 0}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings.model_copy(update={"config": PROJECT, "auth_cache_seconds": 0}), backend)
     for _ in range(3):
         app.test_client().get(f"/threads/{uuid4()}", headers={"Authorization": "Bearer ada"})
     assert bell.kinds("authenticate") == 3

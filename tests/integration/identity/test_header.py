@@ -14,7 +14,7 @@ from deerflow.errors import ConfigError
 from deerflow.runtime.users import By, change_role, find_user
 from deerflow.settings import Settings
 from deerflow.storage import audit, users
-from tests.factories import at_once, make_key, make_user
+from tests.factories import at_once, make_app, make_key, make_user
 from tests.integration.api.conftest import detail
 from tests.integration.identity.conftest import SECRET
 
@@ -29,10 +29,7 @@ def behind(settings: Settings, **values: Any) -> Settings:
 
 @pytest.fixture(params=["X-Forwarded-User", "Remote-User"])
 def app(settings: Settings, backend: Backend, request: pytest.FixtureRequest) -> Flask:
-    app = create_app(behind(settings, trusted_header=request.param))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
-    return app
+    return make_app(behind(settings, trusted_header=request.param), backend)
 
 
 @pytest.fixture

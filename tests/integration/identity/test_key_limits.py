@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.accounts import ApiKey, User
 from deerflow.errors import Unavailable
@@ -18,7 +17,7 @@ from deerflow.settings import Settings
 from deerflow.storage import keys, models
 from deerflow.storage.uses import Uses
 from tests.conftest import wait_for
-from tests.factories import make_key
+from tests.factories import make_app, make_key
 from tests.integration.api.conftest import detail
 from tests.integration.identity.conftest import SECRET
 
@@ -51,10 +50,7 @@ def three_a_minute(settings: Settings, backend: Backend, accounts_app: Flask) ->
 
     def make() -> Flask:
         told = {"auth": "accounts", "secret": SECRET, "key_requests_per_minute": 3}
-        app = create_app(settings.model_copy(update=told))
-        app.extensions["deerflow"].close()
-        app.extensions["deerflow"] = backend
-        return app
+        return make_app(settings.model_copy(update=told), backend)
 
     return make
 

@@ -7,7 +7,6 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app import create_app
 from deerflow.auth import passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import FIRST_ADMIN
@@ -16,7 +15,7 @@ from deerflow.identity.set_up import announce
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from deerflow.storage import audit, sessions, users
-from tests.factories import at_once, make_administrator, make_key, make_user
+from tests.factories import at_once, make_administrator, make_app, make_key, make_user
 from tests.integration.identity.browsers import AUTH, PASSWORD, Browser
 from tests.integration.identity.conftest import SECRET
 
@@ -207,9 +206,7 @@ def test_another_process_that_finished_it_is_noticed(fresh_app: Flask, backend: 
 
 @pytest.mark.parametrize("mode", ["none"])
 def test_other_modes_need_no_set_up(settings: Settings, backend: Backend, mode: str) -> None:
-    app = create_app(settings.model_copy(update={"auth": mode, "secret": SECRET}))
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings.model_copy(update={"auth": mode, "secret": SECRET}), backend)
     assert status(app) == "not_needed"
     assert initialize(app, "any").status_code == 409
 

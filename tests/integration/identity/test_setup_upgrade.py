@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from alembic import command
 
-from app import create_app
 from deerflow.auth import links
 from deerflow.backend import Backend, open_backend, open_worker
 from deerflow.cli.db import alembic_config, upgrade
@@ -21,7 +20,7 @@ from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
 from tests.conftest import GRAPHS, SilentBell
 from tests.databases import Databases
-from tests.factories import LOCAL_USER, finish_run, make_running, make_thread
+from tests.factories import LOCAL_USER, finish_run, make_app, make_running, make_thread
 from tests.integration.identity.browsers import AUTH, PASSWORD
 from tests.integration.identity.conftest import SECRET
 from tests.integration.identity.test_setup_orphans import items, put_checkpoint
@@ -61,9 +60,7 @@ def test_all_of_an_old_database_is_the_administrators(old: Settings, before: Bac
     asyncio.run(fill())
     chosen = old.model_copy(update={"auth": "accounts", "secret": SECRET})
     upgrade(chosen)
-    app = create_app(chosen)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = before
+    app = make_app(chosen, before)
     client = app.test_client()
     assert client.post("/threads/search", json={}).status_code == 401
     waiting = open_set_up(before)

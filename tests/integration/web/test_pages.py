@@ -6,12 +6,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.principal import Scope
 from deerflow.settings import Settings
 from deerflow.storage import keys
+from tests.factories import make_app
 from tests.integration.identity.browsers import PASSWORD
 from tests.integration.web.conftest import Person
 
@@ -161,9 +161,7 @@ def test_short_paths_lead_to_pages(accounts_app: Flask) -> None:
 
 def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Backend) -> None:
     """There is nothing to sign in to and no key to be made."""
-    app = create_app(settings)
-    app.extensions["deerflow"].close()
-    app.extensions["deerflow"] = backend
+    app = make_app(settings, backend)
     client: FlaskClient = app.test_client()
     page = client.get("/console/")
     assert page.status_code == 200
