@@ -1,7 +1,7 @@
 """``flask keys``: API keys of any account."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from typing import Any
 
 import click
 import orjson
@@ -84,8 +84,9 @@ def revoke_command(which: str) -> None:
 
 
 def _found(tx: Tx, which: str) -> tuple[ApiKey, User]:
-    key_id: UUID | None = parse_id(which)
-    found = [pair for pair in keys.page(tx, limit=_MOST) if which == pair[0].prefix or key_id == pair[0].key_id]
+    key_id = parse_id(which)
+    wanted: dict[str, Any] = {"prefix": which} if key_id is None else {"key_id": key_id}
+    found = keys.page(tx, limit=_MOST, **wanted)
     if not found:
         raise NotFound(f"There is no API key {which}; list them with: flask --app app keys list")
     if len(found) > 1:

@@ -162,7 +162,7 @@ def _load(session_id: str) -> SignedIn | None:
 
 def _find(session_id: UUID, version: int) -> SignedIn | None:
     with opened.backend().db.read() as tx:
-        found = sessions.find_and_age(tx, session_id, version=version)
+        found = sessions.find(tx, session_id, version=version)
     if found is None:
         return None
     row, user, is_due = found

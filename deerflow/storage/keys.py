@@ -76,11 +76,15 @@ def of_user(tx: Tx, user_id: UUID, *, limit: int | None = None, offset: int = 0)
     return [_record(row._mapping) for row in tx.execute(query.limit(limit).offset(offset))]
 
 
-def page(tx: Tx, *, user_id: UUID | None = None, prefix: str | None = None, limit: int) -> list[tuple[ApiKey, User]]:
+def page(
+    tx: Tx, *, user_id: UUID | None = None, key_id: UUID | None = None, prefix: str | None = None, limit: int
+) -> list[tuple[ApiKey, User]]:
     """Keys with whose they are, newest first, for who looks after everybody's; *prefix* as lists show it."""
     query = sa.select(*_columns, users).join(users, users.c.user_id == api_keys.c.user_id)
     if user_id is not None:
         query = query.where(api_keys.c.user_id == user_id)
+    if key_id is not None:
+        query = query.where(api_keys.c.key_id == key_id)
     if prefix is not None:
         query = query.where(api_keys.c.prefix == prefix)
     found = tx.execute(query.order_by(api_keys.c.key_id.desc()).limit(limit))

@@ -1,7 +1,6 @@
 """Rows of sessions: signed-in browsers. One that has ended has no row, on any machine, from the commit on."""
 
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,10 +29,16 @@ def begin(tx: Tx, user: User, *, browser: str, address: str, seconds: int) -> Se
     return Session(**tx.execute(sa.insert(sessions).values(row).returning(*sessions.c)).one()._mapping)
 
 
-def find(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User] | None:
-    """A session that is still good with its user; None when it has ended, or its cookie is of an older *version*."""
+def find(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User, bool] | None:
+    """A session that is still good, its user, and whether it is time to note that it was seen.
+
+    None when it has ended, or its cookie is of an older *version*.
+    """
     row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
-    return None if row is None else _both(row)
+    if row is None:
+        return None
+    session = Session(**{c.name: row._mapping[c] for c in sessions.c})
+    return session, user_rows.record({c.name: row._mapping[c] for c in users.c}), row.due
 
 
 _FIND = (
@@ -46,12 +51,6 @@ _FIND = (
         sessions.c.expires_at > now(),
     )
 )
-
-
-def find_and_age(tx: Tx, session_id: UUID, *, version: int) -> tuple[Session, User, bool] | None:
-    """The same, and whether it is time to note that it was seen."""
-    row = tx.execute(_FIND, {"sid": session_id, "ver": version}).one_or_none()
-    return None if row is None else (*_both(row), row.due)
 
 
 def good(tx: Tx, session_ids: Collection[UUID]) -> set[UUID]:
@@ -99,19 +98,13 @@ def end(tx: Tx, user_id: UUID, session_id: UUID) -> None:
         raise NotFound(f"Session with ID {session_id} not found")
 
 
-def end_others(tx: Tx, user_id: UUID, *, but: UUID | None) -> int:
+def end_others(tx: Tx, user_id: UUID, *, but: UUID) -> int:
     """End all sessions of a user but one; how many there were."""
-    found = sa.delete(sessions).where(sessions.c.user_id == user_id)
-    return tx.execute(found if but is None else found.where(sessions.c.session_id != but)).rowcount
+    others = (sessions.c.user_id == user_id, sessions.c.session_id != but)
+    return tx.execute(sa.delete(sessions).where(*others)).rowcount
 
 
 def remove_expired(tx: Tx, *, limit: int) -> int:
     """Remove at most *limit* rows of sessions that have ended by themselves; how many there were."""
     expired = sa.select(sessions.c.session_id).where(sessions.c.expires_at <= now()).limit(limit)
     return tx.execute(sa.delete(sessions).where(sessions.c.session_id.in_(expired))).rowcount
-
-
-def _both(row: sa.Row[Any]) -> tuple[Session, User]:
-    both = row._mapping
-    session = Session(**{c.name: both[c] for c in sessions.c})
-    return session, user_rows.record({c.name: both[c] for c in users.c})

@@ -52,7 +52,7 @@ INTERNAL = {
     OF_OPERATORS: {"webhooks": {"replay", "replay_dead", "get", "page"}},
     OF_CREDENTIALS: {
         "keys": {"find", "good", "note_used", "is_known"},
-        "sessions": {"discard", "find", "find_and_age", "note_seen", "good", "addresses"},
+        "sessions": {"discard", "find", "note_seen", "good", "addresses"},
     },
     OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page"}, "audit": {"note", "page"}},
     OF_SET_UP: {"users": {"open_set_up", "needs_set_up", "find_unfinished", "finish_set_up"}},
