@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     """Who may call. ``accounts``: who signs in, or sends an API key. ``trusted-header``: whom a proxy names.
     ``none``: every caller on this machine is the principal ``local``."""
     secret: Annotated[str, Field(repr=False)] = ""
-    """Signs session cookies and set-up links, at least 32 characters; several separated by spaces while one is
+    """Signs session cookies and one-time links, at least 32 characters; several separated by spaces while one is
     exchanged, the first one signs. Empty: made once and kept in the data folder when the database is there too."""
     registration: bool = False
     """Whether strangers may make an account of their own."""

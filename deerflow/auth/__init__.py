@@ -1,1 +1,1 @@
-"""Secrets and policy, without Flask: passwords, API keys, signatures, rate limits."""
+"""Secrets and policy, without Flask: passwords, API keys, one-time links, rate limits, what handlers are asked."""

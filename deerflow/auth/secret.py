@@ -1,4 +1,4 @@
-"""The secret that signs session cookies and set-up links."""
+"""The secret that signs session cookies and one-time links."""
 
 import secrets
 
