@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Label, Shape
 from deerflow.api.wire.times import iso
 from deerflow.auth.passwords import MOST
 from deerflow.domain.accounts import Session, User
@@ -21,15 +21,9 @@ def _time_zone(name: str) -> str:
     return name
 
 
-def _label(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("must consist of printable characters")
-    return name.strip()
-
-
 Email = Annotated[str, Field(max_length=400)]
 Password = Annotated[str, Field(max_length=MOST)]
-Name = Annotated[str, AfterValidator(_label), Field(max_length=200)]
+Name = Annotated[Label, Field(max_length=200)]
 TimeZone = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_time_zone)]
 Language = Literal["en-US", "zh-CN"]
 

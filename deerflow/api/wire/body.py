@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 import orjson
 from flask import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from deerflow.authz import granted
 from deerflow.domain.bodies import parsed
@@ -14,6 +14,19 @@ from deerflow.errors import Invalid
 
 Metadata = Annotated[dict[str, Any], AfterValidator(believed)]
 """Metadata that a client gives to what it creates or changes; what claims an owner is left out."""
+
+
+def _label(value: Any) -> Any:
+    """A name without the white space around it; control characters, line feeds and the like are no name."""
+    if not isinstance(value, str):
+        return value
+    if not value.isprintable():
+        raise ValueError("must consist of printable characters")
+    return value.strip()
+
+
+Label = Annotated[str, BeforeValidator(_label)]
+"""What people call a thing of theirs: one line."""
 
 
 class Shape(BaseModel):

@@ -6,22 +6,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Label, Shape
 from deerflow.api.wire.times import iso
 from deerflow.domain.accounts import ApiKey, KeyState
 from deerflow.domain.principal import Scope
 
 _MOST_NAME = 100
 _MOST_DAYS = 36_500
-
-
-def _label(value: Any) -> Any:
-    """A name without the white space around it; control characters, line feeds and the like are no name."""
-    if not isinstance(value, str):
-        return value
-    if not value.isprintable():
-        raise ValueError("must consist of printable characters")
-    return value.strip()
 
 
 def _instant(value: Any) -> Any:
@@ -34,7 +25,7 @@ def _instant(value: Any) -> Any:
 class KeyCreate(Shape):
     """Which key is wanted. Without ``expires_in_days`` and ``expires_at`` it is good until it is revoked."""
 
-    name: Annotated[str, BeforeValidator(_label), Field(min_length=1, max_length=_MOST_NAME)]
+    name: Annotated[Label, Field(min_length=1, max_length=_MOST_NAME)]
     scope: Scope = Scope.RUN
     expires_in_days: Annotated[int, Field(ge=1, le=_MOST_DAYS, strict=True)] | None = None
     expires_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = None
