@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
-from deerflow.api.wire.body import number
+from deerflow.api.wire.body import page_wanted
 from deerflow.api.wire.keys import KeyCreate, KeyMade, KeyShown, present_key
 from deerflow.auth.limits import Limit
 from deerflow.authz import requires
@@ -30,8 +30,7 @@ def blueprint() -> Blueprint:
 @requires("keys:read")
 def list_keys() -> Response:
     """The caller's API keys, newest first, those that are revoked or expired as well."""
-    limit = number(request, "limit", default=100, least=1, most=1_000)
-    offset = number(request, "offset", default=0, least=0, most=2**31)
+    limit, offset = page_wanted(request, default=100)
     with backend().db.read() as tx:
         found = keys.of_user(tx, _user_id(), limit=limit + 1, offset=offset)
     return page_of(found, present_key, limit=limit, offset=offset)

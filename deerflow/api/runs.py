@@ -12,7 +12,7 @@ from deerflow.api.describe import describes
 from deerflow.api.follow import follow
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
-from deerflow.api.wire.body import flag, many, number
+from deerflow.api.wire.body import flag, many, page_wanted
 from deerflow.api.wire.runs import RunCreate, present_outcome
 from deerflow.authz import require, requires
 from deerflow.domain.presented import present_run
@@ -73,8 +73,7 @@ def wait_for_new_run(thread_id: UUID) -> Response:
 @requires("runs:read", on=("threads", "search"))
 def list_runs(thread_id: UUID) -> Response:
     """A thread's runs, newest first."""
-    limit = number(request, "limit", default=10, least=1, most=1_000)
-    offset = number(request, "offset", default=0, least=0, most=2**31)
+    limit, offset = page_wanted(request, default=10)
     status = request.args.get("status") or None
     with backend().db.read() as tx:
         threads.get(tx, principal(), thread_id)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
-from deerflow.api.wire.body import number
+from deerflow.api.wire.body import page_wanted
 from deerflow.api.wire.users import (
     AccountMade,
     AccountShown,
@@ -44,8 +44,7 @@ def blueprint() -> Blueprint:
 @requires("users:read")
 def list_users() -> Response:
     """A page of accounts, oldest first; headers say whether there are more."""
-    limit = number(request, "limit", default=100, least=1, most=1_000)
-    offset = number(request, "offset", default=0, least=0, most=2**31)
+    limit, offset = page_wanted(request, default=100)
     with backend().db.read() as tx:
         found = users.page(tx, limit=limit + 1, offset=offset)
     return page_of(found, present_account, limit=limit, offset=offset)
@@ -102,8 +101,7 @@ def reset_password() -> Response:
 @requires("audit:read")
 def list_audit() -> Response:
     """What was done, newest first; `action` may be a beginning (`key.`), `since` a length (`7d`)."""
-    limit = number(request, "limit", default=100, least=1, most=1_000)
-    offset = number(request, "offset", default=0, least=0, most=2**31)
+    limit, offset = page_wanted(request, default=100)
     said = {name: request.args.get(name) or None for name in ("action", "actor", "since")}
     begin = since(said["since"], datetime.now(UTC)) if said["since"] else None
     with backend().db.read() as tx:

@@ -102,3 +102,9 @@ def number(request: Request, name: str, *, default: int, least: int, most: int) 
     if found is None or not least <= found <= most:
         raise Invalid(f"Invalid {name} {text}: must be a whole number from {least} to {most}")
     return found
+
+
+def page_wanted(request: Request, *, default: int) -> tuple[int, int]:
+    """``limit`` and ``offset`` of a list, *default* entries from its beginning when nothing is said."""
+    limit = number(request, "limit", default=default, least=1, most=1_000)
+    return limit, number(request, "offset", default=0, least=0, most=2**31)

@@ -204,9 +204,9 @@ def test_another_process_that_finished_it_is_noticed(fresh_app: Flask, backend: 
     assert answer.get_json()["detail"].startswith("Sign in")
 
 
-@pytest.mark.parametrize("mode", ["none"])
-def test_other_modes_need_no_set_up(settings: Settings, backend: Backend, mode: str) -> None:
-    app = make_app(settings.model_copy(update={"auth": mode, "secret": SECRET}), backend)
+@pytest.mark.parametrize("mode", [{"auth": "none"}, {"auth": "trusted-header", "trusted_proxies": "10.0.0.1"}], ids=str)
+def test_other_modes_need_no_set_up(settings: Settings, backend: Backend, mode: dict[str, str]) -> None:
+    app = make_app(settings.model_copy(update={**mode, "secret": SECRET}), backend)
     assert status(app) == "not_needed"
     assert initialize(app, "any").status_code == 409
 
