@@ -64,8 +64,7 @@ def setup_link_command() -> None:
     """Print the one-time link that makes the first administrator; the one in the server's log is as good."""
     settings = Settings.from_env()
     with writing() as tx:
-        users.open_set_up(tx)
-        waiting = users.find_unfinished(tx)
+        waiting = users.open_set_up(tx)
     if waiting is None:
         raise Conflict("Set-up is finished already: sign in, or see flask --app app users reset-password --help")
     click.echo(f"http://{settings.address}{links.set_up_path(secrets_in_force(settings), waiting)}")

@@ -20,8 +20,7 @@ from deerflow.storage.database import Tx
 def open_set_up(backend: Backend) -> User | None:
     """Make sure that there is an administrator, or one to be set up: the latter, None when nothing is to be done."""
     with backend.db.begin() as tx:
-        users.open_set_up(tx)
-        return users.find_unfinished(tx)
+        return users.open_set_up(tx)
 
 
 def is_open(backend: Backend) -> bool:

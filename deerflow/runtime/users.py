@@ -38,8 +38,7 @@ def create_by_command(tx: Tx, email: str, *, role: Role, password: str, name: st
         return create_user(tx, email, role=role, password=password, name=name, by=By())
     if role is not Role.ADMIN:
         raise Conflict("There is no administrator yet: create the administrator first, with --admin")
-    users.open_set_up(tx)
-    waiting = users.find_unfinished(tx)
+    waiting = users.open_set_up(tx)
     if waiting is None:
         return create_user(tx, email, role=role, password=password, name=name, by=By())
     canonical = canonical_email(email)

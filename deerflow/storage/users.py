@@ -34,10 +34,10 @@ def create(tx: Tx, email: str, *, role: Role, password: str | None, name: str | 
         raise Conflict(f"There is an account with the e-mail {email} already") from error
 
 
-def open_set_up(tx: Tx) -> bool:
+def open_set_up(tx: Tx) -> User | None:
     """Make the first administrator's row, which nobody can sign in to yet, unless there is an administrator.
 
-    However many processes do so at once, the primary key lets one row be. Whether it was made here.
+    However many processes do so at once, the primary key lets one row be. That row as long as set-up is open.
     """
     values = {
         "user_id": sa.literal(FIRST_ADMIN, sa.Uuid),
@@ -50,7 +50,8 @@ def open_set_up(tx: Tx) -> bool:
     nobody = ~sa.exists().where(users.c.role == Role.ADMIN)
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     chosen = sa.select(*values.values()).where(nobody)
-    return tx.execute(insert(users).from_select(list(values), chosen).on_conflict_do_nothing()).rowcount == 1
+    tx.execute(insert(users).from_select(list(values), chosen).on_conflict_do_nothing())
+    return find_unfinished(tx)
 
 
 def needs_set_up(tx: Tx) -> bool:
