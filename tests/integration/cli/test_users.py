@@ -113,7 +113,7 @@ def test_what_is_wrong_is_told_in_a_sentence(
     assert noted(backend) == []
 
 
-def test_lists(command: Call, backend: Backend) -> None:
+def test_accounts_are_listed_with_their_state_and_no_hash(command: Call, backend: Backend) -> None:
     make_user(backend, ADA, role=Role.ADMIN, password="not a hash")
     off = make_user(backend, "bob@example.com")
     command("users", "disable", "bob@example.com")

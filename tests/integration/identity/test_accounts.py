@@ -93,7 +93,7 @@ def test_no_key_changes_an_account(as_user: Client, backend: Backend) -> None:
     assert admin.post(f"{AUTH}/logout").status_code == 403
 
 
-def test_nobody_is_401(browser: Browser) -> None:
+def test_who_is_not_signed_in_has_no_account_to_look_at(browser: Browser) -> None:
     for method, path in [("GET", "me"), ("PATCH", "me"), ("POST", "logout"), ("GET", "sessions")]:
         assert browser.open(method, f"{AUTH}/{path}", {}).status_code == 401
 

@@ -15,7 +15,7 @@ def noted(backend: Backend) -> list[AuditEntry]:
         return [entry for entry in audit.page(tx, limit=100) if entry.action.endswith(".delete")][::-1]
 
 
-def test_a_thread(backend: Backend, as_user: Client, owner: User) -> None:
+def test_deleting_a_thread_is_noted_once(backend: Backend, as_user: Client, owner: User) -> None:
     run = make_run(backend, principal_for(owner))
     client = as_user(owner)
     assert [client.delete(f"/threads/{run.thread_id}").status_code for _ in range(2)] == [204, 404]
@@ -24,7 +24,7 @@ def test_a_thread(backend: Backend, as_user: Client, owner: User) -> None:
     assert (entry.address, entry.detail) == ("127.0.0.1", {"runs": 1})
 
 
-def test_a_run_that_never_started(backend: Backend, as_user: Client, owner: User) -> None:
+def test_deleting_a_run_that_never_started_is_noted(backend: Backend, as_user: Client, owner: User) -> None:
     run = make_run(backend, principal_for(owner))
     client = as_user(owner)
     assert client.delete(f"/threads/{run.thread_id}/runs/{run.run_id}").status_code == 204

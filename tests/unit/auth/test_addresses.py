@@ -18,5 +18,5 @@ from deerflow.auth.addresses import household
         ("rubbish", "local"),
     ],
 )
-def test_household(address: str | None, expected: str) -> None:
+def test_an_address_stands_for_its_line(address: str | None, expected: str) -> None:
     assert household(address) == expected

@@ -19,7 +19,7 @@ from deerflow.errors import HandlerFailed, Invalid
         ([("threads", "create"), ("assistants", "*"), ("*", "create")], False),
     ],
 )
-def test_has_handler(on: list[tuple[str, str]], expected: bool) -> None:  # noqa: FBT001
+def test_a_star_stands_for_any_resource_or_action(on: list[tuple[str, str]], expected: bool) -> None:  # noqa: FBT001
     assert has_handler(on, "threads", "read") is expected
 
 

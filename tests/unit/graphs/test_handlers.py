@@ -180,7 +180,7 @@ class HTTPException(Exception):
         (HTTPException(403, "Theirs"), 403, "Theirs"),
     ],
 )
-def test_ways_to_refuse(error: Exception, status: int, told: str) -> None:
+def test_a_refusal_keeps_its_status_and_words(error: Exception, status: int, told: str) -> None:
     with pytest.raises(HandlerRefused, match=told) as raised:
         authorized(raising(error))
     assert raised.value.status == status

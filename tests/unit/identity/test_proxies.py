@@ -84,7 +84,7 @@ def test_a_request_without_them_is_as_it_was() -> None:
         (LIAR, "", False),
     ],
 )
-def test_who_is_trusted(peer: str, setting: str, trusted: bool) -> None:  # noqa: FBT001
+def test_only_who_is_named_is_trusted(peer: str, setting: str, trusted: bool) -> None:  # noqa: FBT001
     """By address or network; a Unix socket by its own word; ``*`` is everybody."""
     assert seen(peer, setting, FOR=CLIENT)[PROXIED] is trusted
     assert (seen(peer, setting, FOR=CLIENT)["REMOTE_ADDR"] == CLIENT) is trusted
@@ -251,6 +251,6 @@ def test_a_wrong_value_stops_the_start_and_is_named(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("right", ["", "127.0.0.1", "127.0.0.1,::1", " 10.0.0.0/8 , fd00::/8 ", "*", "unix, 10.0.0.1"])
-def test_right_values(monkeypatch: pytest.MonkeyPatch, right: str) -> None:
+def test_every_spelling_of_whom_to_trust_is_taken(monkeypatch: pytest.MonkeyPatch, right: str) -> None:
     monkeypatch.setenv("DEERFLOW_TRUSTED_PROXIES", right)
     assert Settings.from_env().trusted_proxies == right
