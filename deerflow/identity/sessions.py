@@ -73,7 +73,9 @@ def register(app: Flask, secrets: list[str], *, seconds: int) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.session_interface = _Cookie()
-    manager = LoginManager(app)
+    manager = LoginManager()
+    # Its context processor would look a session up for every page, also for the one that tells of a database away.
+    manager.init_app(app, add_context_processor=False)
     manager.session_protection = None
     manager.user_loader(_load)
 
