@@ -10,11 +10,12 @@ Two different cookies of ours at once, as a neighbour's domain may set one besid
 
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, Request, current_app, g, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, current_app, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from itsdangerous import BadData
@@ -54,6 +55,11 @@ class _Cookie(SecureCookieSessionInterface):
         texts = set(asked.cookies.getlist(self.get_cookie_name(app)))
         found = [values for text in texts if signer and (values := _signed(signer, text)) is not None]
         return self.session_class(found[0] if len(found) == 1 else None)
+
+    def save_session(self, app: Flask, session: SessionMixin, answer: Response) -> None:
+        """Write it, but not for what has failed: no row was begun or ended there, so the cookie stays what it was."""
+        if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().save_session(app, session, answer)
 
     def get_cookie_secure(self, _app: Flask) -> bool:
         """Whether this request came over https, as far as whom we trust says."""
