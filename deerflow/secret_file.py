@@ -19,22 +19,27 @@ def kept(file: Path, new: str, *, kind: str) -> str:
         if not file.exists():
             _keep(file, new)
             log.info("A secret was made", extra={"kind": kind, "file": str(file)})
-        return file.read_text().strip()
+        found = file.read_text("ascii").strip()
     except OSError as error:
         raise ConfigError(f"The {kind} {file} cannot be kept: {error.strerror}") from error
+    except UnicodeDecodeError:
+        found = ""
+    if not found:  # signing with nothing would be signing for everybody
+        raise ConfigError(f"The {kind} {file} has nothing in it that is one: restore it, or delete the file")
+    return found
 
 
 def _keep(file: Path, new: str) -> None:
     """Write a new secret aside and link it into its place: there is never half of one, and never a second one."""
     file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     aside = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:
-        out.write(new + "\n")
-        out.flush()
-        os.fsync(out.fileno())
     try:
+        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:
+            out.write(new + "\n")
+            out.flush()
+            os.fsync(out.fileno())
         os.link(aside, file)
     except FileExistsError:
         pass
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)

@@ -28,6 +28,8 @@ _SHORTEST_WALK = 3
 _LONGEST_PIECE = 7
 _MOST_LOOKED_AT = 64
 """A longer one is common only when it repeats itself."""
+_LONGEST_PERIOD = 4 * _MOST_LOOKED_AT
+"""Longer pieces nobody tries first, and looking for them in a long text would hold others up."""
 
 _LOOKS_LIKE = {
     "a": "@4", "b": "8", "c": "(", "e": "3€", "g": "96", "i": "1!|", "l": "1|!", "o": "0", "s": "$5", "t": "7+",
@@ -78,8 +80,9 @@ def _repeats(text: str) -> bool:
 
 
 def _period(text: str) -> int:
-    """The length of the shortest piece that, repeated, begins with this text."""
-    return next((n for n in range(1, len(text)) if text[n:] == text[:-n]), len(text))
+    """The length of the shortest piece that, repeated, begins with this text; its own if that is none worth a look."""
+    longest = min(len(text), _LONGEST_PERIOD)
+    return next((n for n in range(1, longest) if text[n:] == text[:-n]), len(text))
 
 
 def _is_made_of(text: str, words: Words) -> bool:

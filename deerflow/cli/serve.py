@@ -31,7 +31,7 @@ from deerflow.backend import Backend, open_backend
 from deerflow.cli import sentences, with_cause
 from deerflow.cli.db import upgrade
 from deerflow.cli.supervisor import Supervisor
-from deerflow.domain.accounts import User
+from deerflow.domain.accounts import User, canonical_email
 from deerflow.errors import ConfigError, DeerflowError
 from deerflow.events import embedded
 from deerflow.events.connections import connect
@@ -332,10 +332,17 @@ def _keep_key(backend: Backend, settings: Settings) -> None:
     """Put an API key into the data folder for who has not seen the set-up page; show it when it is new."""
     file = settings.key_file
     is_new = not file.exists()
+    if is_new and not _has_account(backend, settings.admin_email):
+        return  # a file with a key that opens nothing would mislead
     key = kept(file, new_key(), kind="API key")
     if not keep_key(backend, settings.admin_email, key):
         return
     _say(f"API key   {file}" + (f", made for {settings.admin_email}: {key}" if is_new else ""))
+
+
+def _has_account(backend: Backend, email: str) -> bool:
+    with backend.db.read() as tx:
+        return users.find_by_email(tx, canonical_email(email)) is not None
 
 
 def _say(text: str) -> None:

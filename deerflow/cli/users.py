@@ -63,11 +63,16 @@ def create_command(email: str, name: str | None, *, admin: bool, password_stdin:
 def setup_link_command() -> None:
     """Print the one-time link that makes the first administrator; the one in the server's log is as good."""
     settings = Settings.from_env()
+    if settings.auth != "accounts":
+        raise ConfigError(
+            f"Set-up is for DEERFLOW_AUTH=accounts, and this is {settings.auth}: the link would be refused"
+        )
+    secrets = secrets_in_force(settings)
     with writing() as tx:
         waiting = users.open_set_up(tx)
     if waiting is None:
         raise Conflict("Set-up is finished already: sign in, or see flask --app app users reset-password --help")
-    click.echo(f"http://{settings.address}{links.set_up_path(secrets_in_force(settings), waiting)}")
+    click.echo(f"http://{settings.address}{links.set_up_path(secrets, waiting)}")
     click.echo("If the server is reached at another address, keep what follows it.", err=True)
 
 

@@ -10,11 +10,12 @@ Two different cookies of ours at once, as a neighbour's domain may set one besid
 
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, Request, current_app, g, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, current_app, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from itsdangerous import BadData
@@ -55,6 +56,11 @@ class _Cookie(SecureCookieSessionInterface):
         found = [values for text in texts if signer and (values := _signed(signer, text)) is not None]
         return self.session_class(found[0] if len(found) == 1 else None)
 
+    def save_session(self, app: Flask, session: SessionMixin, answer: Response) -> None:
+        """Write it, but not for what has failed: no row was begun or ended there, so the cookie stays what it was."""
+        if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().save_session(app, session, answer)
+
     def get_cookie_secure(self, _app: Flask) -> bool:
         """Whether this request came over https, as far as whom we trust says."""
         return bool(request.is_secure)
@@ -73,7 +79,9 @@ def register(app: Flask, secrets: list[str], *, seconds: int) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.session_interface = _Cookie()
-    sign_ins = LoginManager(app)
+    sign_ins = LoginManager()
+    # Its context processor would look a session up for every page, also for the one that tells of a database away.
+    sign_ins.init_app(app, add_context_processor=False)
     sign_ins.session_protection = None
     sign_ins.user_loader(_load)
 

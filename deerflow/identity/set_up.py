@@ -74,7 +74,7 @@ def status() -> Status:
         return Status.NOT_NEEDED if is_finished() else Status.NEEDED
     except Unavailable:
         return Status.UNKNOWN
-    except Exception:  # such as a schema that is not there yet: the log says what it is, who asks needs an answer
+    except Exception:  # whatever it is: the log says it, and who asks needs an answer
         log.exception("Whether set-up is needed could not be seen")
         return Status.UNKNOWN
 

@@ -52,6 +52,7 @@ class Standing:
     def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
         self._known: dict[_Credential, _Known] = {}
+        self._forget_at = 0.0
         self._lock = threading.Lock()
         self._looking = threading.Lock()
 
@@ -60,8 +61,10 @@ class Standing:
         credential = _credential(caller)
         if credential is None:
             return _always
+        now = time.monotonic()
         with self._lock:
-            self._known.setdefault(credential, _Known(0.0, time.monotonic())).asked = time.monotonic()
+            self._forget(now)  # answers that end before their first heartbeat ask nothing
+            self._known.setdefault(credential, _Known(0.0, now)).asked = now
         return lambda: self._holds(backend, credential)
 
     def _holds(self, backend: Backend, credential: _Credential) -> bool:
@@ -82,7 +85,7 @@ class Standing:
     def _look(self, backend: Backend) -> None:
         """Look once for all credentials that somebody has asked about lately, and forget the others."""
         started = time.monotonic()
-        for proof, ids in self._asked_since(started - _FORGET_SECONDS):
+        for proof, ids in self._asked_lately():
             with backend.db.read() as tx:
                 good = _GOOD[proof](tx, ids)
             with self._lock:
@@ -90,9 +93,16 @@ class Standing:
                     if (known := self._known.get((proof, each))) is not None:
                         known.good, known.looked = each in good, started
 
-    def _asked_since(self, since: float) -> Iterator[tuple[Proof, list[UUID]]]:
+    def _forget(self, now: float) -> None:
+        """Forget, now and then, those about whom nobody has asked lately."""
+        if now >= self._forget_at:
+            self._known = {each: known for each, known in self._known.items() if known.asked >= now - _FORGET_SECONDS}
+            self._forget_at = now + _FORGET_SECONDS
+
+    def _asked_lately(self) -> Iterator[tuple[Proof, list[UUID]]]:
         with self._lock:
-            self._known = {each: known for each, known in self._known.items() if known.asked >= since}
+            self._forget_at = 0.0
+            self._forget(time.monotonic())
             by_proof: defaultdict[Proof, list[UUID]] = defaultdict(list)
             for proof, each in self._known:
                 by_proof[proof].append(each)

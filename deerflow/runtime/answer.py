@@ -1,9 +1,10 @@
 """Answer a question in the state worker: the other end of ask."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,9 @@ from deerflow.logs import bound
 from deerflow.storage import audit, cancels, threads
 
 log = logging.getLogger(__name__)
+
+_TO_TELL_SECONDS = 1.0
+"""So long before nobody waits any more is told that a handler has not answered."""
 
 
 async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
@@ -111,7 +115,8 @@ async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
 async def _authenticate(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
     """Who is calling, and for the asker's memory: what the handler looked at, and what else has a handler."""
     handlers = _handlers(backend)
-    user = await handlers.authenticate(question["request"])
+    async with _in_time(question):
+        user = await handlers.authenticate(question["request"])
     return {"user": user, "sees": handlers.sees, "on": handlers.on}
 
 
@@ -119,9 +124,21 @@ async def _authorize(backend: WorkerBackend, question: dict[str, Any]) -> list[d
     """What becomes of each of several values; the first that is refused refuses them all."""
     handlers, told = _handlers(backend), []
     for value in question["values"]:
-        verdict = await handlers.authorize(question["user"], question["resource"], question["action"], value)
+        async with _in_time(question):
+            verdict = await handlers.authorize(question["user"], question["resource"], question["action"], value)
         told.append({"value": verdict.value, "filter": verdict.filter})
     return told
+
+
+@asynccontextmanager
+async def _in_time(question: dict[str, Any]) -> AsyncIterator[None]:
+    """Give a handler up for which nobody will have waited: those that hang must not gather here."""
+    try:
+        async with asyncio.timeout(question["expires_at"] - time.time() - _TO_TELL_SECONDS):
+            yield
+    except TimeoutError as error:
+        log.warning("A handler of the project has not answered in time")
+        raise GraphBroken("The project's authentication has not answered in time; try again") from error
 
 
 def _handlers(backend: WorkerBackend) -> Handlers:

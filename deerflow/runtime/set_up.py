@@ -5,8 +5,6 @@
 3. In the same transaction all that the principal ``local`` has made becomes theirs; the clock hands over the rest.
 """
 
-from contextlib import suppress
-
 from deerflow.auth import passwords
 from deerflow.auth.keys import digest, prefix
 from deerflow.backend import Backend
@@ -15,6 +13,8 @@ from deerflow.domain.principal import LOCAL, Scope
 from deerflow.errors import ConfigError, Conflict, Invalid
 from deerflow.storage import adoptions, audit, keys, users
 from deerflow.storage.database import Tx
+
+_TAKEN = "name another, or make that one the administrator: flask --app app users promote"
 
 
 def open_set_up(backend: Backend) -> User | None:
@@ -62,10 +62,13 @@ def first_boot(backend: Backend, *, admin_email: str, admin_password: str) -> Us
         return waiting
     email = _believed(admin_email, admin_password)
     hashed = passwords.hash(admin_password)
-    with suppress(Conflict):  # another process that starts now was faster
+    try:
         with backend.db.begin() as tx:
             finish_set_up(tx, email, password=hashed, version=waiting.token_version)
         backend.bell.sweep()
+    except Conflict as error:
+        if open_set_up(backend) is not None:  # so it was not another process that starts now and was faster
+            raise ConfigError(f"The administrator of DEERFLOW_ADMIN_EMAIL cannot be made: {error}; {_TAKEN}") from error
     return None
 
 

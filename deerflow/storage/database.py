@@ -6,6 +6,7 @@ block the whole process. Its ``now_us()`` is the host's clock, which all process
 """
 
 import math
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from deerflow.errors import Unavailable
 from deerflow.settings import POSTGRES_PATIENCE
+from deerflow.storage.models import metadata
 from deerflow.storage.types import dump_json, holds
 
 Tx = sa.Connection
@@ -26,6 +28,8 @@ Tx = sa.Connection
 
 _LOCK_PATIENCE_SECONDS = 10.0
 _LOCK_PAUSE_SECONDS = 0.002
+
+_UNDEFINED_TABLE = "42P01"
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SQLITE_OUTAGES = _SQLITE_BUSY | {
@@ -99,6 +103,10 @@ class Database:
         try:
             yield
         except (sa.exc.TimeoutError, DBAPIError, sqlite3.Error) as error:
+            if _lacks_table(error):
+                raise Unavailable(
+                    "The database's schema is older than this release: flask --app app db upgrade"
+                ) from error
             if not _is_outage(error):
                 raise
             self._is_away = True
@@ -125,6 +133,13 @@ def _is_outage(error: Exception) -> bool:
     return isinstance(error, OperationalError | sa.exc.TimeoutError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
+
+
+def _lacks_table(error: Exception) -> bool:
+    """Whether a table of ours is not there yet: this release runs before its migrations have."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lacks = getattr(cause, "sqlstate", None) == _UNDEFINED_TABLE or str(cause).startswith("no such table: ")
+    return lacks and not metadata.tables.keys().isdisjoint(re.findall(r"\w+", str(cause).splitlines()[0]))
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -61,9 +61,9 @@ def needs_set_up(tx: Tx) -> bool:
 
 
 def find_unfinished(tx: Tx) -> User | None:
-    """The first administrator as long as set-up is open."""
+    """The first administrator as long as set-up is open: nobody else has become one, as with a proxy's users."""
     row = tx.execute(sa.select(users).where(users.c.user_id == FIRST_ADMIN, users.c.needs_setup)).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None or not needs_set_up(tx) else _record(row)
 
 
 def finish_set_up(

@@ -1,7 +1,8 @@
 """The cookie of a session, and the token against forged requests: what they are good for, and for how long."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,9 +13,11 @@ from flask import Flask
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
+from deerflow.errors import Unavailable
 from deerflow.identity import sessions as cookie
 from deerflow.settings import Settings
 from deerflow.storage import models, sessions, users
+from deerflow.storage.database import Tx
 from tests.conftest import wait_for
 from tests.factories import make_app
 from tests.integration.identity.browsers import AUTH, HOST, PASSWORD, Browser
@@ -351,3 +354,31 @@ def test_sessions_hold_in_each_process(signed_in: Browser, second_app: Flask) ->
     assert other.post("/threads").status_code == 200
     assert other.post(f"{AUTH}/logout").status_code == 204
     assert not signed_in.is_signed_in()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("login", {"email": "ada@example.com", "password": PASSWORD}),
+        ("change-password", {"password": PASSWORD, "new_password": "vollmond wacholder tundra"}),
+        ("logout", {}),
+    ],
+)
+def test_what_could_not_be_committed_leaves_the_cookie_as_it_was(
+    signed_in: Browser, backend: Backend, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
+) -> None:
+    """The database went away in between: who tries again finds neither session nor token lost."""
+    real = backend.db.begin
+
+    @contextmanager
+    def lost_at_the_end() -> Iterator[Tx]:
+        with real() as tx:
+            yield tx
+            raise Unavailable("The database does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend.db, "begin", lost_at_the_end)
+        answer = signed_in.post(f"{AUTH}/{path}", body)
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (503, [])
+    assert signed_in.is_signed_in()
+    assert signed_in.post(f"{AUTH}/{path}", body).status_code in {200, 204}

@@ -1,5 +1,8 @@
 """How often passwords may be guessed: by one address, at one account, with one session."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import argon2
 import pytest
 from flask import Flask
@@ -96,6 +99,25 @@ def test_a_sign_in_holds_though_its_count_cannot_be_given_back(
         patch.setattr(backend.limits, "give_back", away)
         assert guess(accounts_app, "192.0.2.1", password=PASSWORD) == 200
     assert guesses(accounts_app, "192.0.2.1", 5) == [401] * 4 + [429]
+
+
+@pytest.mark.usefixtures("ada")
+def test_guesses_count_while_the_database_takes_no_entries(
+    accounts_app: Flask, signed_in: Browser, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who keeps its one writer busy gets no guess more by it."""
+
+    @contextmanager
+    def busy() -> Iterator[None]:
+        raise Unavailable("The database is busy; try again")
+        yield
+
+    body = {"password": "wrong", "new_password": "plum ladder quartz echo"}
+    with monkeypatch.context() as patch:
+        patch.setattr(backend.db, "begin", busy)
+        assert guesses(accounts_app, "192.0.2.1", 6) == [401] * 5 + [429]
+        told = [signed_in.post(f"{AUTH}/change-password", body).status_code for _ in range(6)]
+    assert told == [403] * 5 + [429]
 
 
 @pytest.mark.usefixtures("ada")

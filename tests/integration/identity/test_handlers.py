@@ -135,6 +135,16 @@ def test_without_a_state_worker_nobody_comes_in(as_: Caller, bell: AnsweringBell
     assert as_("ada").post("/threads", json={}).status_code == 200
 
 
+def test_a_handler_that_hangs_is_given_up_and_told(as_: Caller, bell: AnsweringBell, monkeypatch: Any) -> None:
+    """A state worker is there; what it waits for is not. The next caller finds it free."""
+    monkeypatch.setattr(ask, "_PATIENCE_SECONDS", 1.2)
+    answer = as_("slow").post("/threads", json={})
+    assert detail(answer, 503) == "The project's authentication has not answered in time; try again"
+    assert bell.kinds("authenticate") == 1
+    monkeypatch.undo()
+    assert as_("ada").post("/threads", json={}).status_code == 200
+
+
 def test_what_is_named_owns_what_it_makes_under_a_name_of_its_own(as_: Caller, backend: Backend) -> None:
     """``auth:`` goes before it, so that it never is an account, ``local`` or ``system``."""
     thread = make(as_("ada"))

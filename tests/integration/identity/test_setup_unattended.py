@@ -7,13 +7,15 @@ import pytest
 from deerflow.auth import passwords
 from deerflow.backend import Backend
 from deerflow.cli.db import upgrade
+from deerflow.cli.serve import _keep_key
 from deerflow.domain.accounts import FIRST_ADMIN, User
 from deerflow.domain.principal import Role, Scope
 from deerflow.errors import ConfigError
-from deerflow.runtime.set_up import first_boot, keep_key
+from deerflow.runtime.set_up import first_boot, is_open, keep_key, open_set_up
+from deerflow.runtime.users import By, change_role, find_user
 from deerflow.settings import Settings
 from deerflow.storage import audit, keys, users
-from tests.factories import at_once
+from tests.factories import at_once, make_user
 
 ADMIN = {"admin_email": "Ada@Example.com", "admin_password": "a long sentence nobody else would say"}
 
@@ -65,6 +67,28 @@ def test_what_cannot_be_stops_the_start(backend: Backend, chosen: dict[str, Any]
     assert [user.needs_setup for user in everybody(backend)] == [True]
 
 
+def test_an_e_mail_that_is_a_users_stops_the_start(backend: Backend) -> None:
+    """As of those whom a proxy has named before: nobody would have a way in, and nothing would say why."""
+    ada = make_user(backend, "ada@example.com")
+    with pytest.raises(
+        ConfigError, match=r"There is an account with the e-mail ada@example\.com already; name another"
+    ):
+        first_boot(backend, **ADMIN)
+    with backend.db.begin() as tx:
+        change_role(tx, find_user(tx, ada.email or ""), Role.ADMIN, By())
+    assert first_boot(backend, **ADMIN) is None
+
+
+def test_who_was_made_administrator_otherwise_ends_set_up(backend: Backend) -> None:
+    """A start says nothing of a link that would be refused: the mode was ``trusted-header`` in between."""
+    assert open_set_up(backend) is not None
+    make_user(backend, "ada@example.com", role=Role.ADMIN)
+    assert not is_open(backend)
+    assert open_set_up(backend) is None
+    assert first_boot(backend, **ADMIN) is None
+    assert [user.email for user in everybody(backend) if not user.needs_setup] == ["ada@example.com"]
+
+
 def test_the_environment_finishes_a_set_up_that_was_left_open(backend: Backend) -> None:
     assert first_boot(backend, admin_email="", admin_password="") is not None
     assert first_boot(backend, **ADMIN) is None
@@ -85,3 +109,13 @@ def test_a_kept_key_is_the_administrators(backend: Backend) -> None:
     assert keep_key(backend, "ada@example.com", "df_0123456789")
     with backend.db.read() as tx:
         assert [(key.scope, key.prefix) for key in keys.of_user(tx, FIRST_ADMIN)] == [(Scope.ADMIN, "df_01234567")]
+
+
+def test_a_key_that_would_open_nothing_is_not_kept(settings: Settings, backend: Backend) -> None:
+    """The administrator is somebody else than the settings say by now."""
+    make_user(backend, "bob@example.com", role=Role.ADMIN)
+    _keep_key(backend, settings.model_copy(update=ADMIN))
+    assert not settings.key_file.exists()
+    make_user(backend, "ada@example.com", role=Role.ADMIN)
+    _keep_key(backend, settings.model_copy(update=ADMIN))
+    assert settings.key_file.exists()

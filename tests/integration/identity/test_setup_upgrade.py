@@ -8,12 +8,14 @@ from uuid import uuid4
 import pytest
 from alembic import command
 
+from app import create_app
 from deerflow.auth import links
 from deerflow.backend import Backend, open_backend, open_worker
 from deerflow.cli.db import alembic_config, upgrade
 from deerflow.domain.accounts import FIRST_ADMIN
 from deerflow.domain.principal import LOCAL
 from deerflow.graphs.savers import set_up
+from deerflow.identity.set_up import announce
 from deerflow.runtime.adopt import finish_adoptions
 from deerflow.runtime.boot import boot
 from deerflow.runtime.set_up import open_set_up
@@ -81,3 +83,22 @@ def test_all_of_an_old_database_is_the_administrators(old: Settings, before: Bac
     assert {thread["thread_id"] for thread in there} == {str(each) for each in (idle.thread_id, run.thread_id, found)}
     assert client.get(f"/threads/{idle.thread_id}").get_json()["metadata"] == {"topic": "old"}
     assert client.get(f"/threads/{run.thread_id}/runs/{run.run_id}").get_json()["status"] == "success"
+
+
+def test_until_then_this_release_says_what_to_do(old: Settings) -> None:
+    """Its web process started before the migrations ran. Afterwards it needs no other start."""
+    chosen = old.model_copy(update={"auth": "accounts", "secret": SECRET})
+    app = create_app(chosen)
+    announce(app, chosen)
+    client = app.test_client()
+    login = {"email": "ada@example.com", "password": PASSWORD}
+    wanted = [("/threads", {}), (f"{AUTH}/login", login), (f"{AUTH}/initialize", {"token": "x", **login})]
+    for path, body in wanted:
+        told = client.post(path, json=body, headers={"x-api-key": "df_x"})
+        assert (told.status_code, told.get_json()["detail"].partition(": ")[2]) == (503, "flask --app app db upgrade")
+    assert client.get("/console/").status_code == 503
+    assert client.get(f"{AUTH}/setup-status").get_json() == {"status": "unknown"}
+    upgrade(chosen)
+    assert client.post("/threads", json={}).status_code == 401
+    assert client.get(f"{AUTH}/setup-status").get_json() == {"status": "needed"}
+    app.extensions["deerflow"].close()

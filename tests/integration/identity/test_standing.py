@@ -120,6 +120,20 @@ def test_what_nobody_asks_about_any_more_is_forgotten(backend: Backend, owner: U
     assert len(standing._known) == 1
 
 
+def test_answers_that_are_over_before_they_ask_are_forgotten_too(backend: Backend, owner: User) -> None:
+    """So a server of which nobody streams for long remembers no more than a minute's callers."""
+    standing = Standing()
+    caller = key_of(backend, owner)
+    for _ in range(3):
+        standing.question(backend, replace(caller, credential=new_id()))
+    assert len(standing._known) == 3
+    for known in standing._known.values():
+        known.asked -= 61
+    standing._forget_at -= 61
+    standing.question(backend, caller)
+    assert len(standing._known) == 1
+
+
 def test_a_database_that_is_away_sends_nobody_away(
     backend: Backend, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

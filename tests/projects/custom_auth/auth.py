@@ -1,5 +1,6 @@
 """Handlers of a project whose users are in teams: a team reads its threads, their owner changes them."""
 
+import asyncio
 from types import SimpleNamespace
 
 from langgraph_sdk import Auth
@@ -30,6 +31,8 @@ async def authenticate(authorization: str | None, headers: dict[bytes, bytes]):
         return ["read"], {"identity": "ada"}
     if name == "typed":
         return SimpleNamespace(identity="ada", team="red")
+    if name == "slow":
+        await asyncio.sleep(60)
     if name == "nobody":
         return {"identity": ""}
     return USERS[name]

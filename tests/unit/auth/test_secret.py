@@ -1,5 +1,6 @@
 """The secret: made once for all processes of a machine, required where several machines would have to agree."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -60,3 +61,24 @@ def test_a_folder_that_cannot_keep_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be kept"):
         secrets_in_force(Settings(data=tmp_path / "file", secret=""))
+
+
+@pytest.mark.parametrize("left", [b"", b"\n", b"\xff\xfe\x00"])
+def test_a_file_without_a_secret_signs_nothing(tmp_path: Path, left: bytes) -> None:
+    """As a full disk or half a copy leaves one: with an empty secret anybody could sign."""
+    (tmp_path / "secret").write_bytes(left)
+    with pytest.raises(ConfigError, match=f"{tmp_path / 'secret'} has nothing in it"):
+        secrets_in_force(Settings(data=tmp_path, database_url="", secret=""))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings = Settings(data=tmp_path, database_url="", secret="")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ConfigError, match="cannot be kept: No space left on device"):
+            secrets_in_force(settings)
+    assert list(tmp_path.iterdir()) == []
+    assert secrets_in_force(settings)
