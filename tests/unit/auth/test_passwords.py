@@ -68,12 +68,23 @@ def test_length_counts_normal_characters() -> None:
         passwords.check("gV7#kqe\u0301")
 
 
-@pytest.mark.parametrize("password", ["pass" * 15 + "1!z", "a1" * 30 + "b", "qwertyuiop" * 6 + "x", "1!" * 2048])
+@pytest.mark.parametrize(
+    "password",
+    ["pass" * 15 + "1!z", "a1" * 30 + "b", "qwertyuiop" * 6 + "x", "1!" * 2048, "\ufdfa" * 4095 + "b",
+     "\u0301\u0316" * 10_000],
+)  # fmt: skip
 def test_a_check_takes_no_time(password: str) -> None:
     """Whatever somebody makes up to keep it busy."""
     before = time.thread_time()
     with contextlib.suppress(Invalid):
         passwords.check(password)
+    assert time.thread_time() - before < 0.5
+
+
+def test_what_is_too_long_for_anybody_is_not_looked_at() -> None:
+    """Unicode's normal form of these would keep the process busy for a second and more."""
+    before = time.thread_time()
+    assert not passwords.verify("a" + "\u0301\u0316" * 10_000, passwords.hash("correct horse battery staple"))
     assert time.thread_time() - before < 0.5
 
 
