@@ -3,8 +3,9 @@
 Each begins a session and writes its cookie, in the transaction of what it does.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,14 @@ from deerflow.auth.links import Link
 from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, canonical_email
 from deerflow.domain.principal import Role
-from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated, Unavailable
 from deerflow.identity import guesses, sessions
 from deerflow.runtime.users import By, follow_reset_link
 from deerflow.storage import audit, users
 from deerflow.storage import sessions as rows
 from deerflow.storage.database import Tx
+
+log = logging.getLogger(__name__)
 
 _WRONG = "Wrong e-mail or password"
 
@@ -141,7 +144,7 @@ def _changed(action: str, password: str, values: Callable[[], dict[str, Any]]) -
     backend, mine = _backend(), sessions.signed_in()
     with _counted(guesses.of_session(mine.row.session_id)):
         if not _is_right(password, mine.user):
-            with backend.db.begin() as tx:
+            with _even_unnoted(), backend.db.begin() as tx:
                 _note(tx, "password.fail", mine.user)
             raise Forbidden("password: is not your password")
         changes = values()
@@ -185,8 +188,17 @@ def _note(tx: Tx, action: str, user: User, *, subject: str | None = None, **deta
 
 def _note_failure(backend: Backend, email: str, user: User | None) -> None:
     known = "unknown" if user is None else "not allowed" if not user.can_sign_in else "wrong password"
-    with backend.db.begin() as tx:
+    with _even_unnoted(), backend.db.begin() as tx:
         audit.note(tx, "session.fail", actor=None, subject=email, address=request.remote_addr or None, reason=known)
+
+
+@contextmanager
+def _even_unnoted() -> Iterator[None]:
+    """A failure counts as one also when the audit cannot be written, or who keeps the database busy guesses on."""
+    try:
+        yield
+    except Unavailable:
+        log.warning("A wrong password could not be noted in the audit: the database is away or busy")
 
 
 def _counted(about: list[guesses.Guess]) -> AbstractContextManager[None]:

@@ -165,6 +165,21 @@ def test_a_session_guesses_no_password(signed_in: Browser, elsewhere: Browser, p
     assert elsewhere.post(f"{AUTH}/change-email", other).status_code == 200
 
 
+def test_a_failure_that_the_audit_misses_counts_too(
+    accounts_app: Flask, signed_in: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who keeps the database busy gets no guess back."""
+
+    def busy(*_args: object, **_facts: object) -> None:
+        raise Unavailable("The database is busy")
+
+    monkeypatch.setattr("deerflow.storage.audit.note", busy)
+    assert guesses(accounts_app, "192.0.2.1", 6) == [401] * 5 + [429]
+    body = {"password": WRONG, "email": "new@example.com"}
+    answers = [signed_in.post(f"{AUTH}/change-email", body).status_code for _ in range(6)]
+    assert answers == [403] * 5 + [429]
+
+
 def test_a_body_that_is_refused_is_no_guess(accounts_app: Flask, ada: User) -> None:
     client = accounts_app.test_client()
     for body in ({}, {"email": "x"}, {"email": "x", "password": "y"}, {"email": ada.email, "password": "y" * 4097}, []):
