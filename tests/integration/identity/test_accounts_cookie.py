@@ -354,3 +354,13 @@ def test_sessions_hold_in_each_process(signed_in: Browser, second_app: Flask) ->
     assert other.post("/threads").status_code == 200
     assert other.post(f"{AUTH}/logout").status_code == 204
     assert not signed_in.is_signed_in()
+
+
+def test_a_browsers_name_does_nothing_to_a_terminal(signed_in: Browser, ada: User) -> None:
+    """The name is shown on the command line too, and in the audit."""
+    signed_in.load()
+    body = {"email": ada.email, "password": PASSWORD}
+    assert signed_in.post(f"{AUTH}/login", body, User_Agent="Moz\x1b]0;x\x07\x9b2J illa").status_code == 200
+    signed_in.load()
+    [session] = signed_in.get(f"{AUTH}/sessions").get_json()
+    assert session["browser"] == "Moz\ufffd]0;x\ufffd\ufffd2J illa"
