@@ -1,5 +1,7 @@
 """The wire protocol: a blueprint a noun, all of them under both mounts; and the account API, which is there once."""
 
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -45,6 +47,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
+    app.after_request(_lead_by_path)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
         for room in (threads, state, runs, stateless, assistants, system):
@@ -83,6 +86,14 @@ def _measure_chunks() -> None:
     most = current_app.config["MAX_CONTENT_LENGTH"]
     if len(request.get_data()) >= most and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
+
+
+def _lead_by_path(response: Response) -> Response:
+    """Werkzeug leads to the tidy form of a path by the host and scheme that the request names; the path is enough."""
+    if response.status_code == HTTPStatus.PERMANENT_REDIRECT:
+        led = urlsplit(response.headers.get("Location", ""))
+        response.headers["Location"] = urlunsplit(("", "", f"/{led.path.lstrip('/')}", led.query, ""))
+    return response
 
 
 def _view() -> object | None:

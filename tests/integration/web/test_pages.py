@@ -182,3 +182,14 @@ def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Ba
     assert "api_key" not in page.text
     for path in ("/console/login", "/console/setup"):
         assert client.get(path, follow_redirects=True).request.path == "/console/"
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [("/console", "/console/"), ("/console?x=http://a/b", "/console/?x=http://a/b"), ("/console//login", "/console/login"),
+     ("/x//console", None)],
+)  # fmt: skip
+def test_a_tidier_path_is_told_as_a_path(accounts_app: Flask, path: str, leads: str | None) -> None:
+    """Whatever host and scheme the request names."""
+    answer = accounts_app.test_client().get(path, headers={"Host": "evil.example"})
+    assert answer.headers.get("Location") == leads
