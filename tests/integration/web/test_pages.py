@@ -186,9 +186,13 @@ def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Ba
 
 @pytest.mark.parametrize(
     ("path", "leads"),
-    [("/console", "/console/"), ("/console?x=http://a/b", "/console/?x=http://a/b"), ("/console//login", "/console/login"),
-     ("/x//console", None)],
-)  # fmt: skip
+    [
+        ("/console", "/console/"),
+        ("/console?x=http://a/b", "/console/?x=http://a/b"),
+        ("/console//login", "/console/login"),
+        ("/x//console", None),
+    ],
+)
 def test_a_tidier_path_is_told_as_a_path(accounts_app: Flask, path: str, leads: str | None) -> None:
     """Whatever host and scheme the request names."""
     answer = accounts_app.test_client().get(path, headers={"Host": "evil.example"})
