@@ -165,6 +165,16 @@ def test_a_session_guesses_no_password(signed_in: Browser, elsewhere: Browser, p
     assert elsewhere.post(f"{AUTH}/change-email", other).status_code == 200
 
 
+def test_nobody_asks_without_end_who_has_an_account(signed_in: Browser, backend: Backend) -> None:
+    """Not by wanting the e-mail of somebody else; a wrong password does not count here."""
+    make_user(backend, "taken@example.com")
+    body = {"password": PASSWORD, "email": "taken@example.com"}
+    assert signed_in.post(f"{AUTH}/change-email", {**body, "password": WRONG}).status_code == 403
+    assert [signed_in.post(f"{AUTH}/change-email", body).status_code for _ in range(11)] == [409] * 10 + [429]
+    other = {"password": PASSWORD, "new_password": "owl-Tundra-velvet-41"}
+    assert signed_in.post(f"{AUTH}/change-password", other).status_code == 200
+
+
 def test_a_failure_that_the_audit_misses_counts_too(
     accounts_app: Flask, signed_in: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
