@@ -4,7 +4,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
@@ -48,6 +48,7 @@ def register(app: Flask) -> None:
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
+    app.after_request(_for_the_caller_alone)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
         for room in (threads, state, runs, stateless, assistants, system):
@@ -86,6 +87,13 @@ def _measure_chunks() -> None:
     most = current_app.config["MAX_CONTENT_LENGTH"]
     if len(request.get_data()) >= most and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
+
+
+def _for_the_caller_alone(response: Response) -> Response:
+    """Nothing that a caller was told, not even that a thing is not there, is for others of the same proxy's cache."""
+    if "principal" in g:
+        response.headers.setdefault("Cache-Control", "private")
+    return response
 
 
 def _lead_by_path(response: Response) -> Response:
