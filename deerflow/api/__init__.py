@@ -15,6 +15,9 @@ from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
 
+_MOST_OF_ANYBODY = 128 << 10
+"""What a body may have that is read before it is known whose it is: two passwords of the longest, and a token."""
+
 _WAITING = 50
 """How many may wait for a password to be looked at: more than a second's worth."""
 
@@ -74,17 +77,21 @@ def _never_stored(response: Response) -> Response:
 
 
 def _identify() -> None:
-    """Name the caller, unless the view is for anybody or there is no such view."""
+    """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is not None and getattr(view, "permission", None) != PUBLIC:
+    if view is None:
+        return
+    if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)
+    else:
+        request.max_content_length = min(_MOST_OF_ANYBODY, current_app.config["MAX_CONTENT_LENGTH"])
 
 
 def _measure_chunks() -> None:
     """Refuse a body without a length that is too long: werkzeug would cut it off at the limit, in silence."""
     if "Transfer-Encoding" not in request.headers:
         return
-    most = current_app.config["MAX_CONTENT_LENGTH"]
+    most = request.max_content_length or 0
     if len(request.get_data()) >= most and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
 
