@@ -181,7 +181,9 @@ _TARGET: _Kind = (
 _ANY_NUMBER: _Kind = (lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_TTL, "0 to 86400 seconds")
 _LONGEST_TTL = 86_400
 _AUTH_KEYS = {"path": _TARGET, "disable_studio_auth": _FLAG, "openapi": _OBJECT, "cache": _OBJECT}
-_CACHE_KEYS = {"cache_keys": _WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": _NUMBER}
+_SOME_WORDS: _Kind = (lambda value: _WORDS[0](value) and len(value) > 0, "a list of strings that is not empty")
+"""By no header at all everybody would be who came first."""
+_CACHE_KEYS = {"cache_keys": _SOME_WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": _NUMBER}
 
 
 def _auth(path: Path, raw: Any) -> Auth | None:

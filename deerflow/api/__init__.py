@@ -1,8 +1,10 @@
 """The wire protocol: a blueprint a noun, all of them under both mounts; and the account API, which is there once."""
 
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
@@ -12,6 +14,9 @@ from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
+
+_MOST_OF_ANYBODY = 128 << 10
+"""What a body may have that is read before it is known whose it is: two passwords of the longest, and a token."""
 
 _WAITING = 50
 """How many may wait for a password to be looked at: more than a second's worth."""
@@ -45,6 +50,8 @@ def register(app: Flask) -> None:
     errors.register(app)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
+    app.after_request(_lead_by_path)
+    app.after_request(_for_the_caller_alone)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
         for room in (threads, state, runs, stateless, assistants, system):
@@ -70,19 +77,38 @@ def _never_stored(response: Response) -> Response:
 
 
 def _identify() -> None:
-    """Name the caller, unless the view is for anybody or there is no such view."""
+    """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is not None and getattr(view, "permission", None) != PUBLIC:
+    if view is None:
+        return
+    if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)
+    else:
+        request.max_content_length = min(_MOST_OF_ANYBODY, current_app.config["MAX_CONTENT_LENGTH"])
 
 
 def _measure_chunks() -> None:
     """Refuse a body without a length that is too long: werkzeug would cut it off at the limit, in silence."""
     if "Transfer-Encoding" not in request.headers:
         return
-    most = current_app.config["MAX_CONTENT_LENGTH"]
+    most = request.max_content_length or 0
     if len(request.get_data()) >= most and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
+
+
+def _for_the_caller_alone(response: Response) -> Response:
+    """Nothing that a caller was told, not even that a thing is not there, is for others of the same proxy's cache."""
+    if "principal" in g:
+        response.headers.setdefault("Cache-Control", "private")
+    return response
+
+
+def _lead_by_path(response: Response) -> Response:
+    """Werkzeug leads to the tidy form of a path by the host and scheme that the request names; the path is enough."""
+    if response.status_code == HTTPStatus.PERMANENT_REDIRECT:
+        led = urlsplit(response.headers.get("Location", ""))
+        response.headers["Location"] = urlunsplit(("", "", f"/{led.path.lstrip('/')}", led.query, ""))
+    return response
 
 
 def _view() -> object | None:

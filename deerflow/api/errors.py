@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 import orjson
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
 from deerflow import errors
@@ -65,8 +65,9 @@ _OURS = re.compile(r"(?i)content-.*|transfer-encoding|connection")
 
 def _http(error: HTTPException) -> Response:
     """Werkzeug's own: unknown route, wrong method, an id that is none, a body that cannot be read."""
-    most = current_app.config["MAX_CONTENT_LENGTH"]
-    too_large = f"The request body is larger than {most} bytes, the most that the setting body_bytes allows"
+    most, allowed = request.max_content_length, current_app.config["MAX_CONTENT_LENGTH"]
+    whose = "that the setting body_bytes allows" if most == allowed else "that is read of who has not signed in"
+    too_large = f"The request body is larger than {most} bytes, the most {whose}"
     names = {404: "Not Found", 405: "Method Not Allowed", 413: too_large}
     status = error.code or 500
     answer = detail(names.get(status) or error.description or error.name, status)

@@ -26,7 +26,12 @@ def hash(password: str) -> str:  # noqa: A001 - passwords.hash reads as what it 
 
 
 def verify(password: str, kept: str | None) -> bool:
-    """Whether *kept* is this password's hash. None, of who has no account, costs the same and is never right."""
+    """Whether *kept* is this password's hash. None, of who has no account, costs the same and is never right.
+
+    One that is too long to be anybody's is not looked at: its normal form takes the square of its length.
+    """
+    if len(password) > MOST:
+        return False
     try:
         right = _hasher.verify(kept or _nobodys, _bytes(password))
     except (VerificationError, InvalidHashError):
@@ -41,9 +46,9 @@ def is_outdated(kept: str) -> bool:
 
 def check(password: str, email: str | None = None) -> None:
     """Raise Invalid, with the reason, for a password that nobody should have."""
-    if len(password) > MOST:
+    normal = _normal(password) if len(password) <= MOST else password
+    if len(normal) > MOST:  # one character may be eighteen in normal form
         raise Invalid(f"password: must not be longer than {MOST} characters")
-    normal = _normal(password)
     if len(normal) < FEWEST:
         raise Invalid(f"password: must have at least {FEWEST} characters")
     if email is not None and is_common(normal, _of_email(email)):

@@ -14,7 +14,10 @@ def secrets_in_force(settings: Settings) -> list[str]:
     require_secret(settings)
     if (found := settings.secret.split()) or settings.secret_file is None:
         return found
-    return [kept(settings.secret_file, secrets.token_urlsafe(48), kind="secret of session cookies")]
+    found = [kept(settings.secret_file, secrets.token_urlsafe(48), kind="secret of session cookies")]
+    if len(found[0]) < _FEWEST:  # an empty one would sign links that anybody can make
+        raise ConfigError(f"The secret in {settings.secret_file} is too short: delete the file, a new one will be made")
+    return found
 
 
 def require_secret(settings: Settings) -> None:

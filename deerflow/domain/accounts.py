@@ -15,6 +15,8 @@ FIRST_ADMIN = UUID("00000000-0000-7000-8000-00000000ad01")
 """The id of the administrator that every installation begins with: fixed, so that of many starts one makes the row."""
 
 _LONGEST_NAME = 255
+_LONGEST_EMAIL = 400
+"""As somebody types it: to bring a long text into Unicode's normal form takes the square of its length."""
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
@@ -103,7 +105,8 @@ class AuditEntry:
 
 def canonical_email(text: str) -> str:
     """An e-mail address as it is stored and compared: trimmed, in lower case. Invalid when it cannot be one."""
-    email = unicodedata.normalize("NFKC", text.strip()).lower()
+    typed = text.strip()
+    email = unicodedata.normalize("NFKC", typed).lower() if len(typed) <= _LONGEST_EMAIL else ""
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise Invalid("email: must be an e-mail address, such as ada@example.com")
     return email

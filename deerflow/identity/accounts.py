@@ -77,8 +77,13 @@ def change_password(password: str, new_password: str) -> User:
 
 def change_email(password: str, email: str) -> User:
     """Change the caller's e-mail: all sessions end, and this browser gets a new one. Conflict if it is taken."""
-    email = canonical_email(email)
-    return _changed("email.change", password, lambda: {"email": email})
+    email, mine = canonical_email(email), sessions.signed_in()
+
+    def changes() -> dict[str, Any]:
+        guesses.count_new_email(opened.backend().limits, mine.user)
+        return {"email": email}
+
+    return _changed("email.change", password, changes)
 
 
 def signed(link: Link) -> str:

@@ -16,6 +16,7 @@ from uuid import UUID
 from deerflow.auth.addresses import household
 from deerflow.auth.limits import Limit, Limits
 from deerflow.backend import Backend
+from deerflow.domain.accounts import User
 from deerflow.errors import Forbidden, RateLimited, Unauthenticated, Unavailable
 from deerflow.storage import sessions
 
@@ -24,6 +25,7 @@ _ACCOUNT = Limit("login-account", 30, 3600, "Too many failed sign-ins to this ac
 _SESSION = Limit("password", 5, 300, "Too many wrong passwords; try again later")
 _LINK = Limit("reset-link", 20, 300, "Too many links that open nothing; try again later")
 _REGISTER = Limit("register", 10, 3600, "Too many new accounts from this address; try again later")
+_EMAIL = Limit("email", 10, 3600, "Too many new e-mail addresses within an hour; try again later")
 
 _PATIENCE_SECONDS, _PAUSE_SECONDS, _QUIET_LOOKS = 3.0, 0.05, 3
 
@@ -72,6 +74,11 @@ def of_link(address: str | None) -> list[Guess]:
 def count_registration(limits: Limits, address: str | None) -> None:
     """Count a new account, whatever becomes of it."""
     limits.spend(_REGISTER, household(address))
+
+
+def count_new_email(limits: Limits, user: User) -> None:
+    """Count an e-mail that somebody wants to have: the answer tells whether another account has it."""
+    limits.spend(_EMAIL, user.owner)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def sign_in(tx: Tx, user: User, *, remember: bool) -> Session:
     """Begin a session of this user and write its cookie; whatever the browser had before is void."""
     if (replaced := parse_id(str(session.get("_user_id")))) is not None:
         sessions.discard(tx, replaced)
-    browser, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
+    browser, address = _printable(request.headers.get("User-Agent", "")), request.remote_addr or ""
     row = sessions.begin(tx, user, browser=browser, address=address, seconds=_seconds())
     session.clear()
     g.pop("csrf_token", None)  # flask-wtf's memory of the token that was good until now
@@ -184,6 +184,11 @@ def _note_seen(caller: SignedIn) -> None:
         about, partial(sessions.note_seen, session_id=about, address=seen_from, seconds=_seconds())
     )
     session.modified = True
+
+
+def _printable(text: str) -> str:
+    """A text that does nothing to the terminal on which somebody reads it: headers may hold escape sequences."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _signed(signer: URLSafeTimedSerializer, text: str) -> dict[str, Any] | None:

@@ -66,6 +66,7 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_auth({"paht": "./auth.py:auth"}), '"auth.paht" is not known; there are: path, disable_studio_auth, openapi'),
         (_auth({"path": "a:b", "disable_studio_auth": "no"}), '"auth.disable_studio_auth" must be true or false'),
         (_auth({"path": "a:b", "cache": {"cache_keys": "authorization"}}), '"auth.cache.cache_keys" must be a list'),
+        (_auth({"path": "a:b", "cache": {"cache_keys": []}}), '"auth.cache.cache_keys" must be .* not empty'),
         (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
         (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),

@@ -2,7 +2,9 @@
 
 import logging
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import argon2
@@ -389,3 +391,23 @@ def test_nothing_of_an_account_is_cached(signed_in: Browser) -> None:
         assert signed_in.get(f"{AUTH}/{path}").headers["Cache-Control"] == "no-store"
     refused = signed_in.post(f"{AUTH}/logout", X_CSRFToken=None)
     assert (refused.status_code, refused.headers["Cache-Control"]) == (403, "no-store")
+
+
+@pytest.mark.parametrize("path", ["login", "register", "initialize", "reset-password"])
+@pytest.mark.parametrize("sized", [True, False])
+def test_little_is_read_of_who_may_be_anybody(accounts_app: Flask, path: str, *, sized: bool) -> None:
+    """To read the JSON of a large body keeps the process busy for seconds: nobody may do that before they are known."""
+    body = b'{"email": ["' + b'","' * 50_000 + b'"]}'
+    given: dict[str, Any] = {"data": body}
+    if not sized:
+        chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        given = {"input_stream": BytesIO(body), "environ_overrides": chunked}
+    answer = accounts_app.test_client().post(f"{AUTH}/{path}", content_type="application/json", **given)
+    assert (answer.status_code, "131072 bytes" in answer.text) == (413, True)
+
+
+def test_the_longest_passwords_are_read(signed_in: Browser) -> None:
+    """Also where each character takes the most room."""
+    longest = {"token": "x", "password": "\U0001f98c" * 4096, "again": "\U0001f98c" * 4096}
+    assert signed_in.post(f"{AUTH}/reset-password", longest).status_code == 403
+    assert len(urlencode(longest)) < 131_072

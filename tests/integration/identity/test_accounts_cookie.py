@@ -382,3 +382,13 @@ def test_what_could_not_be_committed_leaves_the_cookie_as_it_was(
     assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (503, [])
     assert signed_in.is_signed_in()
     assert signed_in.post(f"{AUTH}/{path}", body).status_code in {200, 204}
+
+
+def test_a_browsers_name_does_nothing_to_a_terminal(signed_in: Browser, ada: User) -> None:
+    """The name is shown on the command line too, and in the audit."""
+    signed_in.load()
+    body = {"email": ada.email, "password": PASSWORD}
+    assert signed_in.post(f"{AUTH}/login", body, User_Agent="Moz\x1b]0;x\x07\x9b2J illa").status_code == 200
+    signed_in.load()
+    [session] = signed_in.get(f"{AUTH}/sessions").get_json()
+    assert session["browser"] == "Moz\ufffd]0;x\ufffd\ufffd2J illa"

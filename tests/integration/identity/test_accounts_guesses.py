@@ -187,6 +187,31 @@ def test_a_session_guesses_no_password(signed_in: Browser, elsewhere: Browser, p
     assert elsewhere.post(f"{AUTH}/change-email", other).status_code == 200
 
 
+def test_nobody_asks_without_end_who_has_an_account(signed_in: Browser, backend: Backend) -> None:
+    """Not by wanting the e-mail of somebody else; a wrong password does not count here."""
+    make_user(backend, "taken@example.com")
+    body = {"password": PASSWORD, "email": "taken@example.com"}
+    assert signed_in.post(f"{AUTH}/change-email", {**body, "password": WRONG}).status_code == 403
+    assert [signed_in.post(f"{AUTH}/change-email", body).status_code for _ in range(11)] == [409] * 10 + [429]
+    other = {"password": PASSWORD, "new_password": "owl-Tundra-velvet-41"}
+    assert signed_in.post(f"{AUTH}/change-password", other).status_code == 200
+
+
+def test_a_failure_that_the_audit_misses_counts_too(
+    accounts_app: Flask, signed_in: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who keeps the database busy gets no guess back."""
+
+    def busy(*_args: object, **_facts: object) -> None:
+        raise Unavailable("The database is busy")
+
+    monkeypatch.setattr("deerflow.storage.audit.note", busy)
+    assert guesses(accounts_app, "192.0.2.1", 6) == [401] * 5 + [429]
+    body = {"password": WRONG, "email": "new@example.com"}
+    answers = [signed_in.post(f"{AUTH}/change-email", body).status_code for _ in range(6)]
+    assert answers == [403] * 5 + [429]
+
+
 def test_a_body_that_is_refused_is_no_guess(accounts_app: Flask, ada: User) -> None:
     client = accounts_app.test_client()
     for body in ({}, {"email": "x"}, {"email": "x", "password": "y"}, {"email": ada.email, "password": "y" * 4097}, []):

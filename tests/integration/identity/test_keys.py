@@ -53,3 +53,12 @@ def test_a_revoked_expired_or_disabled_key_opens_nothing(accounts_app: Flask, ba
 def test_what_another_owns_is_not_there(as_user: Client, owner: User, stranger: User) -> None:
     thread_id = as_user(owner).post("/threads", json={}).get_json()["thread_id"]
     assert as_user(stranger).get(f"/threads/{thread_id}").status_code == 404
+
+
+def test_no_cache_in_between_keeps_an_answer_for_others(as_user: Client, owner: User, stranger: User) -> None:
+    """Not that of the owner, and not that there is nothing: keys are no part of what a cache compares."""
+    path = f"/threads/{as_user(owner).post('/threads', json={}).get_json()['thread_id']}"
+    for client in (as_user(owner), as_user(stranger)):
+        assert client.get(path).headers["Cache-Control"] == "private"
+    assert as_user(owner).get(f"{path}/runs").headers["Cache-Control"] == "private"
+    assert "Cache-Control" not in as_user(owner).get("/ok").headers

@@ -1,6 +1,7 @@
 """Signing in, the first page, and what all pages have in common."""
 
 import re
+import time
 
 import pytest
 from flask import Flask
@@ -61,6 +62,16 @@ def test_too_many_tries_have_to_wait(person: Person) -> None:
     assert page.status_code == 429
     assert int(page.headers["Retry-After"]) > 0
     assert "Too many failed sign-ins" in person.told()
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
+def test_no_form_keeps_the_process_busy(person: Person, field: str) -> None:
+    """Fields of a form have no length of their own."""
+    person.open("/console/login")
+    before = time.thread_time()
+    sent = {"email": "ada@example.com", "password": "x", field: "a" + "\u0301\u0316" * 10_000}
+    assert person.send("/console/login", **sent).status_code == 200
+    assert time.thread_time() - before < 0.5
 
 
 def test_staying_signed_in_is_a_choice(person: Person) -> None:
@@ -169,3 +180,18 @@ def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Ba
     assert "api_key" not in page.text
     for path in ("/console/login", "/console/setup"):
         assert client.get(path, follow_redirects=True).request.path == "/console/"
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/console", "/console/"),
+        ("/console?x=http://a/b", "/console/?x=http://a/b"),
+        ("/console//login", "/console/login"),
+        ("/x//console", None),
+    ],
+)
+def test_a_tidier_path_is_told_as_a_path(accounts_app: Flask, path: str, leads: str | None) -> None:
+    """Whatever host and scheme the request names."""
+    answer = accounts_app.test_client().get(path, headers={"Host": "evil.example"})
+    assert answer.headers.get("Location") == leads

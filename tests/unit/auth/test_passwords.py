@@ -73,14 +73,22 @@ LONG_IN_ITS_NORMAL_FORM = "".join("\ufdfa" if n & n >> 1 else "\ufdfb" for n in 
 
 @pytest.mark.parametrize(
     "password",
-    ["pass" * 15 + "1!z", "a1" * 30 + "b", "qwertyuiop" * 6 + "x", "1!" * 2048, LONG_IN_ITS_NORMAL_FORM],
-    ids=range(5),
-)
+    ["pass" * 15 + "1!z", "a1" * 30 + "b", "qwertyuiop" * 6 + "x", "1!" * 2048, LONG_IN_ITS_NORMAL_FORM,
+     "\ufdfa" * 4095 + "b", "\u0301\u0316" * 10_000],
+    ids=range(7),
+)  # fmt: skip
 def test_a_check_takes_no_time(password: str) -> None:
     """Whatever somebody makes up to keep it busy."""
     before = time.thread_time()
     with contextlib.suppress(Invalid):
         passwords.check(password)
+    assert time.thread_time() - before < 0.5
+
+
+def test_what_is_too_long_for_anybody_is_not_looked_at() -> None:
+    """Unicode's normal form of these would keep the process busy for a second and more."""
+    before = time.thread_time()
+    assert not passwords.verify("a" + "\u0301\u0316" * 10_000, passwords.hash("correct horse battery staple"))
     assert time.thread_time() - before < 0.5
 
 
