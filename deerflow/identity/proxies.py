@@ -99,7 +99,7 @@ def _walk(environ: dict[str, Any], trust: Trust) -> tuple[str, int]:
     """
     client, hops = environ[PEER], 0
     for text in reversed(_values(environ, "FOR")):
-        found = _address(_without_port(text))
+        found = _address(_without_port(text).partition("%")[0])  # a zone is another machine's word, and any text
         if found is None or (hops and not trust.in_address(client)):
             break
         client, hops = str(found), hops + 1

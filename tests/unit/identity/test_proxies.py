@@ -103,6 +103,7 @@ def test_only_who_is_named_is_trusted(peer: str, setting: str, trusted: bool) ->
         ("[2001:db8::1]", "2001:db8::1"),
         ("2001:DB8:0::1", "2001:db8::1"),
         (f"::ffff:{CLIENT}", CLIENT),
+        ("fe80::1%\x1b[2J a zone", "fe80::1"),
         (INNER, INNER),
         ("", PROXY),
         ("unknown", PROXY),
