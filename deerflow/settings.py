@@ -290,9 +290,11 @@ def _from_files(cls: type[Settings]) -> dict[str, str]:
             if not path or variable in os.environ:
                 continue
             try:
-                found[name] = Path(path).read_text().strip()
+                found[name] = Path(path).read_text("utf-8").strip()
             except OSError as error:
                 raise ConfigError(f"{variable}_FILE: {error}") from error
+            except UnicodeDecodeError as error:  # which would show some of what is in it
+                raise ConfigError(f"{variable}_FILE: {path} is no text in UTF-8") from error
     return found
 
 

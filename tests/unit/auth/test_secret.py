@@ -89,3 +89,13 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
             secrets_in_force(settings)
     assert list(tmp_path.iterdir()) == []
     assert secrets_in_force(settings)
+
+
+def test_a_file_that_is_no_text_is_one_sentence_without_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.delenv("DEERFLOW_SECRET", raising=False)
+    monkeypatch.setenv("DEERFLOW_SECRET_FILE", str(tmp_path / "key"))
+    with pytest.raises(ConfigError, match=r"^DEERFLOW_SECRET_FILE: .* is no text in UTF-8$"):
+        Settings.from_env()
