@@ -108,6 +108,7 @@ def _lead_by_path(response: Response) -> Response:
     if response.status_code == HTTPStatus.PERMANENT_REDIRECT:
         led = urlsplit(response.headers.get("Location", ""))
         response.headers["Location"] = urlunsplit(("", "", f"/{led.path.lstrip('/')}", led.query, ""))
+        response.set_data(b"")  # a page that names the host
     return response
 
 

@@ -195,3 +195,4 @@ def test_a_tidier_path_is_told_as_a_path(accounts_app: Flask, path: str, leads: 
     """Whatever host and scheme the request names."""
     answer = accounts_app.test_client().get(path, headers={"Host": "evil.example"})
     assert answer.headers.get("Location") == leads
+    assert "evil.example" not in answer.text
