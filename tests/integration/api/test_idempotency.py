@@ -263,7 +263,7 @@ def test_expired_key_is_free(web: FlaskClient, backend: Backend) -> None:
 
 def test_sweep_removes_expired_keys_only(web: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """In batches."""
-    monkeypatch.setattr(sweep, "_KEYS_A_TRANSACTION", 2)
+    monkeypatch.setattr(sweep, "_ROWS_A_TRANSACTION", 2)
     for n in range(3):
         web.post("/threads", json={}, headers={"Idempotency-Key": f"old{n}"})
     age(backend, backend.rules.idempotency_seconds + 1)
