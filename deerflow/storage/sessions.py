@@ -15,10 +15,15 @@ from deerflow.storage.types import now
 
 _SEEN_SECONDS = 60.0
 _MOST_TEXT = 400
+_MOST = 100
+"""Sessions of one user: a script that signs in each time, instead of using a key, must not fill the table."""
 
 
 def begin(tx: Tx, user: User, *, browser: str, address: str, seconds: int) -> Session:
-    """Begin a session that ends after *seconds* without a request."""
+    """Begin a session that ends after *seconds* without a request; of very many the least seen one makes room."""
+    theirs = sessions.c.user_id == user.user_id
+    last_seen = sa.select(sessions.c.session_id).where(theirs).order_by(sessions.c.last_seen_at.desc())
+    tx.execute(sa.delete(sessions).where(theirs, sessions.c.session_id.not_in(last_seen.limit(_MOST - 1))))
     row = {
         "session_id": new_id(),
         "user_id": user.user_id,
