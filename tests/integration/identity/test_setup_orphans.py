@@ -1,6 +1,7 @@
 """What was made before there were accounts belongs to the first administrator, all of it, once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from deerflow.runtime.adopt import finish_adoptions
 from deerflow.runtime.set_up import first_boot
 from deerflow.settings import Settings
 from deerflow.storage import idempotency, models, threads
-from tests.conftest import SilentBell
+from tests.conftest import SilentBell, wait_for
 from tests.factories import LOCAL_USER, OWNER, finish_run, make_administrator, make_run, make_running, make_thread
 from tests.integration.graphs.conftest import open_gate
 
@@ -90,6 +91,12 @@ def test_all_rows_change_hands_with_the_set_up(backend: Backend, bell: SilentBel
     assert bell.sweeps == 1
 
 
+async def next_second() -> None:
+    """Wait until what is stored now is newer than what was: SQLite's store tells times to the second."""
+    begun = int(time.time())
+    await asyncio.to_thread(wait_for, lambda: int(time.time()) > begun, what="the next second")
+
+
 def test_store_items_follow(backend: Backend, clock: Callable[..., None]) -> None:
     """Of two with one name the newer one stays; somebody whose name begins alike keeps theirs."""
 
@@ -100,7 +107,7 @@ def test_store_items_follow(backend: Backend, clock: Callable[..., None]) -> Non
         make_administrator(backend)
         await savers.store("locals").aput(("a",), "x", {"is": "not touched"})
         await savers.store(LOCAL).aput(("a", "b"), "x", {"is": "theirs"})
-        await asyncio.sleep(1.1)  # SQLite's store tells times to the second
+        await next_second()
         await savers.store(HEIR).aput(("a",), "older", {"is": "new"})
         await savers.store(LOCAL).aput(("a",), "newer", {"is": "new"})
         await finish_adoptions(opened)

@@ -1,11 +1,11 @@
 """Answers that stand for a while."""
 
-import time
 from collections.abc import Callable
 
 import pytest
 
 from deerflow.auth.remembered import Remembered
+from tests.conftest import wait_for
 from tests.factories import at_once
 
 
@@ -61,14 +61,20 @@ def test_the_one_that_was_asked_for_longest_ago_goes_first(clock: Clock) -> None
 
 def test_who_asks_at_once_gets_one_answer() -> None:
     remembered: Remembered[int] = Remembered(10)
+    came: list[int] = []
     asked: list[int] = []
 
     def find() -> tuple[int, float]:
         asked.append(1)
-        time.sleep(0.1)  # as long as the others need to come
-        return len(asked), 0.0
+        wait_for(lambda: len(came) == 8, what="all who ask")
+        return len(asked), 60.0
 
-    assert at_once(*[lambda: remembered.get("a", find) for _ in range(8)]) == [1] * 8
+    def ask() -> int:
+        came.append(1)
+        return remembered.get("a", find)
+
+    assert at_once(*[ask] * 8) == [1] * 8
+    assert len(asked) == 1
 
 
 def test_an_error_is_told_to_all_and_not_kept() -> None:
