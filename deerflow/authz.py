@@ -25,6 +25,11 @@ PUBLIC = "public"
 
 _PLACES: dict[str, Place] = {
     "assistants:read": ("assistants", "read"),
+    "assistants:write": ("assistants", "update"),
+    "crons:read": ("crons", "read"),
+    "crons:write": ("crons", "update"),
+    "store:read": ("store", "get"),
+    "store:write": ("store", "put"),
     "threads:read": ("threads", "read"),
     "threads:write": ("threads", "update"),
     "threads:delete": ("threads", "delete"),

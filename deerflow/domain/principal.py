@@ -12,10 +12,12 @@ LOCAL = "local"
 SYSTEM = "system"
 """Owner of the assistants that every graph gets by itself: read by all, changed by administrators."""
 
-READ = frozenset({"assistants:read", "threads:read", "runs:read", "account:read"})
+READ = frozenset({"assistants:read", "threads:read", "runs:read", "crons:read", "store:read", "account:read"})
 """To look at one's own things, and at who one is."""
 
-RUN = READ | {"threads:write", "threads:delete", "runs:create", "runs:cancel"}
+RUN = READ | {
+    "assistants:write", "threads:write", "threads:delete", "runs:create", "runs:cancel", "crons:write", "store:write",
+}  # fmt: skip
 """All that LangGraph's clients do."""
 
 KEYS = frozenset({"keys:read", "keys:write"})

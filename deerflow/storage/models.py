@@ -31,6 +31,22 @@ assistants = sa.Table(
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
 )
 
+assistant_versions = sa.Table(
+    "assistant_versions",
+    metadata,
+    sa.Column("assistant_id", sa.Uuid, sa.ForeignKey("assistants.assistant_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("graph_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("config", Json, nullable=False),
+    sa.Column("context", Json, nullable=False),
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+)
+"""What every assistant was, version by version; the row of the assistant is a copy of the one in force."""
+
 threads = sa.Table(
     "threads",
     metadata,
@@ -48,9 +64,19 @@ threads = sa.Table(
     # Token of the last claim. Starts at the creation's milliseconds, so that an id used again after a deletion
     # stands above all that its namesake's workers hold.
     sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("ttl_minutes", sa.Float),  # NULL: kept for ever
+    sa.Column("ttl_strategy", sa.Text),
+    sa.Column("expires_at", UtcTime),  # moved ahead by what happens on the thread
     sa.Column("created_at", UtcTime, nullable=False, default=now()),
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
     sa.Column("state_updated_at", UtcTime, nullable=False, default=now()),
+)
+
+sa.Index(
+    "ix_threads_expires",
+    threads.c.expires_at,
+    sqlite_where=sa.text("expires_at IS NOT NULL"),
+    postgresql_where=sa.text("expires_at IS NOT NULL"),
 )
 
 runs = sa.Table(
@@ -114,6 +140,41 @@ doomed_threads = sa.Table(
     sa.Column("deleted_at", UtcTime, nullable=False, default=now()),
 )
 """Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again."""
+
+crons = sa.Table(
+    "crons",
+    metadata,
+    sa.Column("cron_id", sa.Uuid, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column(
+        "assistant_id",
+        sa.Uuid,
+        sa.ForeignKey("assistants.assistant_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    # NULL: every run gets a thread of its own.
+    sa.Column("thread_id", sa.Uuid, sa.ForeignKey("threads.thread_id", ondelete="CASCADE"), index=True),
+    sa.Column("schedule", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text),  # an IANA name; NULL: UTC
+    sa.Column("payload", Json, nullable=False),  # what its runs are created with, as the client wrote it
+    sa.Column("user", Json),  # what graphs learn of the creator; as of a run
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("end_time", UtcTime),
+    sa.Column("next_run_at", UtcTime),  # NULL: never again
+    sa.Column("on_run_completed", sa.Text),
+    sa.Column("created_at", UtcTime, nullable=False, default=now()),
+    sa.Column("updated_at", UtcTime, nullable=False, default=now()),
+)
+"""Runs that the clock creates again and again; moved ahead in the transaction that inserts the run."""
+
+sa.Index(
+    "ix_crons_due",
+    crons.c.next_run_at,
+    sqlite_where=sa.text("enabled AND next_run_at IS NOT NULL"),
+    postgresql_where=sa.text("enabled AND next_run_at IS NOT NULL"),
+)
 
 webhooks = sa.Table(
     "webhooks",

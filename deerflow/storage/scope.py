@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.storage.database import Tx
-from deerflow.storage.models import assistants, runs, threads
+from deerflow.storage.models import assistants, crons, runs, threads
 from deerflow.storage.types import contains
 
-_RESOURCES = {threads: "threads", runs: "threads", assistants: "assistants"}
+_RESOURCES = {threads: "threads", runs: "threads", assistants: "assistants", crons: "crons"}
 """The resource whose filter says what is seen of a table."""
 
 

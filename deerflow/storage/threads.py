@@ -15,7 +15,7 @@ from deerflow.storage.models import doomed_threads, threads
 from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import contains, epoch_ms, now
 
-_HIDDEN = {"last_ordinal", "fence", "resting"}
+_HIDDEN = {"last_ordinal", "fence", "resting", "ttl_minutes", "ttl_strategy", "expires_at"}
 _columns = [c for c in threads.c if c.name not in _HIDDEN]
 
 
