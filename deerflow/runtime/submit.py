@@ -13,7 +13,7 @@ from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
@@ -95,7 +95,7 @@ def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
     # All that can refuse the run comes before the first mark: what a mark tells Redis is not undone by a rollback.
-    row = _row(principal, spec, thread, assistant)
+    row = _row(principal, spec, thread, assistant, _context_schema(tx, assistant))
     _require_few_steps(row["kwargs"]["config"], backend.rules.recursion_limit)
     stay = [run for run in inflight if run.attempt] if admission is Admission.DISPLACE else inflight
     _require_room(stay, backend.rules.thread_queue_limit)
@@ -164,14 +164,21 @@ def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None
     return found
 
 
-def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant) -> dict[str, Any]:
+def _context_schema(tx: Tx, assistant: Assistant) -> dict[str, Any] | None:
+    """What is known of the contexts that its graph takes: that is told of the system's assistants alone."""
+    return assistant.context_schema if assistant.owner == SYSTEM else assistants.context_schema(tx, assistant.graph_id)
+
+
+def _row(
+    principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> dict[str, Any]:
     """The columns of a new run but its number; Invalid when its context does not fit its graph.
 
     What wins over what, key by key, is the reference's order.
     """
     asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
     context = {**assistant.context, **context}
-    check(assistant.context_schema, context)
+    check(context_schema, context)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),
