@@ -10,6 +10,7 @@ from deerflow.backend import Backend
 from deerflow.domain.assistants import AssistantSpec
 from deerflow.storage import assistants
 from tests.factories import STRANGER
+from tests.integration.api.conftest import detail
 
 MINE = {"of": "test"}
 
@@ -38,43 +39,39 @@ def found(web: FlaskClient, **asked: Any) -> list[str]:
     return [each["assistant_id"] for each in answer.get_json()]
 
 
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ({"metadata": MINE}, {0, 1, 2, 3}),
-        ({"metadata": {"tags": ["b"]}}, {0, 1}),
-        ({"metadata": {"deep": {"n": 1.0}}}, {0}),
-        ({"metadata": {"deep": {"n": True}}}, set()),
-        ({"name": "ZEBRA"}, {1, 2}),
-        ({"name": "éLAN"}, {0}),
-        ({"name": "_%"}, {2}),
-        ({"name": "zebra", "graph_id": "steps", "metadata": {"tags": ["b"]}}, {1}),
-        ({"graph_id": "steps", "metadata": MINE}, {1, 2}),
-        ({"graph_id": "steps", "metadata": {"created_by": "system"}}, set()),
-        ({"graph_id": "nope"}, set()),
-        ({"name": "nope"}, set()),
-    ],
-    ids=str,
-)
-def test_what_is_asked_for(web: FlaskClient, made: list[str], asked: dict[str, Any], expected: set[int]) -> None:
+CASES: list[tuple[dict[str, Any], set[int]]] = [
+    ({"metadata": MINE}, {0, 1, 2, 3}),
+    ({"metadata": {"tags": ["b"]}}, {0, 1}),
+    ({"metadata": {"deep": {"n": 1.0}}}, {0}),
+    ({"metadata": {"deep": {"n": True}}}, set()),
+    ({"name": "ZEBRA"}, {1, 2}),
+    ({"name": "éLAN"}, {0}),
+    ({"name": "_%"}, {2}),
+    ({"name": "zebra", "graph_id": "steps", "metadata": {"tags": ["b"]}}, {1}),
+    ({"graph_id": "steps", "metadata": MINE}, {1, 2}),
+    ({"graph_id": "steps", "metadata": {"created_by": "system"}}, set()),
+    ({"graph_id": "nope"}, set()),
+    ({"name": "nope"}, set()),
+]
+
+
+def test_what_is_asked_for(web: FlaskClient, made: list[str]) -> None:
     """All that is asked holds; what a stranger has is not there."""
-    assert set(found(web, **asked)) & set(made) == {made[i] for i in expected}
-    if "created_by" not in str(asked):
-        assert len(found(web, **asked)) == len(expected)
+    for asked, expected in CASES:
+        theirs = [each for each in found(web, **asked) if each in made or "created_by" not in str(asked)]
+        assert sorted(theirs) == sorted(made[i] for i in expected), asked
 
 
-@pytest.mark.parametrize(
-    ("sort_by", "order"),
-    [("created_at", [0, 1, 2, 3]), ("name", [2, 3, 1, 0]), ("graph_id", [3, 0]), ("updated_at", [1, 2, 3, 0])],
-)
-def test_order(web: FlaskClient, made: list[str], sort_by: str, order: list[int]) -> None:
+def test_order(web: FlaskClient, made: list[str]) -> None:
     """By code points, on both databases; equal ones by their ids, either way."""
     web.patch(f"/assistants/{made[0]}", json={"name": "Élan vital"})
-    asked = {"metadata": MINE, "sort_by": sort_by}
-    upwards = found(web, **asked, sort_order="asc")
-    assert [each for each in upwards if made.index(each) in order] == [made[i] for i in order]
-    assert found(web, **asked) == found(web, **asked, sort_order="desc") == upwards[::-1]
-    assert found(web, **asked, name="A") == upwards[::-1]
+    orders = {"created_at": [0, 1, 2, 3], "name": [2, 3, 1, 0], "graph_id": [3, 0], "updated_at": [1, 2, 3, 0]}
+    for sort_by, order in orders.items():
+        asked = {"metadata": MINE, "sort_by": sort_by}
+        upwards = found(web, **asked, sort_order="asc")
+        assert [each for each in upwards if made.index(each) in order] == [made[i] for i in order]
+        assert found(web, **asked) == found(web, **asked, sort_order="desc") == upwards[::-1]
+        assert found(web, **asked, name="A") == upwards[::-1]
 
 
 def test_pages_and_columns(web: FlaskClient, made: list[str]) -> None:
@@ -98,15 +95,12 @@ def test_the_systems_are_there_by_default(web: FlaskClient, backend: Backend) ->
     assert web.post("/assistants/count", json={}).get_json() == len(graphs)
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
+BAD = [
         {"limit": 0}, {"limit": 1_001}, {"offset": -1}, {"offset": 2**31}, {"sort_by": "version"}, {"sort_order": "up"},
         {"select": ["owner"]}, {"select": "name"}, {"metadata": "m"}, {"name": 1},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_bad_searches_are_refused(web: FlaskClient, asked: dict[str, Any]) -> None:
-    answer = web.post("/assistants/search", json=asked)
-    assert answer.status_code == 422
-    assert isinstance(answer.get_json()["detail"], str)
+]  # fmt: skip
+
+
+def test_bad_searches_are_refused(web: FlaskClient) -> None:
+    for asked in BAD:
+        detail(web.post("/assistants/search", json=asked), 422)

@@ -110,18 +110,17 @@ def test_only_graphs_that_are_there(web: FlaskClient) -> None:
     assert web.get(f"/assistants/{made['assistant_id']}").get_json() == made
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+BAD = [
         {}, {"graph_id": None}, {"graph_id": 1}, {"graph_id": "echo", "assistant_id": "x"},
         {"graph_id": "echo", "assistant_id": uuid4().hex}, {"graph_id": "echo", "if_exists": "maybe"},
         {"graph_id": "echo", "config": []}, {"graph_id": "echo", "config": {"recursion_limit": 0}},
         {"graph_id": "echo", "metadata": "m"}, {"graph_id": "echo", "name": 1}, {"graph_id": "echo", "context": 1},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_bad_bodies_are_refused(web: FlaskClient, body: dict[str, Any]) -> None:
-    detail(web.post("/assistants", json=body), 422)
+]  # fmt: skip
+
+
+def test_bad_bodies_are_refused(web: FlaskClient) -> None:
+    for body in BAD:
+        detail(web.post("/assistants", json=body), 422)
     assert web.post("/assistants/count", json={"name": "untitled"}).get_json() == 0
 
 
@@ -351,7 +350,7 @@ def test_a_run_outlives_its_assistant(web: FlaskClient, backend: Backend) -> Non
         assert tx.execute(sa.select(models.assistant_versions).where(of_it)).all() == []
 
 
-@pytest.mark.parametrize("query", ["", "?delete_threads=false", "?delete_threads=true", "?delete_threads=True"])
+@pytest.mark.parametrize("query", ["", "?delete_threads=false", "?delete_threads=True"])
 def test_threads_go_with_it_when_asked(web: FlaskClient, backend: Backend, bell: SilentBell, query: str) -> None:
     """The caller's, with their runs; those of other assistants and of other users stay."""
     made, other = make(web), make(web)
