@@ -93,7 +93,8 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
     """Ask about all that this request wants; the body that it is to have."""
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
-    action, body = place[1], _body(asked)
+    action, left_before = place[1], granted(asked)
+    body = _body(asked) if left_before is None else left_before
     values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
     left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]

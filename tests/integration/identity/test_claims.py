@@ -14,7 +14,7 @@ from deerflow.errors import Unavailable
 from deerflow.storage import models
 from tests.conftest import SilentBell
 from tests.factories import make_thread
-from tests.integration.identity.stranger import principal_for, with_key
+from tests.integration.identity.stranger import make_cron, principal_for, with_key
 from tests.integration.identity.test_stranger import routes
 
 CLAIM = "somebody-else"
@@ -31,6 +31,7 @@ CLAIMS: dict[str, Any] = {
 EVERYWHERE = {
     **CLAIMS,
     "assistant_id": "steps",
+    "schedule": "0 0 1 1 *",
     "metadata": CLAIMS,
     "config": {**CLAIMS, "metadata": CLAIMS, "configurable": CLAIMS},
     "checkpoint": {**CLAIMS, "checkpoint_ns": ""},
@@ -42,6 +43,7 @@ TAKE_METADATA = {
     "POST /threads", "PATCH /threads/{thread}", "POST /threads/{thread}/state",
     "POST /threads/{thread}/runs", "POST /threads/{thread}/runs/stream", "POST /threads/{thread}/runs/wait",
     "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
+    "POST /runs/crons", "POST /threads/{thread}/runs/crons", "PATCH /runs/crons/{cron}",
 }  # fmt: skip
 """The least that the walk has to reach."""
 LOOK = {"state", "history"}
@@ -88,7 +90,10 @@ def test_claims_are_stored_nowhere(accounts_app: Flask, backend: Backend, bell: 
             continue
         thread = make_thread(backend, principal_for(owner), graph_id="steps")
         asked = len(bell.questions)
-        status, told = call(client, name, prefix + name.partition(" ")[2].replace("{thread}", str(thread.thread_id)))
+        path = name.partition(" ")[2].replace("{thread}", str(thread.thread_id))
+        if "{cron}" in path:
+            path = path.replace("{cron}", str(make_cron(backend, owner)))
+        status, told = call(client, name, prefix + path)
         if status < 300 or len(bell.questions) > asked:
             reached.add(name)
         assert CLAIM not in told, name

@@ -27,7 +27,7 @@ from tests.factories import LOCAL_USER, OWNER, finish_run, make_administrator, m
 from tests.integration.graphs.conftest import open_gate
 
 HEIR = str(FIRST_ADMIN)
-OWNED = (models.threads, models.runs, models.assistants, models.webhooks, models.idempotency_keys)
+OWNED = (models.threads, models.runs, models.assistants, models.crons, models.webhooks, models.idempotency_keys)
 
 
 @pytest.fixture
