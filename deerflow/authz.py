@@ -91,11 +91,12 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
-    """Ask about all that this request wants; the body that it is to have."""
+    """Ask about all that this request wants; the body that it is to have. Asked again, it goes on as it was left."""
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
-    action, body = place[1], _body(asked)
-    values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
-    left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
+    (resource, action), left_before = place, granted(asked)
+    body = _body(asked) if left_before is None else left_before
+    values = [value_of(action, ids, each, resource=resource) for each in (body if isinstance(body, list) else [body])]
+    left = [body_of(action, ids, value, resource=resource) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]
 
 

@@ -11,6 +11,7 @@ from celery import signals
 from deerflow.runtime.reap import reap as reap_runs
 from deerflow.runtime.reap import ring_due
 from deerflow.runtime.sweep import sweep as sweep_threads
+from deerflow.runtime.tick import tick as fire_crons
 from tasks import app
 
 
@@ -23,9 +24,10 @@ async def reap(self: Any) -> None:
 
 @app.task(bind=True, name="tasks.clock.tick")
 async def tick(self: Any) -> None:
-    """Ring the runs that have become due."""
+    """Ring the runs that have become due, and create those of crons."""
     backend = self.resources.backend
     await backend.sql(ring_due, backend)
+    await backend.sql(fire_crons, backend)
 
 
 @app.task(bind=True, name="tasks.clock.notify")

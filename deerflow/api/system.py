@@ -52,7 +52,7 @@ def info() -> Response:
         {
             "version": __version__,
             "langgraph_py_version": version("langgraph"),
-            "flags": {"assistants": True, "crons": False, "langsmith": False},
+            "flags": {"assistants": True, "crons": True, "langsmith": False},
             "host": {
                 "kind": "self-hosted",
                 "project_id": None,

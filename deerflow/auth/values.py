@@ -1,8 +1,8 @@
 """What an authorization handler is shown of a request, and the request as the handler leaves it.
 
 The value is the body with the path's ids; of a run what is no fact of its row lies under ``kwargs``, as in
-``langgraph_sdk.auth.types.RunsCreate``. Where a body has metadata the value has them too, if only ``{}``: handlers
-write their own there.
+``langgraph_sdk.auth.types.RunsCreate``, and of a cron what its runs are created with under ``payload``. Where a body
+has metadata the value has them too, if only ``{}``: handlers write their own there.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +15,7 @@ Place = tuple[str, str]
 """A resource and an action, in the SDK's words."""
 
 _OF_A_RUN = frozenset({"assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds"})
+_OF_A_CRON = frozenset({"schedule", "timezone", "end_time", "enabled", "on_run_completed", "metadata"})
 _WITH_METADATA = frozenset({"create", "update", "search", "create_run"})
 
 
@@ -23,7 +24,7 @@ def has_handler(on: Collection[Place], resource: str, action: str) -> bool:
     return any((r, a) in on for r in (resource, "*") for a in (action, "*"))
 
 
-def value_of(action: str, ids: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
+def value_of(action: str, ids: Mapping[str, str], body: dict[str, Any], *, resource: str = "") -> dict[str, Any]:
     """What the handler is shown. The client's claims of an owner are left out of what would be stored."""
     value = dict(body)
     if action in _WITH_METADATA:
@@ -31,18 +32,26 @@ def value_of(action: str, ids: Mapping[str, str], body: dict[str, Any]) -> dict[
         if not isinstance(given, dict):
             raise Invalid("metadata: must be an object")
         value["metadata"] = given if action == "search" else believed(given)
-    if action == "create_run":
-        kwargs = {name: each for name, each in value.items() if name not in _OF_A_RUN}
-        value = {**{name: each for name, each in value.items() if name in _OF_A_RUN}, "kwargs": kwargs}
+    if found := _within(resource, action):
+        within, facts = found
+        rest = {name: each for name, each in value.items() if name not in facts}
+        value = {**{name: each for name, each in value.items() if name in facts}, within: rest}
     return {**value, **ids}
 
 
-def body_of(action: str, ids: Mapping[str, str], value: dict[str, Any]) -> dict[str, Any]:
+def body_of(action: str, ids: Mapping[str, str], value: dict[str, Any], *, resource: str = "") -> dict[str, Any]:
     """The body that the handler's value stands for; the path's ids stay what they were."""
     body = {name: each for name, each in value.items() if name not in ids}
     if not isinstance(body.get("metadata", {}), dict | None):
         raise HandlerFailed("A handler left metadata that are no object")
-    if action == "create_run":
-        kwargs = body.pop("kwargs", None)
-        body |= kwargs if isinstance(kwargs, dict) else {}
+    if found := _within(resource, action):
+        rest = body.pop(found[0], None)
+        body |= rest if isinstance(rest, dict) else {}
     return body
+
+
+def _within(resource: str, action: str) -> tuple[str, frozenset[str]] | None:
+    """Under which name the rest of a body lies, and what does not; None where nothing does."""
+    if action == "create_run":
+        return "kwargs", _OF_A_RUN
+    return ("payload", _OF_A_CRON) if resource == "crons" and action in {"create", "update"} else None

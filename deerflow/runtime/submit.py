@@ -37,7 +37,7 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class _Admitted:
+class Admitted:
     """A new run, what became of it, and the runs that have to stop for it."""
 
     run: Run
@@ -66,15 +66,15 @@ def submit_once(
             noted = idempotency.take(tx, principal, key, keep_seconds=backend.rules.idempotency_seconds)
             if noted is not None:
                 return Repeat(noted)
-        admitted = [_admit(tx, backend, principal, spec, thread_id) for spec, thread_id in asked]
+        admitted = [admit_run(tx, backend, principal, spec, thread_id) for spec, thread_id in asked]
         if key is not None:
             idempotency.note(tx, principal, key, note([each.run for each in admitted]))
     for each in admitted:
-        _set_going(backend, each)
+        set_going(backend, each)
     return [each.run for each in admitted]
 
 
-def _set_going(backend: Backend, admitted: _Admitted) -> None:
+def set_going(backend: Backend, admitted: Admitted) -> None:
     """What has to follow the commit; should we die before, the clock does it."""
     run = admitted.run
     facts = {"run_id": run.run_id, "thread_id": run.thread_id, "admission": admitted.admission.name}
@@ -85,7 +85,8 @@ def _set_going(backend: Backend, admitted: _Admitted) -> None:
         ring(backend, run)
 
 
-def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> _Admitted:
+def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> Admitted:
+    """Add a run, or raise what ``submit_once`` raises; ``set_going`` has to follow the commit."""
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
     thread, last = _thread(tx, principal, spec, thread_id)
@@ -113,7 +114,7 @@ def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread
     rung = not in_its_way and not spec.after_seconds
     row |= {"ordinal": last + 1, "thread_before": before}
     run = runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds)
-    return _Admitted(run, admission, displaced)
+    return Admitted(run, admission, displaced)
 
 
 def _require_room(ahead: list[Run], most: int) -> None:
@@ -122,6 +123,14 @@ def _require_room(ahead: list[Run], most: int) -> None:
             f"{most} runs wait on this thread already, the most that the setting thread_queue_limit allows; "
             "try again when some have ended"
         )
+
+
+def require_possible(tx: Tx, backend: Backend, spec: RunSpec, assistant: Assistant) -> None:
+    """Raise Invalid for what no run of this assistant may be asked for, whatever its thread."""
+    if spec.webhook is not None:
+        backend.webhook_policy.check_url(spec.webhook)
+    _contexts(spec, assistant, _context_schema(tx, assistant))
+    _require_few_steps({**assistant.config, **spec.config}, backend.rules.recursion_limit)
 
 
 def _require_few_steps(config: dict[str, Any], most: int) -> None:
@@ -169,6 +178,16 @@ def _context_schema(tx: Tx, assistant: Assistant) -> dict[str, Any] | None:
     return assistant.context_schema if assistant.owner == SYSTEM else assistants.context_schema(tx, assistant.graph_id)
 
 
+def _contexts(
+    spec: RunSpec, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``configurable`` as it was asked for, and the context; Invalid when that does not fit the assistant's graph."""
+    asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
+    context = {**assistant.context, **context}
+    check(context_schema, context)
+    return asked, context
+
+
 def _row(
     principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, context_schema: dict[str, Any] | None
 ) -> dict[str, Any]:
@@ -176,9 +195,7 @@ def _row(
 
     What wins over what, key by key, is the reference's order.
     """
-    asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
-    context = {**assistant.context, **context}
-    check(context_schema, context)
+    asked, context = _contexts(spec, assistant, context_schema)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),

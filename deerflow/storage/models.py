@@ -158,6 +158,7 @@ crons = sa.Table(
     sa.Column("schedule", sa.Text, nullable=False),
     sa.Column("timezone", sa.Text),  # an IANA name; NULL: UTC
     sa.Column("payload", Json, nullable=False),  # what its runs are created with, as the client wrote it
+    sa.Column("spec", Json, nullable=False),  # the same with every default decided
     sa.Column("user", Json),  # what graphs learn of the creator; as of a run
     sa.Column("metadata", Json, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),

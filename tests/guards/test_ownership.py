@@ -42,6 +42,7 @@ INTERNAL = {
         "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
+        "crons": {"due", "take"},
         "webhooks": {"any_due", "claim", "delivered", "failed", "forget"},
         "idempotency": {"remove_expired"},
         "sessions": {"remove_expired"},

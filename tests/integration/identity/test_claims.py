@@ -15,7 +15,7 @@ from deerflow.errors import Unavailable
 from deerflow.storage import models
 from tests.conftest import SilentBell
 from tests.factories import make_thread
-from tests.integration.identity.stranger import make_assistant, principal_for, with_key
+from tests.integration.identity.stranger import make_assistant, make_cron, principal_for, with_key
 from tests.integration.identity.test_stranger import routes
 
 CLAIM = "somebody-else"
@@ -33,6 +33,7 @@ EVERYWHERE = {
     **CLAIMS,
     "assistant_id": "steps",
     "graph_id": "steps",
+    "schedule": "0 0 1 1 *",
     "metadata": CLAIMS,
     "config": {**CLAIMS, "metadata": CLAIMS, "configurable": CLAIMS},
     "checkpoint": {**CLAIMS, "checkpoint_ns": ""},
@@ -45,6 +46,7 @@ TAKE_METADATA = {
     "POST /threads/{thread}/runs", "POST /threads/{thread}/runs/stream", "POST /threads/{thread}/runs/wait",
     "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
     "POST /assistants", "PATCH /assistants/{assistant}",
+    "POST /runs/crons", "POST /threads/{thread}/runs/crons", "PATCH /runs/crons/{cron}",
 }  # fmt: skip
 """The least that the walk has to reach."""
 LOOK = {"state", "history"}
@@ -92,7 +94,10 @@ def test_claims_are_stored_nowhere(accounts_app: Flask, backend: Backend, bell: 
         if method not in {"POST", "PATCH", "PUT"} or "/auth/" in name:
             continue
         thread = make_thread(backend, principal_for(owner), graph_id="steps")
-        ids = {"{thread}": thread.thread_id, "{assistant}": make_assistant(backend, owner)}
+        made = {"{assistant}": make_assistant, "{cron}": make_cron}
+        ids = {"{thread}": thread.thread_id} | {
+            each: make(backend, owner) for each, make in made.items() if each in name
+        }
         asked, path = len(bell.questions), prefix + name.partition(" ")[2]
         for placeholder, its_id in ids.items():
             path = path.replace(placeholder, str(its_id))

@@ -33,6 +33,7 @@ OWNED = (
     models.runs,
     models.assistants,
     models.assistant_versions,
+    models.crons,
     models.webhooks,
     models.idempotency_keys,
 )

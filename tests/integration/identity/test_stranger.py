@@ -45,6 +45,11 @@ def run(**fields: Any) -> dict[str, Any]:
     return {"assistant_id": "steps", "input": {}, **fields}
 
 
+def cron(**fields: Any) -> dict[str, Any]:
+    """The body of a cron's creation."""
+    return run(schedule="0 0 1 1 *", **fields)
+
+
 OF_A_RUN = [Case(), own(None, status=404)]
 """A run of the owner's is no more there on a thread of one's own."""
 
@@ -125,6 +130,22 @@ CASES: dict[str, list[Case]] = {
         Case(), Case(headers={"Last-Event-ID": "0"}), Case(query="action=rollback"),
         Case(query="cancel_on_disconnect=true"),
     ],
+    "POST /runs/crons": [
+        own(cron(assistant_id="{assistant}"), status=404), own(cron(metadata={"owner": "{user}"}, config=ELSEWHERE)),
+        own(cron(thread_id="{thread}", user_id="{user}", cron_id="{cron}")),
+    ],
+    "POST /threads/{thread}/runs/crons": [
+        Case(cron()), own(cron(assistant_id="{assistant}"), status=404), own(cron(thread_id="{thread}")),
+    ],
+    "POST /runs/crons/search": [
+        same(200, {}), same(200, {"thread_id": "{thread}"}), same(200, {"metadata": MINE}),
+        same(200, {"enabled": True}), same(200, {"metadata": {"owner": "{user}"}}),
+        same(200, {"sort_by": "next_run_date"}),
+    ],
+    "POST /runs/crons/count": [same(200, {}), same(200, {"thread_id": "{thread}"}), same(200, {"metadata": MINE})],
+    "GET /runs/crons/{cron}": [Case()],
+    "PATCH /runs/crons/{cron}": [Case({"enabled": False}), Case({"input": {"a": 1}})],
+    "DELETE /runs/crons/{cron}": [Case()],
     "POST /assistants/search": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
     "POST /assistants/count": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
     "POST /assistants": [
@@ -165,7 +186,8 @@ CASES: dict[str, list[Case]] = {
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
-    "thread_id", "run_id", "checkpoint_id", "assistant_id", "key_id", "session_id", "user_id", "namespace",
+    "thread_id", "run_id", "checkpoint_id", "assistant_id", "cron_id", "key_id", "session_id",
+    "user_id", "namespace",
 )}  # fmt: skip
 
 

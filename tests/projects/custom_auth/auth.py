@@ -83,3 +83,15 @@ async def the_owner(ctx, value):
 @auth.on.threads.delete
 async def the_owner_with_permission(ctx, value):
     return {"owner": ctx.user.identity} if "delete" in ctx.permissions else False
+
+
+@auth.on.crons
+async def ones_own_crons(ctx, value):
+    return {"owner": ctx.user.identity}
+
+
+@auth.on.crons.create
+async def stamped_cron(ctx, value):
+    assert value["schedule"] != "* * * * *", "Not every minute"
+    value["metadata"] |= {"owner": ctx.user.identity, "by": "cron-handler"}
+    value["payload"].setdefault("config", {}).setdefault("tags", []).append("by-cron-handler")
