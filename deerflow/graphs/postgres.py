@@ -299,11 +299,11 @@ class _Store(AsyncPostgresStore):
             yield cursor
 
     def _prepare_batch_PUT_queries(self, put_ops: Sequence[tuple[int, PutOp]]) -> tuple[Any, Any]:  # noqa: N802
-        """The base class's statements; vectors of what the item was before go."""
+        """The base class's statements; vectors of what the item was go, once the item's row is held by this write."""
         queries, request = super()._prepare_batch_PUT_queries(put_ops)
         named = [(".".join(op.namespace), op.key) for _, op in put_ops] if self.index_config else []
         stale = [("DELETE FROM store_vectors WHERE prefix = %s AND key = %s", name) for name in named]
-        return [*stale, *queries], request
+        return [*queries, *stale], request
 
     def _get_filter_condition(self, key: str, op: str, value: Any) -> tuple[str, list[Any]]:
         """One condition on a field of the value; the base class compares numbers as texts."""

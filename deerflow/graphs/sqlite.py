@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -368,11 +368,11 @@ class _Store(AsyncSqliteStore):
                 yield cursor
 
     def _prepare_batch_PUT_queries(self, put_ops: Sequence[tuple[int, PutOp]]) -> tuple[Any, Any]:  # noqa: N802
-        """The base class's statements; vectors of what the item was before go."""
+        """The base class's statements; vectors of what the item was go, once the item's row is held by this write."""
         queries, request = super()._prepare_batch_PUT_queries(put_ops)
         named = [(".".join(op.namespace), op.key) for _, op in put_ops] if self.index_config else []
         stale = [("DELETE FROM store_vectors WHERE prefix = ? AND key = ?", name) for name in named]
-        return [*stale, *(_timed(query, parameters) for query, parameters in queries)], request
+        return [*(_timed(query, parameters) for query, parameters in queries), *stale], request
 
     def _get_filter_condition(self, key: str, op: str, value: Any) -> tuple[str, list[Any]]:
         """One condition on a field of the value, with the meaning that it has on Postgres."""
@@ -413,12 +413,17 @@ def _unrefreshed(op: Op) -> Op:
 
 
 def _timed(query: str, parameters: Sequence[Any]) -> tuple[str, list[Any]]:
-    """A statement that keeps when an item was made, and tells times to the millisecond."""
-    fitting = [each.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(each, datetime) else each for each in parameters]
+    """A statement that keeps when an item was made, and tells times to the microsecond."""
+    fitting = [_text(each) if isinstance(each, datetime) else each for each in parameters]
     if _REPLACE not in query:
         return query, fitting
-    timed = query.replace(_REPLACE, "INSERT INTO store (").replace("CURRENT_TIMESTAMP", _NOW)
+    timed = query.replace(_REPLACE, "INSERT INTO store (").replace("CURRENT_TIMESTAMP", f"'{_text(datetime.now(UTC))}'")
     return timed + _UPSERT, fitting
+
+
+def _text(moment: datetime) -> str:
+    """A time in UTC that is compared as text."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _same(found: str, kind: str, value: Any) -> tuple[str, list[Any]]:

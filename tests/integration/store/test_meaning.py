@@ -1,5 +1,6 @@
 """Searches by meaning: what is nearest, whose it is, and what becomes of an embedding that fails."""
 
+import asyncio
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -52,6 +53,20 @@ def test_what_is_embedded_is_said_by_the_item(put: Put, search: Search) -> None:
     put(["c"], "deep", {"text": "blue"}, index=False)
     assert search(["c"], query="red") == []
     assert sorted(keys(search(["c"]))) == ["deep", "hidden"]
+
+
+def test_of_many_writes_at_once_one_is_whole(bell: WorkerBell) -> None:
+    """The item that is left is found by what it says, and by nothing that another write has said."""
+    stores = [bell.worker.savers.store("me") for _ in range(8)]
+
+    async def body() -> None:
+        values = [{("text" if n % 2 else "title"): ("red" if n % 2 else "blue"), "n": n} for n in range(len(stores))]
+        await asyncio.gather(*(store.aput(("c",), "k", value) for store, value in zip(stores, values, strict=True)))
+        (red,), (blue,) = [await stores[0].asearch(("c",), query=colour) for colour in ("red", "blue")]
+        assert red.value == blue.value
+        assert sorted(round(item.score) for item in (red, blue)) == [0, 1]
+
+    bell.do(body())
 
 
 def test_a_deleted_item_is_forgotten(web: FlaskClient, put: Put, search: Search) -> None:
