@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Request, request
 
-from deerflow.auth.values import Place, body_of, value_of
+from deerflow.auth.values import Place, body_of, item_body, item_named, item_value, value_of
 from deerflow.domain.bodies import parsed
 from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, THINGS, Proof
 from deerflow.errors import Conflict, Forbidden, Invalid
@@ -92,12 +92,23 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 
 def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
     """Ask about all that this request wants; the body that it is to have. Asked again, it goes on as it was left."""
+    if place[0] == "store":
+        return _ask_of_item(asked, place)
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
     (resource, action), left_before = place, granted(asked)
     body = _body(asked) if left_before is None else left_before
     values = [value_of(action, ids, each, resource=resource) for each in (body if isinstance(body, list) else [body])]
     left = [body_of(action, ids, value, resource=resource) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]
+
+
+def _ask_of_item(asked: Request, place: Place) -> dict[str, Any]:
+    """The same of the store, whose items have no metadata: a filter changes nothing, a namespace does."""
+    body = item_named(asked.args) if asked.method == "GET" else _body(asked)
+    if not isinstance(body, dict):
+        raise Invalid("The request body must be a JSON object")
+    (left,) = handlers.authorize(principal(), place, [item_value(place[1], body)])
+    return item_body(place[1], left)
 
 
 def _body(asked: Request) -> dict[str, Any] | list[dict[str, Any]]:

@@ -160,6 +160,7 @@ async def open_worker(
     *handlers*: import those of langgraph.json's ``auth``, too (the state worker, which is asked what they say).
     """
     # The web process imports this module too, and must not import LangGraph.
+    from deerflow.graphs.embedding import Embedding  # noqa: PLC0415
     from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
     from deerflow.graphs.registry import Graphs  # noqa: PLC0415
     from deerflow.graphs.savers import open_savers  # noqa: PLC0415
@@ -171,12 +172,21 @@ async def open_worker(
         stack.callback(sql_threads.shutdown, wait=False, cancel_futures=True)
         client = connect_async(settings.redis)
         stack.push_async_callback(client.aclose)
-        savers = await stack.enter_async_context(open_savers(settings.checkpoints, pool=checkpoint_pool))
         if user_code:
             apply_project_env(base.project.env, base.project.folder)
         graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
         if graphs.broken and settings.graphs_must_import:
             raise ConfigError("; ".join(graphs.broken.values()))
+        try:
+            embedding = Embedding.load(base.project) if user_code else None
+        except ConfigError:
+            if settings.graphs_must_import or base.project.store.index is None:
+                raise
+            log.exception("The embedding cannot be used: items that need it are refused")
+            embedding = Embedding.broken(base.project.store.index)
+        savers = await stack.enter_async_context(
+            open_savers(settings.checkpoints, pool=checkpoint_pool, store=base.project.store, embedding=embedding)
+        )
         try:
             found = Handlers.load(base.project) if handlers else None
         except ConfigError:

@@ -50,6 +50,29 @@ class Auth:
 
 
 @dataclass(frozen=True)
+class StoreIndex:
+    """The key ``store.index``: how items are found by what they mean.
+
+    ``embed``: ``./file.py:function`` or ``package.module:function`` of the project, or LangChain's ``provider:model``.
+    ``fields``: what of an item is embedded; ``$`` is all of it.
+    """
+
+    dims: int
+    embed: str
+    fields: tuple[str, ...] = ("$",)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The key ``store``. Lengths are in minutes, as everywhere with store items."""
+
+    index: StoreIndex | None = None
+    refresh_on_read: bool = True
+    default_ttl: float | None = None
+    sweep_interval_minutes: float = 5
+
+
+@dataclass(frozen=True)
 class HeaderRule:
     """Which request headers a run's ``configurable`` shows: lower-case names, where ``*`` stands for anything."""
 
@@ -68,10 +91,11 @@ class Project:
     webhooks: Webhooks = field(default_factory=Webhooks)
     configurable_headers: HeaderRule = HeaderRule()
     auth: Auth | None = None
+    store: Store = field(default_factory=Store)
 
 
-_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth"}
-_LATER = {"store", "checkpointer"}
+_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth", "store"}
+_LATER = {"checkpointer"}
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -101,6 +125,7 @@ def load(path: Path) -> Project:
         webhooks=_webhooks(path, raw.get("webhooks")),
         configurable_headers=_http(path, raw.get("http") or {}),
         auth=_auth(path, raw.get("auth")),
+        store=_store(path, raw.get("store")),
     )
 
 
@@ -200,6 +225,35 @@ def _auth(path: Path, raw: Any) -> Auth | None:
     if "cache_keys" in cache:
         cache["cache_keys"] = tuple(name.lower() for name in cache["cache_keys"])
     return Auth(found["path"], **cache)
+
+
+LONGEST_TTL_MINUTES = 52_560_000
+"""A hundred years; dates end a little later."""
+_MINUTES: _Kind = (
+    lambda value: type(value) in (int, float) and 0 < value <= LONGEST_TTL_MINUTES,
+    "a positive number of minutes, a hundred years at most",
+)
+_STORE_KEYS = {"index": _OBJECT, "ttl": _OBJECT, "path": _TARGET}
+_INDEX_KEYS = {"dims": _NUMBER, "embed": _TARGET, "fields": _SOME_WORDS}
+_STORE_TTL_KEYS = {"refresh_on_read": _FLAG, "default_ttl": _MINUTES, "sweep_interval_minutes": _MINUTES}
+
+
+def _store(path: Path, raw: Any) -> Store:
+    """The key ``store``; strict, because an item that is never found, or never goes, is noticed late."""
+    found = _checked(path, "store", {} if raw is None else raw, _STORE_KEYS)
+    ttl = _checked(path, "store.ttl", found.get("ttl", {}), _STORE_TTL_KEYS)
+    if "path" in found:
+        why = "items are kept in this server's own store, where each owner sees their own"
+        log.warning("A key of langgraph.json has no effect: %s", why, extra={"key": "store.path", "file": str(path)})
+    return Store(index=_index(path, found["index"]) if "index" in found else None, **ttl)
+
+
+def _index(path: Path, raw: Any) -> StoreIndex:
+    found = _checked(path, "store.index", raw, _INDEX_KEYS)
+    for name in ("dims", "embed"):
+        if name not in found:
+            raise ConfigError(f'{path}: "store.index" needs "dims" and "embed", for example 3 and "./embed.py:embed"')
+    return StoreIndex(**{name: _fixed(value) for name, value in found.items()})
 
 
 def _fixed(value: Any) -> Any:

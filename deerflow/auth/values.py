@@ -6,9 +6,10 @@ has metadata the value has them too, if only ``{}``: handlers write their own th
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from deerflow.domain.claims import believed
+from deerflow.domain.text import fit
 from deerflow.errors import HandlerFailed, Invalid
 
 Place = tuple[str, str]
@@ -37,6 +38,43 @@ def value_of(action: str, ids: Mapping[str, str], body: dict[str, Any], *, resou
         rest = {name: each for name, each in value.items() if name not in facts}
         value = {**{name: each for name, each in value.items() if name in facts}, within: rest}
     return {**value, **ids}
+
+
+class Query(Protocol):
+    """A query string, whatever read it."""
+
+    def get(self, key: str, /) -> str | None: ...  # noqa: D102
+
+    def getlist(self, key: str, /) -> list[str]: ...  # noqa: D102
+
+
+def item_named(query: Query) -> dict[str, Any]:
+    """The item that a query names. A namespace comes as its labels joined by full stops, or as one each."""
+    given = query.getlist("namespace")
+    labels = given[0].split(".") if len(given) == 1 else given
+    refresh = {"refresh_ttl": query.get("refresh_ttl")} if query.get("refresh_ttl") else {}
+    named = {"namespace": labels or [""], "key": query.get("key") or "", **refresh}
+    return {name: fit(each) for name, each in named.items()}
+
+
+_NAMESPACES = {"search": "namespace_prefix", "list_namespaces": "prefix"}
+"""What the API calls that which is ``namespace`` to every handler of the store."""
+
+
+def item_value(action: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a handler of the store is shown: the body, whose namespace it may write anew to keep callers apart."""
+    called = _NAMESPACES.get(action, "namespace")
+    given = body.get(called)
+    return {
+        **{name: each for name, each in body.items() if name != called},
+        "namespace": [] if given is None else given,
+    }
+
+
+def item_body(action: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The body that the handler's value stands for."""
+    given = {name: each for name, each in value.items() if name != "namespace"}
+    return {**given, _NAMESPACES.get(action, "namespace"): value.get("namespace")}
 
 
 def body_of(action: str, ids: Mapping[str, str], value: dict[str, Any], *, resource: str = "") -> dict[str, Any]:

@@ -13,8 +13,10 @@ from deerflow.domain.threads import ThreadHead
 from deerflow.errors import Fenced, HandlerFailed, HandlerRefused
 from deerflow.events.answers import give
 from deerflow.graphs import jsonable
+from deerflow.graphs.embedding import EmbeddingFailed
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.handlers import Handlers
+from deerflow.graphs.items import ItemRefused, carry_out
 from deerflow.graphs.outline import OutlineRefused, draw, schemas, subgraphs
 from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.start import known_of
@@ -40,7 +42,9 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
             told = {"problem": str(error)}
         except Fenced:
             told = {"problem": "A run has started on the thread meanwhile", "kind": "conflict"}
-        except (EditRefused, OutlineRefused) as error:
+        except EmbeddingFailed as error:
+            told = {"problem": str(error)}
+        except (EditRefused, OutlineRefused, ItemRefused) as error:
             told = {"problem": str(error), "kind": "bad_request"}
         except HandlerRefused as error:
             told = {"problem": str(error), "kind": "refused", "status": error.status, "headers": error.headers}
@@ -152,10 +156,16 @@ async def _assistants_graph(backend: WorkerBackend, question: dict[str, Any]) ->
         raise OutlineRefused(f"Graph '{graph_id}' cannot be looked at as this assistant has it: {message}") from error
 
 
+async def _store(backend: WorkerBackend, question: dict[str, Any]) -> Any:
+    """Do what the store API wants, in the time that it waits: a write that is given up later is not made."""
+    async with _in_time(question, "The store"):
+        return await carry_out(backend.savers.store(question["owner"]), question["act"], question["asked"])
+
+
 async def _authenticate(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
     """Who is calling, and for the asker's memory: what the handler looked at, and what else has a handler."""
     handlers = _handlers(backend)
-    async with _in_time(question):
+    async with _in_time(question, "The project's authentication"):
         user = await handlers.authenticate(question["request"])
     return {"user": user, "sees": handlers.sees, "on": handlers.on}
 
@@ -164,21 +174,21 @@ async def _authorize(backend: WorkerBackend, question: dict[str, Any]) -> list[d
     """What becomes of each of several values; the first that is refused refuses them all."""
     handlers, told = _handlers(backend), []
     for value in question["values"]:
-        async with _in_time(question):
+        async with _in_time(question, "The project's authentication"):
             verdict = await handlers.authorize(question["user"], question["resource"], question["action"], value)
         told.append({"value": verdict.value, "filter": verdict.filter})
     return told
 
 
 @asynccontextmanager
-async def _in_time(question: dict[str, Any]) -> AsyncIterator[None]:
-    """Give a handler up for which nobody will have waited: those that hang must not gather here."""
+async def _in_time(question: dict[str, Any], who: str) -> AsyncIterator[None]:
+    """Give up what nobody will have waited for: handlers and embeddings that hang must not gather here."""
     try:
         async with asyncio.timeout(question["expires_at"] - time.time() - _TO_TELL_SECONDS):
             yield
     except TimeoutError as error:
-        log.warning("A handler of the project has not answered in time")
-        raise GraphBroken("The project's authentication has not answered in time; try again") from error
+        log.warning("A part of the project has not answered in time", extra={"who": who})
+        raise GraphBroken(f"{who} has not answered in time; try again") from error
 
 
 def _handlers(backend: WorkerBackend) -> Handlers:
@@ -224,6 +234,7 @@ _KINDS: dict[str, Callable[[WorkerBackend, dict[str, Any]], Awaitable[Any]]] = {
     "drawing": _drawing,
     "schemas": _schemas,
     "subgraphs": _subgraphs,
+    "store": _store,
     "authenticate": _authenticate,
     "authorize": _authorize,
 }

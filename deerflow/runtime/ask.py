@@ -80,6 +80,14 @@ def thread_history(
     return answer
 
 
+def store(backend: Backend, caller: Principal, act: str, asked: dict[str, Any]) -> Any:
+    """What the caller's long-term store answers to ``put``, ``get``, ``delete``, ``search`` or ``list_namespaces``.
+
+    To ask for a write twice does no harm: it is the same item.
+    """
+    return ask(backend, "store", owner=caller.user_id, act=act, asked=asked)
+
+
 def about(caller: Principal, thread_id: UUID, owner: str, graph_id: str) -> dict[str, Any]:
     """What a question about a thread tells of it, and of who asks; a factory may look at that."""
     return {"thread_id": str(thread_id), "owner": owner, "user": caller.user, "graph_id": graph_id}

@@ -1,5 +1,5 @@
-"""Remove what has had its time: checkpoints of deleted threads, old webhooks, expired idempotency keys and sessions,
-old entries of the audit.
+"""Remove what has had its time: checkpoints of deleted threads, old webhooks, expired idempotency keys, sessions and
+store items, old entries of the audit.
 """
 
 import logging
@@ -36,6 +36,12 @@ async def sweep(backend: WorkerBackend) -> None:
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
     await backend.sql(_forget_webhooks, backend)
     await finish_adoptions(backend)
+
+
+async def sweep_items(backend: WorkerBackend) -> None:
+    """Remove what has expired of the store, as often as langgraph.json wants; nobody sees it meanwhile."""
+    if gone := await backend.savers.sweep_items():
+        log.info("Expired store items removed", extra={"count": gone})
 
 
 def remove_expired_keys(backend: Backend) -> int:

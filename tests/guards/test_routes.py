@@ -134,7 +134,7 @@ from tests.guards.routes import calls
 
 client = wsgi.application.test_client()
 for method, path, _ in calls(wsgi.application):
-    body = {"assistant_id": "chat", "if_not_exists": "create"}
+    body = {"assistant_id": "chat", "if_not_exists": "create", "namespace_prefix": 0, "prefix": 0}
     answer = client.open(path, method=method, json=body)
     answer.close()
     print(answer.status_code, method, path)

@@ -21,6 +21,10 @@ def _webhooks(value: Any = None, **keys: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "webhooks": keys if value is None else value}
 
 
+def _store(**value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "store": value}
+
+
 def _auth(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "auth": value}
 
@@ -44,6 +48,14 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         ({"graphs": {"a": "./a.py"}}, 'graph "a" must look like'),
         ({"graphs": {"a": 5}}, 'graph "a" must look like'),
         ({"graphs": {"a": {"description": "no path"}}}, 'graph "a" must look like'),
+        ({"graphs": {"a": "./a.py:g"}, "store": []}, '"store" must be an object'),
+        (_store(indices={}), '"store.indices" is not known; there are: index, ttl, path'),
+        (_store(index={"dims": 3}), '"store.index" needs "dims" and "embed"'),
+        (_store(index={"dims": 0, "embed": "a:b"}), '"store.index.dims" must be a positive whole number'),
+        (_store(index={"dims": 3, "embed": "a"}), '"store.index.embed" must be like'),
+        (_store(index={"dims": 3, "embed": "a:b", "fields": []}), '"store.index.fields" must be a list of strings'),
+        (_store(ttl={"default_ttl": 0}), '"store.ttl.default_ttl" must be a positive number of minutes'),
+        (_store(ttl={"refresh_on_read": 1}), '"store.ttl.refresh_on_read" must be true or false'),
         (_webhooks([]), '"webhooks" must be an object'),
         (_webhooks(url=5), '"webhooks.url" must be an object'),
         (_webhooks(urls={}), '"webhooks.urls" is not known; there are: url, env_prefix, headers, allowed_fields'),
@@ -92,10 +104,27 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
     http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}}
-    content = {"graphs": {"a": "./a.py:g"}, "store": {}, "grpahs": {}, "python_version": "3.11", "http": http}
+    content = {
+        "graphs": {"a": "./a.py:g"},
+        "checkpointer": {},
+        "store": {"path": "./s.py:store"},
+        "grpahs": {},
+        "python_version": "3.11",
+        "http": http,
+    }
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"store", "grpahs", "http.cors"}
+    assert {record.key for record in caplog.records} == {"checkpointer", "store.path", "grpahs", "http.cors"}
+
+
+def test_store(tmp_path: Path) -> None:
+    """Every key; what is not said, or null, is as usual."""
+    index = {"dims": 3, "embed": "./e.py:embed", "fields": ["a", "b[*].c"]}
+    ttl = {"refresh_on_read": False, "default_ttl": 0.5, "sweep_interval_minutes": 1}
+    found = project.load(_write(tmp_path, _store(index=index, ttl=ttl))).store
+    assert found == project.Store(project.StoreIndex(3, "./e.py:embed", ("a", "b[*].c")), False, 0.5, 1)
+    for empty in ({}, {"index": None, "ttl": None}, {"ttl": {"default_ttl": None}}):
+        assert project.load(_write(tmp_path, _store(**empty))).store == project.Store()
 
 
 def test_webhooks(tmp_path: Path) -> None:

@@ -161,6 +161,12 @@ CASES: dict[str, list[Case]] = {
     "GET /assistants/{assistant}/schemas": [Case()],
     "GET /assistants/{assistant}/subgraphs": [Case(), Case(query="recurse=true")],
     "GET /assistants/{assistant}/subgraphs/{namespace}": [Case()],
+    # No id of the store's is anybody else's; with a real store: test_store.py
+    "PUT /store/items": [same(422, {"namespace": ["{user}"], "key": "k"})],
+    "GET /store/items": [same(400, query="namespace={user}")],
+    "DELETE /store/items": [same(422, {"namespace": ["{user}"]})],
+    "POST /store/items/search": [same(422, {"namespace_prefix": "{user}"})],
+    "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
