@@ -61,23 +61,29 @@ async def update_state(
     *,
     values: Any,
     as_node: str | None,
+    graph_id: str,
 ) -> dict[str, Any]:
     """Write a new checkpoint; what names it. EditRefused when the graph does not take it."""
-    config = _config(thread_id, checkpoint)
+    config: RunnableConfig = {**_config(thread_id, checkpoint), "metadata": {"graph_id": graph_id}}
     with _refusals_told():
         written = await graph.copy(update={"checkpointer": saver}).aupdate_state(config, values, as_node=as_node)
     return _checkpoint(written)
 
 
 async def replay(
-    graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID, supersteps: list[list[dict[str, Any]]]
+    graph: Graph,
+    saver: BaseCheckpointSaver[Any],
+    thread_id: UUID,
+    supersteps: list[list[dict[str, Any]]],
+    *,
+    graph_id: str,
 ) -> None:
     """Write the checkpoints of supersteps that were made elsewhere: each is a list of what its nodes have said.
 
     EditRefused when the graph does not take one of them; what was written before that stays.
     """
     updates = [[_said(update) for update in superstep] for superstep in supersteps]
-    config = _config(thread_id, {})
+    config: RunnableConfig = {**_config(thread_id, {}), "metadata": {"graph_id": graph_id}}
     with _refusals_told():
         await graph.copy(update={"checkpointer": saver}).abulk_update_state(config, updates)
 

@@ -90,6 +90,7 @@ async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str,
                 question["checkpoint"],
                 values=question["values"],
                 as_node=question["as_node"],
+                graph_id=question["graph_id"],
             )
             head = await read_head(graph, backend.savers.reader(), thread_id)
     finally:
@@ -120,7 +121,7 @@ async def _build(backend: WorkerBackend, question: dict[str, Any]) -> ThreadHead
     saver = await backend.savers.for_run(thread_id, token, _gate(question))
     try:
         async with _graph(backend, question, "threads.update") as graph:
-            await replay(graph, saver, thread_id, question["supersteps"])
+            await replay(graph, saver, thread_id, question["supersteps"], graph_id=question["graph_id"])
             return await read_head(graph, backend.savers.reader(), thread_id)
     except (EditRefused, GraphBroken):
         await backend.savers.remove_thread(thread_id, token + 1)

@@ -8,7 +8,7 @@ from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.threads import Thread
-from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, Unavailable
+from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, NotFound, Unavailable
 
 _PATIENCE_SECONDS = 10.0
 _LAST_PATIENCE_SECONDS = 3.0
@@ -83,9 +83,9 @@ def thread_history(
 
 
 def require_served(backend: Backend, graph_id: str) -> None:
-    """Raise BadRequest for a graph that there is none of: clients name any in a thread's metadata."""
+    """Raise NotFound for a graph that there is none of: clients name any in a thread's metadata."""
     if graph_id not in backend.project.graphs:
-        raise BadRequest(f"Graph '{graph_id}' is not served. Graphs: {', '.join(backend.project.graphs)}")
+        raise NotFound(f"Graph '{graph_id}' not found. Graphs: {', '.join(backend.project.graphs)}")
 
 
 def about(caller: Principal, thread_id: UUID, owner: str, graph_id: str | None) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def build_thread(
 ) -> Built:
     """Write what supersteps tell as a new thread's checkpoints.
 
-    Raises Conflict (the id is taken) and BadRequest (no graph, or it does not take them); nothing is left then.
+    Raises Conflict (the id is taken), BadRequest (no graph is named, or it does not take them) and NotFound (there is
+    no such graph); nothing is left then.
     """
     graph_id = metadata.get("graph_id")
     if not isinstance(graph_id, str):

@@ -21,7 +21,8 @@ def edit_state(
 ) -> dict[str, Any]:
     """Write *values* as a new checkpoint, as if *as_node* had said them; what names the checkpoint.
 
-    Raises NotFound, BadRequest (no graph yet, no such node), Conflict (a run is in flight, or was claimed meanwhile).
+    Raises NotFound (also of its graph), BadRequest (no graph yet, no such node), Conflict (a run is in flight, or was
+    claimed meanwhile).
     """
     with backend.db.begin() as tx:
         thread, _ = threads.lock(tx, principal, thread_id)

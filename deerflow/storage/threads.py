@@ -55,9 +55,17 @@ def create(
 
 
 def _require_free(tx: Tx, thread_id: UUID) -> None:
-    for known in (threads, doomed_threads):
-        if tx.scalar(sa.select(known.c.thread_id).where(known.c.thread_id == thread_id)) is not None:
-            raise taken(thread_id)
+    """Raise Conflict for an id that is in use, and shut others out who would use it until this transaction ends.
+
+    Two tables have ids, so no constraint keeps one from being in both. SQLite has but one writer.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(thread_id.int % 2**63)))
+    in_use = sa.union_all(
+        *(sa.select(t.c.thread_id).where(t.c.thread_id == thread_id) for t in (threads, doomed_threads))
+    )
+    if tx.execute(in_use).first() is not None:
+        raise taken(thread_id)
 
 
 def _kept_for(ttl: Ttl | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from langgraph_sdk.errors import BadRequestError, ConflictError
+from langgraph_sdk.errors import BadRequestError, ConflictError, NotFoundError
 
 from tests.conformance.conftest import Sdk
 from tests.live import Live
@@ -88,7 +88,7 @@ def test_supersteps_give_a_thread_a_past(sdk: Sdk) -> None:
     assert (thread["status"], thread["values"]) == ("interrupted", {"done": ["told", "by command"]})
     assert sdk.threads.get(thread["thread_id"]) == thread
     history = sdk.threads.get_history(thread["thread_id"], limit=10)
-    assert [state["next"] for state in history] == [["three"], ["two"], ["one"]]
+    assert [state["next"] for state in history] == [["three"], ["two"], ["__start__"]]
     done = sdk.runs.wait(thread["thread_id"], "steps", input=None)
     assert done["done"] == ["told", "by command", "three", "four"]
 
@@ -115,9 +115,8 @@ def test_the_past_of_one_thread_told_to_another(sdk: Sdk) -> None:
         ({"graph_id": "steps"}, [{"updates": [{"values": {"done": 5}, "as_node": "one"}]}], "."),
         ({}, STEPS, "graph_id"),
         ({"graph_id": ["steps"]}, STEPS, "graph_id"),
-        ({"graph_id": "none-such"}, STEPS, "none-such"),
     ],
-    ids=["a node that is not there", "a value that does not fit", "no graph", "no name", "a graph that is not there"],
+    ids=["a node that is not there", "a value that does not fit", "no graph", "no name"],
 )
 def test_supersteps_that_are_refused_leave_nothing(sdk: Sdk, metadata: Any, supersteps: Any, told: str) -> None:
     """The id is free again at once, and what was written before the refusal is gone."""
@@ -127,6 +126,14 @@ def test_supersteps_that_are_refused_leave_nothing(sdk: Sdk, metadata: Any, supe
     thread = sdk.threads.create(thread_id=chosen, graph_id="steps")
     assert thread["values"] is None
     assert sdk.threads.get_history(chosen, limit=100) == []
+
+
+def test_supersteps_for_a_graph_that_is_not_there(sdk: Sdk) -> None:
+    """It is named, and the thread is not made."""
+    chosen = str(uuid4())
+    with pytest.raises(NotFoundError, match="none-such"):
+        sdk.threads.create(thread_id=chosen, graph_id="none-such", supersteps=STEPS)
+    assert sdk.threads.create(thread_id=chosen)["values"] is None
 
 
 def test_supersteps_for_a_thread_that_is_there(sdk: Sdk) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from deerflow.api.wire.body import Metadata, Shape
+from deerflow.api.wire.body import Metadata, Shape, or_absent
 from deerflow.api.wire.extract import Path, follow, parse_paths
 from deerflow.api.wire.runs import RunCommand
 from deerflow.api.wire.times import iso
@@ -127,8 +127,8 @@ class ThreadWanted(Shape):
 class ThreadSearch(ThreadWanted):
     """Body of a search."""
 
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
     sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] | None = None
     sort_order: Literal["asc", "desc"] | None = None
     select: list[str] | None = None
