@@ -8,6 +8,7 @@ import pytest
 from langgraph_sdk.errors import BadRequestError, ConflictError, NotFoundError
 
 from tests.conformance.conftest import Sdk
+from tests.conftest import wait_for
 from tests.live import Live
 
 
@@ -72,6 +73,22 @@ def test_a_copy_is_had_once(live: Live, asked: str) -> None:
     assert second.headers["Idempotent-Replayed"] == "true"
     told = live.http().get(f"/threads/{first.json()['thread_id']}?include=ttl").json()
     assert told["ttl"]["ttl_minutes"] == 90.0
+
+
+def test_a_thread_can_be_copied_while_it_runs(sdk: Sdk) -> None:
+    """The copy has what was stored by then, and rests; the run goes on where it is."""
+    source = sdk.threads.create()["thread_id"]
+    run = sdk.runs.create(source, "steps", input={"pause": 0.5})
+    wait_for(lambda: sdk.threads.get_state(source)["values"].get("done"), what="the first step")
+    copy = sdk.threads.copy(source)
+    assert copy["status"] == "idle"
+    done = copy["values"]["done"]
+    assert done == ["one", "two", "three", "four"][: len(done)]
+    assert len(done) < 4
+    sdk.runs.join(source, run["run_id"])
+    assert sdk.threads.get(copy["thread_id"]) == copy
+    assert sdk.threads.get_state(copy["thread_id"])["values"]["done"] == done
+    assert sdk.runs.wait(copy["thread_id"], "steps", input=None)["done"] == ["one", "two", "three", "four"]
 
 
 STEPS = [
