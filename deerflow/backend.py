@@ -15,6 +15,8 @@ from uuid import uuid4
 from deerflow import project
 from deerflow.auth.limits import Limits
 from deerflow.dispatch.bell import Bell, sender
+from deerflow.domain.threads import Ttl
+from deerflow.domain.words import TtlStrategy
 from deerflow.errors import ConfigError
 from deerflow.events.answers import Answers
 from deerflow.events.connections import connect, connect_async, connect_listener
@@ -79,6 +81,12 @@ class Backend:
     rules: Rules
     project: project.Project
     webhook_policy: Policy
+
+    @property
+    def thread_ttl(self) -> Ttl | None:
+        """How long threads are kept of which nobody says anything else; None: for ever."""
+        said = self.project.checkpointer
+        return None if said.default_ttl is None else Ttl(said.default_ttl, TtlStrategy(said.strategy))
 
     def ping(self) -> None:
         """Raise Unavailable when a part does not answer."""

@@ -73,6 +73,17 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Checkpointer:
+    """The key ``checkpointer``: what it says of threads of which nobody says how long they are kept, in minutes.
+
+    ``default_ttl`` None: for ever.
+    """
+
+    default_ttl: float | None = None
+    strategy: str = "delete"
+
+
+@dataclass(frozen=True)
 class HeaderRule:
     """Which request headers a run's ``configurable`` shows: lower-case names, where ``*`` stands for anything."""
 
@@ -92,10 +103,11 @@ class Project:
     configurable_headers: HeaderRule = HeaderRule()
     auth: Auth | None = None
     store: Store = field(default_factory=Store)
+    checkpointer: Checkpointer = field(default_factory=Checkpointer)
 
 
-_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth", "store"}
-_LATER = {"checkpointer"}
+_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth", "store", "checkpointer"}
+_LATER: set[str] = set()
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -126,6 +138,7 @@ def load(path: Path) -> Project:
         configurable_headers=_http(path, raw.get("http") or {}),
         auth=_auth(path, raw.get("auth")),
         store=_store(path, raw.get("store")),
+        checkpointer=_checkpointer(path, raw.get("checkpointer")),
     )
 
 
@@ -254,6 +267,39 @@ def _index(path: Path, raw: Any) -> StoreIndex:
         if name not in found:
             raise ConfigError(f'{path}: "store.index" needs "dims" and "embed", for example 3 and "./embed.py:embed"')
     return StoreIndex(**{name: _fixed(value) for name, value in found.items()})
+
+
+_MINUTES: _Kind = (
+    lambda value: type(value) in (int, float) and 0 < value <= _LONGEST_MINUTES,
+    "a number of minutes, more than 0 and at most a hundred years",
+)
+_LONGEST_MINUTES = 100 * 366 * 24 * 60
+_STRATEGY: _Kind = (lambda value: value in ("delete", "keep_latest"), '"delete" or "keep_latest"')
+_CHECKPOINTER_KEYS = {"ttl": _OBJECT}
+_TTL_KEYS = {
+    "strategy": _STRATEGY,
+    "default_ttl": _MINUTES,
+    "sweep_interval_minutes": _MINUTES,
+    "sweep_limit": _NUMBER,
+}
+
+
+def _checkpointer(path: Path, raw: Any) -> Checkpointer:
+    """The key ``checkpointer``. Its ``ttl`` is strict: threads that are kept for ever by mistake would not show.
+
+    ``sweep_interval_minutes`` and ``sweep_limit`` change nothing: the clock looks every half minute for all of them.
+    """
+    given = raw or {}
+    if not isinstance(given, dict):
+        raise ConfigError(f'{path}: "checkpointer" must be an object')
+    for key in sorted(given.keys() - _CHECKPOINTER_KEYS.keys()):
+        facts = {"key": f"checkpointer.{key}", "file": str(path)}
+        log.warning("A key of langgraph.json has no effect: %s", "checkpoints are the server's", extra=facts)
+    known = {key: value for key, value in given.items() if key in _CHECKPOINTER_KEYS}
+    ttl = _checked(
+        path, "checkpointer.ttl", _checked(path, "checkpointer", known, _CHECKPOINTER_KEYS).get("ttl", {}), _TTL_KEYS
+    )
+    return Checkpointer(**{name: ttl[name] for name in ("default_ttl", "strategy") if name in ttl})
 
 
 def _fixed(value: Any) -> Any:

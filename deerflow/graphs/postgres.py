@@ -106,6 +106,48 @@ SELECT c.metadata, c.checkpoint_id AS last,
     AND w.checkpoint_id = c.checkpoint_id AND w.channel = %(interrupt)s) AS is_interrupted
 FROM checkpoints c WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1
 """
+_OF_CHECKPOINTS = "checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+_OF_BLOBS = "checkpoint_ns, channel, version, type, blob"
+# One statement, so one snapshot: no writes of a checkpoint that came between.
+_COPY = f"""
+WITH heads AS (
+  INSERT INTO checkpoints (thread_id, {_OF_CHECKPOINTS})
+  SELECT %(thread)s, {_OF_CHECKPOINTS} FROM checkpoints WHERE thread_id = %(source)s ON CONFLICT DO NOTHING),
+blobs AS (
+  INSERT INTO checkpoint_blobs (thread_id, {_OF_BLOBS})
+  SELECT %(thread)s, {_OF_BLOBS} FROM checkpoint_blobs WHERE thread_id = %(source)s ON CONFLICT DO NOTHING)
+INSERT INTO checkpoint_writes (thread_id, {_COLUMNS})
+SELECT %(thread)s, {_COLUMNS} FROM checkpoint_writes WHERE thread_id = %(source)s ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our words
+_HAS_DELTAS = """
+SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = %(thread)s
+  AND (metadata ? 'counters_since_delta_snapshot' OR metadata ? 'delta_writes_versioned')) AS has_deltas
+"""
+_STAYS = """EXISTS (SELECT 1 FROM checkpoints k WHERE k.thread_id = gone.thread_id
+  AND k.checkpoint_ns = gone.checkpoint_ns AND k.checkpoint_id = gone.checkpoint_id)"""
+_PRUNE = (
+    """
+DELETE FROM checkpoints c USING
+  (SELECT checkpoint_ns, max(checkpoint_id) AS id FROM checkpoints WHERE thread_id = %(thread)s GROUP BY 1) AS newest
+WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = newest.checkpoint_ns AND c.checkpoint_id < newest.id
+""",
+    """
+DELETE FROM checkpoints c WHERE thread_id = %(thread)s AND strpos(checkpoint_ns, ':') > 0
+  AND metadata->'parents'->>'' IS NOT NULL AND NOT EXISTS (SELECT 1 FROM checkpoints k
+    WHERE k.thread_id = c.thread_id AND k.checkpoint_ns = '' AND k.checkpoint_id = c.metadata->'parents'->>'')
+""",
+    "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = %(thread)s",
+    *(
+        f"DELETE FROM {table} gone WHERE thread_id = %(thread)s AND NOT {_STAYS}"  # noqa: S608 - our words
+        for table in ("checkpoint_writes", "kept_heads", "kept_writes")
+    ),
+    """
+DELETE FROM checkpoint_blobs b WHERE thread_id = %(thread)s
+  AND NOT EXISTS (SELECT 1 FROM checkpoints k WHERE k.thread_id = b.thread_id AND k.checkpoint_ns = b.checkpoint_ns
+    AND k.checkpoint->'channel_versions'->>b.channel = b.version)
+""",
+)
+
 _OWNED = "(o.prefix = %(owner)s OR starts_with(o.prefix, %(owner)s || '.'))"
 _GIVEN = "%(heir)s || substr(o.prefix, length(%(owner)s) + 1)"
 _SAME = f"h.prefix = {_GIVEN} AND h.key = o.key"
@@ -251,6 +293,24 @@ class _Savers:
             await connection.execute(_RAISE_FENCE, facts)
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = %(thread)s", facts)  # noqa: S608
+
+    async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
+        facts = {"source": str(source_id), "thread": str(thread_id), "token": token}
+        async with _one_go(self._pool) as connection:
+            await connection.execute(_RAISE_FENCE, facts)
+            await connection.execute(_REQUIRE, facts)
+            await connection.execute(_COPY, facts)
+
+    async def prune_thread(self, thread_id: UUID, token: int) -> bool:
+        facts = {"thread": str(thread_id), "token": token}
+        async with _one_go(self._pool) as connection:
+            await connection.execute(_RAISE_FENCE, facts)
+            await connection.execute(_REQUIRE, facts)
+            row = await (await connection.execute(_HAS_DELTAS, facts)).fetchone()
+            assert row is not None
+            for statement in () if row["has_deltas"] else _PRUNE:
+                await connection.execute(statement, facts)
+        return not row["has_deltas"]
 
     async def thread_ids(self) -> list[str]:
         async with self._pool.connection() as connection:

@@ -65,6 +65,19 @@ class Savers(Protocol):
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write."""
 
+    async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
+        """Write all that is stored of a thread for another one as well, whose token this is; Fenced when it is not.
+
+        One transaction on one snapshot, and the same result when it is done again.
+        """
+
+    async def prune_thread(self, thread_id: UUID, token: int) -> bool:
+        """Delete all checkpoints but the newest of each namespace, which lose their parent; Fenced as above.
+
+        Namespaces of a subgraph's calls go with the checkpoint that the call began from. False, and nothing is
+        deleted, for a thread with a ``DeltaChannel``: its newest state is made of older checkpoints.
+        """
+
     async def thread_ids(self) -> list[str]:
         """Every thread that has checkpoints, whatever its id looks like."""
 

@@ -118,6 +118,37 @@ SELECT c.metadata, (SELECT min(checkpoint_id) FROM checkpoints WHERE thread_id =
     AND w.checkpoint_id = c.checkpoint_id AND w.channel = :interrupt)
 FROM checkpoints c WHERE c.thread_id = :thread AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1
 """
+_OF_CHECKPOINTS = "checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+_COPY = (
+    f"""
+INSERT OR IGNORE INTO checkpoints (thread_id, {_OF_CHECKPOINTS})
+SELECT :thread, {_OF_CHECKPOINTS} FROM checkpoints WHERE thread_id = :source
+""",  # noqa: S608 - our words
+    f"""
+INSERT OR IGNORE INTO writes (thread_id, {_COLUMNS}) SELECT :thread, {_COLUMNS} FROM writes WHERE thread_id = :source
+""",  # noqa: S608 - our words
+    "DELETE FROM temp.held WHERE thread_id = :thread AND token = :token",
+)
+_HAS_DELTAS = """
+SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = :thread
+  AND instr(metadata, CAST('"counters_since_delta_snapshot"' AS BLOB)))
+"""
+_GONE = "thread_id = :thread AND (checkpoint_ns, checkpoint_id) NOT IN \
+(SELECT checkpoint_ns, checkpoint_id FROM checkpoints WHERE thread_id = :thread)"
+_PRUNE = (
+    """
+DELETE FROM checkpoints WHERE thread_id = :thread AND checkpoint_id <
+  (SELECT max(k.checkpoint_id) FROM checkpoints k
+   WHERE k.thread_id = :thread AND k.checkpoint_ns = checkpoints.checkpoint_ns)
+""",
+    """
+DELETE FROM checkpoints WHERE thread_id = :thread AND instr(checkpoint_ns, ':') AND root_of(metadata) IS NOT NULL
+  AND root_of(metadata) NOT IN (SELECT checkpoint_id FROM checkpoints WHERE thread_id = :thread AND checkpoint_ns = '')
+""",
+    "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = :thread",
+    *(f"DELETE FROM {table} WHERE {_GONE}" for table in ("writes", "kept_heads", "kept_writes")),  # noqa: S608
+)
+
 _OWNED = "(prefix = :owner OR substr(prefix, 1, length(:owner) + 1) = :owner || '.')"
 _GIVEN = ":heir || substr(prefix, length(:owner) + 1)"
 _GIVE_ITEMS = (
@@ -156,11 +187,21 @@ ON CONFLICT (prefix, key) DO UPDATE SET value = excluded.value, updated_at = exc
 
 def _run_of(metadata: bytes | str | None) -> str | None:
     """The run that a checkpoint's metadata names. SQLite's own JSON is stricter than what the saver writes (NaN)."""
-    try:
-        named = json.loads(metadata or "{}").get("run_id")
-    except ValueError:
-        return None
+    named = _told(metadata).get("run_id")
     return named if isinstance(named, str) else None
+
+
+def _root_of(metadata: bytes | str | None) -> str | None:
+    """The root graph's checkpoint from which a subgraph's call began."""
+    named = (_told(metadata).get("parents") or {}).get("")
+    return named if isinstance(named, str) else None
+
+
+def _told(metadata: bytes | str | None) -> dict[str, Any]:
+    try:
+        return dict(json.loads(metadata or "{}"))
+    except ValueError:
+        return {}
 
 
 class _WholeSaver(AsyncSqliteSaver):
@@ -261,6 +302,28 @@ class _Savers:
             await connection.execute(_RAISE_FENCE, facts)
             for table in ("checkpoints", "writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = :thread", facts)  # noqa: S608
+
+    async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
+        facts = {"source": str(source_id), "thread": str(thread_id), "token": token}
+        async with self._transaction() as connection:
+            await connection.execute("BEGIN IMMEDIATE")
+            await connection.execute(_RAISE_FENCE, facts)
+            held = await connection.execute(_HOLD, facts)
+            if held.rowcount == 0:
+                raise Fenced(FENCED)
+            for statement in _COPY:
+                await connection.execute(statement, facts)
+
+    async def prune_thread(self, thread_id: UUID, token: int) -> bool:
+        facts = {"thread": str(thread_id), "token": token}
+        async with self._transaction() as connection:
+            await connection.execute("BEGIN IMMEDIATE")
+            await connection.execute(_RAISE_FENCE, facts)
+            await self._require(connection, str(thread_id), token)
+            ((has_deltas,),) = await connection.execute_fetchall(_HAS_DELTAS, facts)
+            for statement in () if has_deltas else _PRUNE:
+                await connection.execute(statement, facts)
+        return not has_deltas
 
     async def thread_ids(self) -> list[str]:
         async with self._lock:
@@ -477,6 +540,7 @@ async def open_store(path: str, asked: Store, embedding: Embedding | None) -> As
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = NORMAL")
         await connection.create_function("run_of", 1, _run_of, deterministic=True)
+        await connection.create_function("root_of", 1, _root_of, deterministic=True)
         await connection.executescript(_HELD)
         async with _open_items(path, asked, embedding) as store:
             yield _Savers(connection, store)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from deerflow.graphs.items import ItemRefused, carry_out
 from deerflow.graphs.outline import OutlineRefused, draw, schemas, subgraphs
 from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.start import known_of
-from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
+from deerflow.graphs.state import EditRefused, get_history, get_state, replay, update_state
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
 from deerflow.storage import audit, cancels, threads
@@ -94,6 +95,7 @@ async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str,
                 question["checkpoint"],
                 values=question["values"],
                 as_node=question["as_node"],
+                graph_id=question["graph_id"],
             )
             head = await read_head(graph, backend.savers.reader(), thread_id)
     finally:
@@ -101,6 +103,46 @@ async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str,
     if head is not None:
         await backend.sql(_settle, backend, thread_id, token, head)
     return written
+
+
+async def _copy(backend: WorkerBackend, question: dict[str, Any]) -> ThreadHead | None:
+    """Copy a thread's checkpoints; what the copy's newest one says, None where only a graph that is not there knows."""
+    source_id, thread_id, token = UUID(question["source_id"]), UUID(question["thread_id"]), question["token"]
+    gate = _gate(question)
+    await gate.write(lambda: backend.savers.copy_thread(source_id, thread_id, token))
+    if question["graph_id"] is None:
+        return None
+    try:
+        async with _graph(backend, question, "threads.read") as graph:
+            return await read_head(graph, backend.savers.reader(), thread_id)
+    except GraphBroken:
+        log.warning("A thread is copied whose graph cannot be used", extra={"thread_id": thread_id})
+        return None
+
+
+async def _build(backend: WorkerBackend, question: dict[str, Any]) -> ThreadHead | None:
+    """Write the checkpoints of a thread that is not there yet, superstep by superstep; all of them or none."""
+    thread_id, token = UUID(question["thread_id"]), question["token"]
+    saver = await backend.savers.for_run(thread_id, token, _gate(question))
+    try:
+        async with _graph(backend, question, "threads.update") as graph:
+            await replay(graph, saver, thread_id, question["supersteps"], graph_id=question["graph_id"])
+            return await read_head(graph, backend.savers.reader(), thread_id)
+    except (EditRefused, GraphBroken):
+        await backend.savers.remove_thread(thread_id, token + 1)
+        raise
+    finally:
+        await backend.savers.let_go(thread_id, token)
+
+
+async def _prune(backend: WorkerBackend, question: dict[str, Any]) -> int:
+    """Prune threads; how many. Left out are those that a run has taken since, and those that cannot be pruned."""
+    pruned, gate = 0, _gate(question)
+    for thread_id, token in question["threads"]:
+        with suppress(Fenced):
+            act = partial(backend.savers.prune_thread, UUID(thread_id), token)
+            pruned += await gate.write(act)
+    return pruned
 
 
 async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
@@ -230,6 +272,9 @@ _KINDS: dict[str, Callable[[WorkerBackend, dict[str, Any]], Awaitable[Any]]] = {
     "state": _state,
     "history": _history,
     "update": _update,
+    "copy": _copy,
+    "build": _build,
+    "prune": _prune,
     "remove_run": _remove_run,
     "drawing": _drawing,
     "schemas": _schemas,

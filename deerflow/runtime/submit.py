@@ -89,7 +89,7 @@ def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thr
     """Add a run, or raise what ``submit_once`` raises; ``set_going`` has to follow the commit."""
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
-    thread, last = _thread(tx, principal, spec, thread_id)
+    thread, last = _thread(tx, backend, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
     admission = admit(spec.multitask_strategy, [run.status for run in inflight])
@@ -144,14 +144,15 @@ def _displace(tx: Tx, backend: Backend, inflight: list[Run], action: CancelActio
     return [run for run in marked if run is not None]
 
 
-def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:
+def _thread(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:
     try:
         return threads.lock(tx, principal, thread_id)
     except NotFound:
         if spec.if_not_exists is not IfNotExists.CREATE:
             raise NotFound(_NOT_FOUND) from None
     given = spec.config.get("metadata")
-    threads.create(tx, principal, thread_id, {**(given if isinstance(given, dict) else {}), **spec.metadata})
+    metadata = {**(given if isinstance(given, dict) else {}), **spec.metadata}
+    threads.create(tx, principal, thread_id, metadata, ttl=backend.thread_ttl)
     return threads.lock(tx, principal.unfiltered, thread_id)
 
 

@@ -80,7 +80,7 @@ def test_architecture_names_every_file() -> None:
     ("record", "table", "hidden"),
     [
         (Run, models.runs, {"progressed"}),
-        (Thread, models.threads, {"resting", "last_ordinal", "fence", "ttl_minutes", "ttl_strategy", "expires_at"}),
+        (Thread, models.threads, {"resting", "last_ordinal", "fence"}),
         (Assistant, models.assistants, set()),
         (AssistantVersion, models.assistant_versions, set()),
         (Cron, models.crons, set()),

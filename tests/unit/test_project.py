@@ -29,6 +29,10 @@ def _auth(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "auth": value}
 
 
+def _checkpointer(value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "checkpointer": value}
+
+
 def test_graphs_in_both_spellings(tmp_path: Path) -> None:
     """A target alone, or a path with a description; by file and by module."""
     graphs = {"a": "./a.py:graph", "b": {"path": "pkg.mod:make", "description": "told"}}
@@ -81,6 +85,15 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_auth({"path": "a:b", "cache": {"cache_keys": []}}), '"auth.cache.cache_keys" must be .* not empty'),
         (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
         (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
+        (_checkpointer([1]), '"checkpointer" must be an object'),
+        (_checkpointer({"ttl": 5}), '"checkpointer.ttl" must be an object'),
+        (
+            _checkpointer({"ttl": {"default_tll": 5}}),
+            '"checkpointer.ttl.default_tll" is not known; there are: strategy',
+        ),
+        (_checkpointer({"ttl": {"default_ttl": 0}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
+        (_checkpointer({"ttl": {"default_ttl": True}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
+        (_checkpointer({"ttl": {"strategy": "keep"}}), '"checkpointer.ttl.strategy" must be "delete" or "keep_latest"'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
         ({"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": ["x"]}}, "must be an object with"),
         (
@@ -125,6 +138,17 @@ def test_store(tmp_path: Path) -> None:
     assert found == project.Store(project.StoreIndex(3, "./e.py:embed", ("a", "b[*].c")), False, 0.5, 1)
     for empty in ({}, {"index": None, "ttl": None}, {"ttl": {"default_ttl": None}}):
         assert project.load(_write(tmp_path, _store(**empty))).store == project.Store()
+
+
+def test_checkpointer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """How long threads are kept is read; of what is the server's own, it is told that it changes nothing."""
+    ttl = {"default_ttl": 1.5, "strategy": "keep_latest", "sweep_interval_minutes": 5, "sweep_limit": 9}
+    with caplog.at_level(logging.WARNING):
+        found = project.load(_write(tmp_path, _checkpointer({"ttl": ttl, "backend": "custom"})))
+    assert found.checkpointer == project.Checkpointer(default_ttl=1.5, strategy="keep_latest")
+    assert [record.key for record in caplog.records] == ["checkpointer.backend"]
+    for nothing in (None, {}, {"ttl": None}, {"ttl": {"default_ttl": None}}):
+        assert project.load(_write(tmp_path, _checkpointer(nothing))).checkpointer == project.Checkpointer()
 
 
 def test_webhooks(tmp_path: Path) -> None:

@@ -77,12 +77,19 @@ CASES: dict[str, list[Case]] = {
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
-    "GET /threads/{thread}": [Case()],
-    "PATCH /threads/{thread}": [Case({"metadata": {"a": 1}}), Case({}, headers={"Prefer": "return=minimal"})],
+    "GET /threads/{thread}": [Case(), Case(query="include=ttl")],
+    "PATCH /threads/{thread}": [
+        Case({"metadata": {"a": 1}}), Case({"ttl": 5}), Case({}, headers={"Prefer": "return=minimal"}),
+    ],
     "DELETE /threads/{thread}": [Case()],
+    "POST /threads/{thread}/copy": [same(409)],
+    "POST /threads/prune": [
+        same(200, {"thread_ids": ["{thread}"]}), same(200, {"thread_ids": ["{thread}"], "strategy": "keep_latest"}),
+    ],
     "POST /threads/search": [
         same(200, {}), same(200, {"ids": ["{thread}"]}), same(200, {"metadata": MINE}), same(200, {"values": MINE}),
-        same(200, {"metadata": {"owner": "{user}"}}), same(200, {"status": "busy"}), same(200, {"offset": 1}),
+        same(200, {"metadata": {"owner": "{user}"}}),
+        same(200, {"extract": {"a": "values.word"}}), same(200, {"status": "busy"}), same(200, {"offset": 1}),
     ],
     "POST /threads/count": [
         same(200, {}), same(200, {"ids": ["{thread}"]}), same(200, {"metadata": MINE}), same(200, {"values": MINE}),
