@@ -90,6 +90,12 @@ class HistoryWanted(Shape):
     before: str | None = Field(default=None, description="A checkpoint's id.")
 
 
+class MetricsWanted(Shape):
+    """How numbers are told."""
+
+    format: Literal["json"] | None = Field(default=None, description="json, instead of Prometheus' text.")
+
+
 class HealthWanted(Shape):
     """How thoroughly to look."""
 

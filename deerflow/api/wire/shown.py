@@ -163,6 +163,19 @@ class Health(Shape):
     services: dict[str, Any]
 
 
+class Live(Shape):
+    """That a process lives."""
+
+    ok: Literal[True]
+
+
+class Ready(Shape):
+    """What each part says: ``ok``, or what is wrong with it."""
+
+    ok: bool
+    parts: dict[str, str]
+
+
 class Info(Shape):
     """Which server this is, and what it can do."""
 
