@@ -58,12 +58,6 @@ def test_requests_are_timed_by_route(web: FlaskClient, thread: str) -> None:
     assert thread not in web.get("/metrics").text
 
 
-def test_they_are_read_once_a_second(web: FlaskClient, backend: Backend) -> None:
-    assert numbers(web)["deerflow_runs", "pending"] == 0
-    make_run(backend, LOCAL_USER)
-    assert numbers(web)["deerflow_runs", "pending"] == 0
-
-
 @pytest.mark.parametrize(
     ("setting", "statuses"), [("public", (200, 200, 200)), ("admin", (401, 403, 200)), ("off", (404,) * 3)]
 )
