@@ -115,7 +115,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         uses=Uses(db),
         rules=_rules(settings),
         project=found,
-        webhook_policy=_webhook_policy(settings, found.webhooks),
+        webhook_policy=_webhook_policy(settings, found),
     )
 
 
@@ -126,9 +126,11 @@ def _rules(settings: Settings) -> Rules:
     return Rules(lease=lengths[0], lease_beat=lengths[1], **same)
 
 
-def _webhook_policy(settings: Settings, said: project.Webhooks) -> Policy:
+def _webhook_policy(settings: Settings, found: project.Project) -> Policy:
     """What langgraph.json says of webhooks goes before the settings, in both directions."""
+    said = found.webhooks
     return Policy(
+        disabled="webhooks" in found.http.disabled,
         allow_http=settings.webhook_allow_http if said.require_https is None else not said.require_https,
         allow_loopback=settings.webhook_allow_loopback if said.disable_loopback is None else not said.disable_loopback,
         allow_private=settings.webhook_allow_private,

@@ -13,6 +13,7 @@ from deerflow.api import (
     account,
     assistants,
     cors,
+    disabled,
     errors,
     keys,
     metrics,
@@ -65,6 +66,7 @@ def register(app: Flask, settings: Settings) -> None:
     errors.register(app)
     metrics.register(app, settings)
     cors.register(app)
+    disabled.register(app, app.extensions["deerflow"].project)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)

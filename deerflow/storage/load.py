@@ -33,26 +33,24 @@ def measure(tx: Tx) -> Load:
 
 
 _other = runs.alias("other")
+# Written out, as the conditions of the partial indexes are: with parameters SQLite would not see that they fit.
+_IN_FLIGHT = sa.text("runs.status IN ('pending', 'running')")
 _is_pending = runs.c.status == "pending"
 _is_due = sa.and_(_is_pending, runs.c.run_at <= now())
-_is_held_up = sa.exists().where(_other.c.thread_id == runs.c.thread_id, _other.c.status == "running")
-_is_unclaimed = sa.and_(_is_due, ~_is_held_up)
+_is_held_up = sa.exists().where(_other.c.thread_id == runs.c.thread_id, sa.text("other.status = 'running'"))
+_is_unclaimed = sa.and_(_is_due, ~_is_held_up.correlate(runs))
+_is_open = sa.and_(webhooks.c.delivered_at.is_(None), webhooks.c.dead_at.is_(None))
 
-
-def _count(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.count()).select_from(runs).where(condition).scalar_subquery()
-
-
-_MEASURE = sa.select(
-    _count(_is_pending).label("pending"),
-    _count(runs.c.status == "running").label("running"),
-    _count(_is_due).label("due"),
-    _count(_is_unclaimed).label("unclaimed"),
-    sa.select(sa.func.min(runs.c.run_at)).where(_is_unclaimed).scalar_subquery().label("oldest"),
-    sa.select(sa.func.count())
-    .select_from(webhooks)
-    .where(webhooks.c.delivered_at.is_(None), webhooks.c.dead_at.is_(None))
-    .scalar_subquery()
-    .label("webhooks"),
-    now().label("at"),
+_MEASURE = (
+    sa.select(
+        sa.func.count().filter(_is_pending).label("pending"),
+        sa.func.count().filter(runs.c.status == "running").label("running"),
+        sa.func.count().filter(_is_due).label("due"),
+        sa.func.count().filter(_is_unclaimed).label("unclaimed"),
+        sa.func.min(runs.c.run_at).filter(_is_unclaimed).label("oldest"),
+        sa.select(sa.func.count()).select_from(webhooks).where(_is_open).scalar_subquery().label("webhooks"),
+        now().label("at"),
+    )
+    .select_from(runs)
+    .where(_IN_FLIGHT)
 )

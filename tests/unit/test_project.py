@@ -25,6 +25,10 @@ def _auth(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "auth": value}
 
 
+def _http(**keys: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "http": keys}
+
+
 def _cors(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "http": {"cors": value}}
 
@@ -74,6 +78,10 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
         (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
+        (_http(disable_runs="yes"), '"http.disable_runs" must be true or false'),
+        (_http(mount_prefix="agents"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix="/a b"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix=5), '"http.mount_prefix" must be a path like "/agents"'),
         (_cors([]), '"http.cors" must be an object'),
         (_cors({"allow_origin": ["https://a.org"]}), '"http.cors.allow_origin" is not known; there are: allow_origins'),
         (_cors({"allow_origins": "https://a.org"}), '"http.cors.allow_origins" must be a list of strings'),
@@ -167,3 +175,17 @@ def test_cors(tmp_path: Path) -> None:
     found = project.load(_write(tmp_path, _cors(told))).http.cors
     assert found == project.Cors(("https://a.org",), "https://.*\\.a\\.org", True, ("x-mine",), 5)
     assert project.load(_write(tmp_path, _cors(None))).http.cors == project.Cors()
+
+
+def test_what_is_served_and_where(tmp_path: Path) -> None:
+    """Families that are switched off, and the path of everything; null, false and / are as if they were not there."""
+    keys = _http(disable_runs=True, disable_store=False, disable_meta=None, mount_prefix="/a/b/")
+    found = project.load(_write(tmp_path, keys)).http
+    assert (found.disabled, found.mount_prefix) == (frozenset({"runs"}), "/a/b")
+    assert project.load(_write(tmp_path, _http(mount_prefix="/"))).http == project.Http()
+
+
+def test_an_app_of_ones_own_is_warned_of_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        project.load(_write(tmp_path, _http(app="./a.py:app")))
+    assert "run the app beside this server" in caplog.text
