@@ -11,13 +11,13 @@ from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import many
+from deerflow.api.wire.shown import ThreadPart, ThreadShown
 from deerflow.api.wire.threads import (
     Pruned,
     ThreadCreate,
     ThreadPatch,
     ThreadPrune,
     ThreadSearch,
-    ThreadShown,
     ThreadWanted,
     present_thread,
     present_ttl,
@@ -48,7 +48,12 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=ThreadCreate, answer=ThreadShown)
+@describes(
+    body=ThreadCreate,
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={409: "The id is taken, or the key belongs to another request."},
+)
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one. `supersteps` give it a past."""
@@ -76,6 +81,7 @@ def copy_thread(thread_id: UUID) -> Response:
 
 
 @describes(answer=ThreadShown)
+@describes(answer=ThreadShown)
 @requires("threads:read")
 def get_thread(thread_id: UUID) -> Response:
     """One thread; with `include=ttl` also how long it is kept."""
@@ -85,7 +91,12 @@ def get_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread) | ttl)
 
 
-@describes(body=ThreadPatch, answer=ThreadShown)
+@describes(
+    body=ThreadPatch,
+    answer=ThreadShown,
+    headers=("Prefer",),
+    also={204: "It is done, and nothing was wanted in return."},
+)
 @requires("threads:write")
 def change_thread(thread_id: UUID) -> Response:
     """Merge metadata into a thread, or set how long it is kept; ``Prefer: return=minimal`` answers 204."""
@@ -98,7 +109,7 @@ def change_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread))
 
 
-@describes(body=ThreadSearch, answer=list[dict[str, Any]])
+@describes(body=ThreadSearch, answer=list[ThreadPart])
 @requires("threads:read", on=("threads", "search"))
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
