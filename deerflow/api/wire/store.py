@@ -9,7 +9,7 @@ from deerflow.api.wire.body import Shape
 from deerflow.auth.values import item_named
 from deerflow.authz import granted
 from deerflow.errors import BadRequest
-from deerflow.project import LONGEST_TTL_MINUTES
+from deerflow.project.store import LONGEST_TTL_MINUTES
 
 _LONGEST = 1_024
 """Bytes of a key, and of a namespace: both together are what Postgres finds an item by, and that may have 2,704."""
