@@ -17,7 +17,7 @@ from deerflow.settings import ROOT, Settings
 from tests.conftest import GRAPHS
 
 _TAKES_A_BODY = re.compile(r"\b(\w+)\.(?:read|check)\(")
-_QUERIED = re.compile(r"""(?:args\.get\(|args\[|number\(request, |many\(request, )"(\w+)\"""")
+_QUERIED = re.compile(r"""(?:args\.get\(|args\.getlist\(|args\[|number\(request, |many\(request, )"(\w+)\"""")
 
 
 @pytest.fixture(scope="module")
