@@ -18,8 +18,11 @@ from flask import Request, Response, request
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import Mount
 from deerflow.domain.events import Entry, parse_cursor
+from deerflow.domain.protocol import ProtocolEvent, Subscription, Telling
 from deerflow.domain.runs import Followed
-from deerflow.runtime.join import Following, Gap, Heartbeat
+from deerflow.runtime.attend import Attending, Over, Said
+from deerflow.runtime.join import Following, Gap
+from deerflow.runtime.listening import Heartbeat
 
 _HEARTBEAT = b": heartbeat\r\n\r\n"
 _ALWAYS = {"metadata", "error"}
@@ -39,14 +42,22 @@ def stream(
     """A run as SSE. *modes*: only these stream modes (none: all); the run's own story is always told."""
     watch.when_gone(following.interrupt)
     wanted = {_STORED_AS.get(mode, mode) for mode in modes}
-    response = Response(
-        _frames(following, wanted | _ALWAYS if wanted else None),
-        content_type="text/event-stream; charset=utf-8",
-    )
+    response = _events(mount, _frames(following, wanted | _ALWAYS if wanted else None))
+    _name(response, mount, run, f"{_path(run)}/stream")
+    return response
+
+
+def thread(mount: Mount, attending: Attending, frames: Iterator[bytes], watch: ClientWatch) -> Response:
+    """A thread as SSE; *frames* are what is told of it."""
+    watch.when_gone(attending.interrupt)
+    return _events(mount, frames)
+
+
+def _events(mount: Mount, frames: Iterator[bytes]) -> Response:
+    response = Response(frames, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = mount.cache_control
     response.headers["X-Accel-Buffering"] = "no"
     response.headers["Connection"] = "keep-alive"
-    _name(response, mount, run, f"{_path(run)}/stream")
     return response
 
 
@@ -108,6 +119,31 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
     if not following.ended:
         yield _come_back(following.cursor, soon=not following.refused)
         _cut()
+
+
+def protocol_frames(attending: Attending, wanted: Subscription) -> Iterator[bytes]:
+    """What a thread's runs say, as events of the v2 protocol. It has no end: a cut asks its reader to come back."""
+    yield b""  # the headers, now
+    telling = Telling()
+    for step in attending:
+        if isinstance(step, Heartbeat):
+            yield _HEARTBEAT
+        elif told := [event for event in _protocol_events(telling, step, wanted) if wanted.takes(event)]:
+            yield b"".join(_protocol_frame(event) for event in told)
+    yield _come_back(None, soon=not attending.refused)
+    _cut()
+
+
+def _protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
+    if isinstance(step, Over):
+        yield telling.over(step.turn, step.place, asks=step.asks)
+        return
+    for entry in step.entries:
+        yield from telling.said(step.turn, entry, wanted)
+
+
+def _protocol_frame(event: ProtocolEvent) -> bytes:
+    return b"event: %s\r\ndata: %s\r\nid: %d\r\n\r\n" % (event.method.encode(), event.envelope(), event.seq)
 
 
 def _come_back(cursor: int | None, *, soon: bool) -> bytes:
