@@ -20,6 +20,7 @@ from deerflow.api.mounts import Mount
 from deerflow.domain.events import Entry, parse_cursor
 from deerflow.domain.protocol import ProtocolEvent, Subscription, Telling
 from deerflow.domain.runs import Followed
+from deerflow.domain.turns import Turn
 from deerflow.runtime.attend import Attending, Over, Said
 from deerflow.runtime.join import Following, Gap
 from deerflow.runtime.listening import Heartbeat
@@ -134,6 +135,29 @@ def protocol_frames(attending: Attending, wanted: Subscription) -> Iterator[byte
     _cut()
 
 
+def thread_frames(attending: Attending, *, whole: bool) -> Iterator[bytes]:
+    """What a thread's runs say, as each of them says it, and their ends. *whole*: not only that they begin and end."""
+    yield b""  # the headers, now
+    for step in attending:
+        if isinstance(step, Heartbeat):
+            yield _HEARTBEAT
+        elif isinstance(step, Over):
+            yield _run_done(step)
+        elif told := [entry for entry in step.entries if whole or entry.name == "metadata"]:
+            yield b"".join(_thread_frame(step.turn, entry) for entry in told)
+    yield _come_back(attending.spot, soon=not attending.refused)
+    _cut()
+
+
+def _thread_frame(turn: Turn, entry: Entry) -> bytes:
+    return entry.frame + b"id: %d-%d\r\n\r\n" % (turn.ordinal, entry.place)
+
+
+def _run_done(over: Over) -> bytes:
+    told = orjson.dumps({"status": "run_done", "run_id": over.turn.run_id})
+    return b"event: metadata\r\ndata: %s\r\nid: %d-%d\r\n\r\n" % (told, over.turn.ordinal, over.place)
+
+
 def _protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
     if isinstance(step, Over):
         yield telling.over(step.turn, step.place, asks=step.asks)
@@ -146,9 +170,9 @@ def _protocol_frame(event: ProtocolEvent) -> bytes:
     return b"event: %s\r\ndata: %s\r\nid: %d\r\n\r\n" % (event.method.encode(), event.envelope(), event.seq)
 
 
-def _come_back(cursor: int | None, *, soon: bool) -> bytes:
+def _come_back(cursor: object, *, soon: bool) -> bytes:
     """The last lines of a stream that is cut. Without the id who has heard nothing yet would miss the beginning."""
-    place = b"" if cursor is None else b"id: %d\r\n" % cursor
+    place = b"" if cursor is None else b"id: %s\r\n" % str(cursor).encode()
     return place + (b"retry: %d\r\n" % random.randint(*_RETRY_MS) if soon else b"") + b"\r\n"
 
 

@@ -1,5 +1,6 @@
 """Turns: a thread's runs as those know them who follow the thread, one after the other."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -38,5 +39,19 @@ class Spot:
     ordinal: int
     place: int
 
+    def __str__(self) -> str:
+        """As clients are told it, who send it back in ``Last-Event-ID``."""
+        return f"{self.ordinal}-{self.place}"
+
 
 BEGINNING = Spot(0, 0)
+
+_SPOT = re.compile(r"(\d{1,9})-(\d{1,15})", re.ASCII)
+
+
+def parse_spot(text: str) -> Spot | None:
+    """The spot behind which a client wants to read; None when the text is none."""
+    if text in {"-", "-1", "0"}:
+        return BEGINNING
+    found = _SPOT.fullmatch(text)
+    return Spot(int(found[1]), int(found[2])) if found else None

@@ -17,6 +17,7 @@ from deerflow.runtime.listening import Heartbeat, Listening
 from deerflow.storage import turns
 
 _AT_ONCE = 100
+_BEHIND_ALL = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Said:
 
     turn: Turn
     entries: list[Entry]
+
+    @property
+    def spot(self) -> Spot:
+        """The last of it."""
+        return Spot(self.turn.ordinal, self.entries[-1].place)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,11 @@ class Over:
     turn: Turn
     place: int
     asks: bool
+
+    @property
+    def spot(self) -> Spot:
+        """The end's own."""
+        return Spot(self.turn.ordinal, self.place)
 
 
 class Attending(Listening):
@@ -60,7 +71,7 @@ class Attending(Listening):
     ) -> None:
         super().__init__(backend, still_holds=still_holds)
         self._principal, self._thread_id = principal, thread_id
-        self._after = after
+        self._after = self._spot = after
         self._from_now = after is None
         """Whether what was before the first look is not wanted; until that has seen all runs."""
         self._upto = max(after.ordinal - 1, 0) if after is not None else 0
@@ -77,6 +88,11 @@ class Attending(Listening):
         """Attend until interrupted; while the log or the database is away there are heartbeats, and no end."""
         return self._insist(self._attend)
 
+    @property
+    def spot(self) -> Spot | None:
+        """Behind which spot to go on; None for who wants what comes from now on, before the first look."""
+        return self._spot
+
     def _attend(self) -> Generator[Said | Over | Heartbeat, None, None]:
         """Subscribe, then look: a run that is submitted while we subscribe is in the rows, one that comes later rings.
 
@@ -92,7 +108,7 @@ class Attending(Listening):
                 look = look and self._look()
                 told, known = False, len(self._known)
                 for step in self._tell(watch):
-                    told = True
+                    told, self._spot = True, step.spot
                     yield step
                 told |= len(self._known) != known  # also one of which nothing is kept
                 while not (told or look or self._rung(watch)):
@@ -114,7 +130,8 @@ class Attending(Listening):
             self._upto = turn.ordinal
             self._meet(turn)
         there_are_more = len(come) == _AT_ONCE
-        self._from_now &= there_are_more
+        if self._from_now and not there_are_more:
+            self._from_now, self._spot = False, self._now()
         self._backend.threads.seen(self._thread_id, self._upto)
         return there_are_more
 
@@ -127,6 +144,11 @@ class Attending(Listening):
         elif self._after is not None and turn.ordinal == self._after.ordinal:
             self._places[turn.run_id] = self._after.place
         self._known[turn.run_id] = turn
+
+    def _now(self) -> Spot:
+        """Where who wants nothing of what was begins: before what runs or waits, else behind everything."""
+        open_ones = (Spot(turn.ordinal, self._places.get(turn.run_id, 0)) for turn in self._known.values())
+        return min(open_ones, default=Spot(self._upto, _BEHIND_ALL))
 
     def _tell(self, watch: Watch) -> Iterator[Said | Over]:
         """What one run has to say now; nothing when all was told."""

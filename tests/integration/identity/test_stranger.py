@@ -107,6 +107,7 @@ CASES: dict[str, list[Case]] = {
         own(command("run.start", **run(metadata={"thread_id": "{thread}", "owner": "{user}"}))),
         own(command("input.respond", interrupt_id="{run}", response=1, config=ELSEWHERE)),
     ],
+    "GET /threads/{thread}/stream": [same(200), same(200, headers={"Last-Event-ID": "-"})],
     "POST /threads/{thread}/stream/events": [
         same(200, {"channels": ["values"]}), same(200, {"channels": ["lifecycle"], "since": 1}),
     ],
