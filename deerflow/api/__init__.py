@@ -13,6 +13,7 @@ from deerflow.api import (
     account,
     assistants,
     commands,
+    cors,
     errors,
     keys,
     runs,
@@ -62,6 +63,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
     errors.register(app)
+    cors.register(app)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
@@ -93,7 +95,7 @@ def _never_stored(response: Response) -> Response:
 def _identify() -> None:
     """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is None:
+    if view is None or request.method == "OPTIONS":  # which Flask answers by itself, with what a path knows
         return
     if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)
