@@ -53,10 +53,16 @@ def requires(
     place = on or _PLACES.get(permission)
     assert place or permission not in THINGS, f"{permission} needs a resource and an action"
 
+    def shown_body() -> dict[str, Any]:
+        assert shown is not None
+        return shown(parsed(request.get_data()))
+
+    body = None if shown is None else shown_body
+
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            require(permission, on=place, shown=shown)
+            require(permission, on=place, body=body)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
@@ -66,9 +72,10 @@ def requires(
     return decorate
 
 
-def require(permission: str, *, on: Place | None = None, shown: Callable[[Any], dict[str, Any]] | None = None) -> None:
+def require(permission: str, *, on: Place | None = None, body: Callable[[], dict[str, Any]] | None = None) -> None:
     """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
 
+    *body*: what the handlers are shown for the request's body.
     Conflict where nobody can have the permission.
     """
     caller = principal()
@@ -78,8 +85,7 @@ def require(permission: str, *, on: Place | None = None, shown: Callable[[Any], 
         raise Forbidden(f"This needs the permission {permission}")
     if caller.proof is Proof.HANDLER:
         place = on or _PLACES[permission]
-        body = _body(request) if shown is None else shown(parsed(request.get_data()))
-        request.environ[_GRANTED] = _ask(request, place, body)
+        request.environ[_GRANTED] = _ask(request, place, _body(request) if body is None else body())
 
 
 def granted(asked: Request) -> Any:

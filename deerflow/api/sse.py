@@ -9,6 +9,7 @@ the run is over (ADR 0012).
 import errno
 import random
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -129,8 +130,8 @@ def protocol_frames(attending: Attending, wanted: Subscription) -> Iterator[byte
     for step in attending:
         if isinstance(step, Heartbeat):
             yield _HEARTBEAT
-        elif told := [event for event in _protocol_events(telling, step, wanted) if wanted.takes(event)]:
-            yield b"".join(_protocol_frame(event) for event in told)
+        elif told := [_protocol_frame(event) for event in protocol_events(telling, step, wanted)]:
+            yield b"".join(told)
     yield _come_back(None, soon=not attending.refused)
     _cut()
 
@@ -158,12 +159,13 @@ def _run_done(over: Over) -> bytes:
     return b"event: metadata\r\ndata: %s\r\nid: %d-%d\r\n\r\n" % (told, over.turn.ordinal, over.place)
 
 
-def _protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
+def protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
+    """What a step of a thread's reader is to who wants these events."""
     if isinstance(step, Over):
-        yield telling.over(step.turn, step.place, asks=step.asks)
-        return
-    for entry in step.entries:
-        yield from telling.said(step.turn, entry, wanted)
+        told = iter([telling.over(step.turn, step.place, asks=step.asks)])
+    else:
+        told = chain.from_iterable(telling.said(step.turn, entry, wanted) for entry in step.entries)
+    return (event for event in told if wanted.takes(event))
 
 
 def _protocol_frame(event: ProtocolEvent) -> bytes:

@@ -108,6 +108,7 @@ CASES: dict[str, list[Case]] = {
         own(command("input.respond", interrupt_id="{run}", response=1, config=ELSEWHERE)),
     ],
     "GET /threads/{thread}/stream": [same(200), same(200, headers={"Last-Event-ID": "-"})],
+    "GET /threads/{thread}/stream/events": [same(400)],
     "POST /threads/{thread}/stream/events": [
         same(200, {"channels": ["values"]}), same(200, {"channels": ["lifecycle"], "since": 1}),
     ],
