@@ -23,7 +23,7 @@ _GROWS = {
     "server_tool_call_chunk": "args",
 }
 """Blocks that come in pieces, and which of their fields does."""
-_HEAVY = frozenset({"args", "data", "output", "transcript", "value"})
+_HEAVY = frozenset({"args", "base64", "data", "output", "transcript", "value"})
 """What only the end of a block has, so that it is not sent twice."""
 _GUESSED = frozenset({"tool_call", "invalid_tool_call"})
 """What LangChain makes of the pieces of a tool call as though they were the whole."""
