@@ -9,6 +9,7 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, RemoveMessage
 from langgraph.config import get_stream_writer
+from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, MessagesState, StateGraph
 
 from deerflow.backend import Backend
@@ -51,11 +52,11 @@ def _numbered(events: list[Any]) -> list[Any]:
     return orjson.loads(_ID.sub(lambda found: names.setdefault(found[0], f"<{len(names) + 1}>"), text))
 
 
-async def perform(graph: Graph, run: Run, savers: Savers) -> Said:
+async def perform(graph: Graph, run: Run, savers: Savers, *, most_steps: int) -> Said:
     """Play a run in the v2 protocol, as a worker does."""
     saver = await savers.for_run(run.thread_id, run.fence, open_gate(), run_id=run.run_id)
     store = savers.store_for_run(run.owner, run.thread_id, run.fence, open_gate())
-    performance = Performance(graph.with_config(run_config(run)), run, saver, store, most_steps=100)
+    performance = Performance(graph.with_config(run_config(run)), run, saver, store, most_steps=most_steps)
     said, events = Said(), []
     try:
         async for event in performance.events():
@@ -84,15 +85,15 @@ def finish(index: int, content: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def play(backend: Backend, run: Callable[[Act], None]) -> Callable[..., Said]:
-    """Play one new run of a graph on a new thread, or the next one on an old thread."""
+    """Play a run of a graph on a thread of its own."""
 
-    def go(graph: Graph, given: Any = None, **kwargs: Any) -> Said:
+    def go(graph: Graph, given: Any = None, *, most_steps: int = 100, **kwargs: Any) -> Said:
         said: list[Said] = []
         row = make_running(backend, input=given)
         row = replace(row, kwargs={**row.kwargs, "protocol": "v2", **kwargs})
 
         async def act(savers: Savers, _other: Savers) -> None:
-            said.append(await perform(graph, row, savers))
+            said.append(await perform(graph, row, savers, most_steps=most_steps))
 
         run(act)
         return said[0]
@@ -229,6 +230,13 @@ def test_a_failure_ends_what_was_under_way(play: Callable[..., Said]) -> None:
     ends = [data for data in said.data("lifecycle") if data["event"] != "started"]
     assert [(end["event"], end["error"]) for end in ends] == [("failed", "An internal error occurred")]
     assert "secret connection" not in orjson.dumps(said.events).decode()
+
+
+def test_the_last_step_that_a_run_may_take_is_told(play: Callable[..., Said]) -> None:
+    """It has no checkpoint told after it."""
+    said = play(steps.graph, {"done": []}, most_steps=2)
+    assert isinstance(said.error, GraphRecursionError)
+    assert said.data("values") == [{"done": []}, {"done": ["one"]}, {"done": ["one", "two"]}]
 
 
 def test_models_that_speak_at_the_same_time_can_be_told_apart(play: Callable[..., Said]) -> None:

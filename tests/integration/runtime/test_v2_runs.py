@@ -1,4 +1,4 @@
-"""Runs of the v2 protocol in real workers: what is true of every run when its worker dies, lets go or is told to stop."""
+"""Runs of the v2 protocol in real workers: as true as any other when a worker dies, lets go or is told to stop."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -63,8 +63,12 @@ CASES = {
         [{"type": "text", "text": "ab"}, {"type": "tool_call", "id": "c", "name": "f", "args": {"x": 1}}],
     ),
     "two calls, one after the other and mixed": (
-        [call(id="c", name="f", args="{", index=0), call(id="d", name="g", args="{", index=1)]
-        + [call(args="}", index=1), call(args="}", index=0)],
+        [
+            call(id="c", name="f", args="{", index=0),
+            call(id="d", name="g", args="{", index=1),
+            call(args="}", index=1),
+            call(args="}", index=0),
+        ],
         [{"type": "tool_call", "id": i, "name": n, "args": {}} for i, n in (("c", "f"), ("d", "g"))],
     ),
     "a call without arguments": (
