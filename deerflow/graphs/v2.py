@@ -45,12 +45,8 @@ class Protocol:
     async def events(self, graph: Graph, parts: Parts) -> AsyncIterator[list[Event]]:
         """What LangGraph's stream says, part by part; raises what it raises."""
         async with aclosing(through_transformers(graph, self._seen(parts))) as told:
-            try:
-                async for part in told:
-                    yield list(self._tell(*part))
-            except Exception:
-                yield self._let_go(set(self._held))
-                raise
+            async for part in told:
+                yield list(self._tell(*part))
             yield self._let_go(set(self._held))
 
     async def _seen(self, parts: Parts) -> Parts:
