@@ -157,7 +157,7 @@ def _tool(namespace: Namespace, mode: str, payload: Data) -> Iterator[Event]:
     call = payload["tool_call_id"]
     result = _result(payload.get("output"), call) if payload["event"] == "tool-finished" else None
     if result is not None:
-        for data in Telling(str(result.id or f"tool-{call}")).whole(result):
+        for data in Telling(f"tool-{call}").whole(result):
             yield _event("messages", (*namespace, f"tools:{call}"), data)
 
 

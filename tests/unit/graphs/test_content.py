@@ -142,6 +142,7 @@ def test_usage_adds_up_and_the_end_says_why_it_ended() -> None:
     ]
     assert tell(*pieces)[-1] == {
         "event": "message-finish",
+        "id": "m1",
         "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
         "metadata": {"finish_reason": "stop"},
     }
@@ -165,6 +166,7 @@ def test_a_whole_message_is_told_like_one_that_grew() -> None:
     ]  # fmt: skip
     assert told[3] == {
         "event": "content-block-start",
+        "id": "m1",
         "index": 1,
         "content": {"type": "tool_call", "id": "c", "name": "f", "args": {}},
     }
@@ -177,10 +179,11 @@ def test_a_tool_s_message_says_whose_call_it_answers() -> None:
     assert told[2]["delta"] == {"type": "text-delta", "text": "3"}
 
 
-def test_only_what_is_told_beside_another_message_is_named() -> None:
-    """Every event but the first then says whose it is."""
-    telling = Telling("m1")
-    telling.shared = True
-    told = list(telling.whole(AIMessage("hi")))
-    assert all(data["id"] == "m1" for data in told)
-    assert [data.get("run_id") for data in told] == [None, *["m1"] * 4]
+def test_every_event_names_its_message() -> None:
+    """Beside another message of its namespace also in the way that JavaScript's client goes by."""
+    alone, shared = Telling("m1"), Telling("m1")
+    shared.shared = True
+    told = [list(telling.whole(AIMessage("hi"))) for telling in (alone, shared)]
+    assert all(data["id"] == "m1" for data in told[0] + told[1])
+    assert [data.get("run_id") for data in told[0]] == [None] * 5
+    assert [data.get("run_id") for data in told[1]] == [None, *["m1"] * 4]
