@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from deerflow.graphs.subgraphs import Subgraphs
 
 TOOLS = ("tools:t1",)
@@ -17,11 +19,14 @@ def end(task_id: str, **more: Any) -> dict[str, Any]:
     return {"id": task_id, "name": "node", "error": None, "result": {}, "interrupts": [], **more}
 
 
-def test_an_agent_that_a_tool_call_has_started_says_so() -> None:
+CALL = {"id": "c1", "name": "ask", "args": {}}
+
+
+@pytest.mark.parametrize("given", [{"tool_call": CALL, "state": {}}, CALL, [CALL]], ids=["ours", "itself", "sent"])
+def test_an_agent_that_a_tool_call_has_started_says_so(given: Any) -> None:
     """Its name is its own; the call is the one that its task carries out."""
     subgraphs = Subgraphs()
-    call = {"tool_call": {"id": "c1", "name": "ask", "args": {}}}
-    assert list(subgraphs.see((), start("t1", call, lc_agent_name="lead"))) == []
+    assert list(subgraphs.see((), start("t1", given, lc_agent_name="lead"))) == []
     told = list(subgraphs.see(TOOLS, start("t2", lc_agent_name="helper")))
     data = {
         "event": "started",
