@@ -18,6 +18,7 @@ from flask import Request, Response, request
 
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import Mount
+from deerflow.domain.classic import classic
 from deerflow.domain.events import Entry, parse_cursor
 from deerflow.domain.protocol import ProtocolEvent, Subscription, Telling
 from deerflow.domain.runs import Followed
@@ -117,7 +118,8 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
         elif isinstance(step, Gap):
             yield b"event: gap\r\ndata: %s\r\nid: %d\r\n\r\n" % (orjson.dumps({"upto": step.upto}), step.upto)
         else:
-            yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
+            told = [entry for entry in map(classic, step) if entry is not None]
+            yield b"".join(_frame(entry) for entry in told if wanted is None or entry.name.partition("|")[0] in wanted)
     if not following.ended:
         yield _come_back(following.cursor, soon=not following.refused)
         _cut()
@@ -144,7 +146,7 @@ def thread_frames(attending: Attending, *, whole: bool) -> Iterator[bytes]:
             yield _HEARTBEAT
         elif isinstance(step, Over):
             yield _run_done(step)
-        elif told := [entry for entry in step.entries if whole or entry.name == "metadata"]:
+        elif told := [entry for entry in map(classic, step.entries) if entry and (whole or entry.name == "metadata")]:
             yield b"".join(_thread_frame(step.turn, entry) for entry in told)
     yield _come_back(attending.spot, soon=not attending.refused)
     _cut()
