@@ -24,6 +24,7 @@ from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
 from deerflow.events.tally import Tally
+from deerflow.events.threads import FollowedThreads
 from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
@@ -74,6 +75,7 @@ class Backend:
     db: Database
     log: RunLog
     tails: Tails
+    threads: FollowedThreads
     wakeups: Wakeups
     answers: Answers
     presence: Presence
@@ -114,6 +116,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         db=db,
         log=log,
         tails=Tails(log, wakeups),
+        threads=FollowedThreads(client, wakeups),
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),

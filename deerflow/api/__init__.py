@@ -12,6 +12,7 @@ from deerflow import identity
 from deerflow.api import (
     account,
     assistants,
+    commands,
     cors,
     crons,
     disabled,
@@ -24,6 +25,7 @@ from deerflow.api import (
     stateless,
     store,
     system,
+    thread_streams,
     threads,
     users,
 )
@@ -75,7 +77,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.after_request(_for_the_caller_alone)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
-        for room in (threads, state, runs, stateless, crons, assistants, store, system):
+        for room in (threads, state, runs, stateless, crons, commands, thread_streams, assistants, store, system):
             outer.register_blueprint(room.blueprint())
         app.register_blueprint(outer)
     app.extensions["deerflow.aside"] = Aside(at_once=spare_cores(), waiting=_WAITING)

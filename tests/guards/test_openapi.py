@@ -81,12 +81,16 @@ def test_every_body_is_told(app: Flask) -> None:
 
 
 def test_every_answer_is_told(app: Flask, told: dict[str, Any]) -> None:
-    """It has a schema or a media type, or no body at all (204); 202, 302 and 304 never have one."""
+    """It has a schema or a media type, or no body at all (204); 101, 202, 302 and 304 never have one."""
     for method, path, operation in operations(told):
         good = {status: each for status, each in operation["responses"].items() if int(status) < 400}
         assert good, (method, path)
         for status, response in good.items():
-            assert ("content" in response) is (status not in {"202", "204", "302", "304"}), (method, path, status)
+            assert ("content" in response) is (status not in {"101", "202", "204", "302", "304"}), (
+                method,
+                path,
+                status,
+            )
     for view in app.view_functions.values():
         if (answer := description_of(view).answer) is not None:
             TypeAdapter(answer)

@@ -43,6 +43,7 @@ INTERNAL = {
     OF_THE_CLOCK: {
         "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row", "take_expired", "look_later"},
+        "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
         "crons": {"due", "take"},
         "webhooks": {"any_due", "claim", "delivered", "failed", "forget"},

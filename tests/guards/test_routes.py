@@ -91,8 +91,13 @@ def test_mounts_have_the_same_routes(app: Flask) -> None:
 
 
 def test_no_two_routes_compete(app: Flask) -> None:
-    """No path can match two rules of one method, so that it never depends on their order which view answers."""
+    """No path can match two rules of one method, so that it never depends on their order which view answers.
+
+    A rule is for WebSockets or for plain HTTP.
+    """
     for one, other in itertools.combinations(app.url_map.iter_rules(), 2):
+        if one.websocket is not other.websocket:
+            continue
         if shared := (one.methods or set()) & (other.methods or set()) - {"OPTIONS"}:
             assert not competing(one.rule, other.rule), f"{one.rule} and {other.rule}: {shared}"
 
