@@ -25,7 +25,7 @@ def _create(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes
     app.extensions["deerflow"] = open_backend(settings)
     identity.register(app, settings)
-    api.register(app)
+    api.register(app, settings)
     web.register(app)
     cli.register(app)
     return app

@@ -23,6 +23,7 @@ from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
+from deerflow.events.tally import Tally
 from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
@@ -63,6 +64,7 @@ class Rules:
     webhook_timeout_seconds: float
     webhook_tries: int
     webhook_slots: int
+    worker_runs: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Backend:
     wakeups: Wakeups
     answers: Answers
     presence: Presence
+    tally: Tally
     bell: Bell
     limits: Limits
     uses: Uses
@@ -114,6 +117,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),
+        tally=Tally(client),
         bell=Bell(sender(settings.broker)),
         limits=Limits(client),
         uses=Uses(db),

@@ -9,11 +9,26 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import account, assistants, errors, keys, runs, setup, state, stateless, system, threads, users
+from deerflow.api import (
+    account,
+    assistants,
+    cors,
+    errors,
+    keys,
+    metrics,
+    runs,
+    setup,
+    state,
+    stateless,
+    system,
+    threads,
+    users,
+)
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
+from deerflow.settings import Settings
 
 _MOST_OF_ANYBODY = 128 << 10
 """What a body may have that is read before it is known whose it is: two passwords of the longest, and a token."""
@@ -43,11 +58,13 @@ class IdConverter(BaseConverter):
         return str(value)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, settings: Settings) -> None:
     """Put the API into an app: converter, error table, identity, and the routes of both mounts."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
     errors.register(app)
+    metrics.register(app, settings)
+    cors.register(app)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
@@ -79,7 +96,7 @@ def _never_stored(response: Response) -> Response:
 def _identify() -> None:
     """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is None:
+    if view is None or request.method == "OPTIONS":  # which Flask answers by itself, with what a path knows
         return
     if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)
