@@ -11,9 +11,9 @@ from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import many
-from deerflow.api.wire.shown import ThreadPart, ThreadShown
+from deerflow.api.wire.queries import ThreadQuery
+from deerflow.api.wire.shown import Pruned, ThreadPart, ThreadShown
 from deerflow.api.wire.threads import (
-    Pruned,
     ThreadCreate,
     ThreadPatch,
     ThreadPrune,
@@ -52,7 +52,11 @@ def blueprint() -> Blueprint:
     body=ThreadCreate,
     answer=ThreadShown,
     headers=("Idempotency-Key",),
-    errors={409: "The id is taken, or the key belongs to another request."},
+    errors={
+        400: "The graph does not take the supersteps, or none is named for them.",
+        404: "There is no such graph for the supersteps.",
+        409: "The id is taken, or the key belongs to another request.",
+    },
 )
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
@@ -63,7 +67,11 @@ def create_thread() -> Response:
     return _once(lambda tx: _create(tx, body))
 
 
-@describes(answer=ThreadShown, errors={409: "There is no such thread"})
+@describes(
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={409: "There is no such thread, or the key belongs to another request."},
+)
 @requires("threads:write", on=("threads", "create"))
 def copy_thread(thread_id: UUID) -> Response:
     """Copy a thread with its checkpoints, without its runs; the copy is the caller's."""
@@ -80,8 +88,7 @@ def copy_thread(thread_id: UUID) -> Response:
     return _once(lambda tx: build.settle(tx, principal(), built))
 
 
-@describes(answer=ThreadShown)
-@describes(answer=ThreadShown)
+@describes(answer=ThreadShown, query=ThreadQuery)
 @requires("threads:read")
 def get_thread(thread_id: UUID) -> Response:
     """One thread; with `include=ttl` also how long it is kept."""

@@ -16,6 +16,12 @@ class Page(Shape):
     offset: int = Field(default=0, ge=0, le=2**31)
 
 
+class ThreadQuery(Shape):
+    """What is told of a thread beside its columns."""
+
+    include: list[str] | None = Field(default=None, description="``ttl``: how long it is kept.")
+
+
 class RunsWanted(Shape):
     """Which runs of a thread."""
 

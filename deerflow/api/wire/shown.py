@@ -13,12 +13,18 @@ class Nothing(Shape):
     """An empty object."""
 
 
-class ThreadTtlShown(Shape):
+class TtlShown(Shape):
     """How long a thread is kept."""
 
     strategy: TtlStrategy
     ttl_minutes: float
     expires_at: AwareDatetime
+
+
+class Pruned(Shape):
+    """How many threads were pruned."""
+
+    pruned_count: int
 
 
 class ThreadPart(Shape):
@@ -34,7 +40,7 @@ class ThreadPart(Shape):
     values: Any = Field(default=None, description="The newest state; null before the first run has ended.")
     error: Any = Field(default=None, description="What the last run failed with.")
     interrupts: dict[str, Any] | None = Field(default=None, description="Open interrupts, by the id of their task.")
-    extracted: dict[str, Any] | None = Field(default=None, description="With `extract`, what was found, by its name.")
+    extracted: dict[str, Any] | None = Field(default=None, description="What ``extract`` asks for, by its aliases.")
 
 
 class ThreadShown(Shape):
@@ -50,7 +56,7 @@ class ThreadShown(Shape):
     values: Any = Field(description="The newest state; null before the first run has ended.")
     error: Any = Field(default=None, description="What the last run failed with.")
     interrupts: dict[str, Any] | None = Field(default=None, description="Open interrupts, by the id of their task.")
-    ttl: ThreadTtlShown | None = Field(default=None, description="With `include=ttl`, of a thread that expires.")
+    ttl: TtlShown | None = Field(default=None, description="With ``include=ttl``, of a thread that expires.")
 
 
 class RunPart(Shape):

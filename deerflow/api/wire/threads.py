@@ -103,12 +103,6 @@ class ThreadPrune(Shape):
     strategy: TtlStrategy = TtlStrategy.DELETE
 
 
-class Pruned(Shape):
-    """How many threads were pruned."""
-
-    pruned_count: int
-
-
 class ThreadWanted(Shape):
     """Which threads are looked for."""
 
