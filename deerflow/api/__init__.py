@@ -1,5 +1,6 @@
 """The wire protocol: a blueprint a noun, all of them under both mounts; and the account API, which is there once."""
 
+from functools import cache, partial
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -31,6 +32,7 @@ from deerflow.api import (
 )
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
+from deerflow.api.openapi import document
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
 from deerflow.settings import Settings
@@ -82,6 +84,7 @@ def register(app: Flask, settings: Settings) -> None:
         app.register_blueprint(outer)
     app.extensions["deerflow.aside"] = Aside(at_once=spare_cores(), waiting=_WAITING)
     app.register_blueprint(_accounts())
+    app.extensions["deerflow.document"] = cache(partial(document, app))
 
 
 def _accounts() -> Blueprint:

@@ -78,7 +78,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 def is_page(path: str) -> bool:
     """Whether a path is for people: pages are no API."""
-    return path.startswith("/console") or path in {"/login", "/setup"}
+    return path.startswith("/console") or path in {"/login", "/setup", "/docs", "/api/docs"}
 
 
 def path_of(rule: Rule) -> str:

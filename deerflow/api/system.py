@@ -11,7 +11,6 @@ from deerflow.api import metrics
 from deerflow.api.context import backend, json
 from deerflow.api.describe import METRICS, describes
 from deerflow.api.mounts import PLATFORM, current_mount
-from deerflow.api.openapi import document
 from deerflow.api.wire.body import flag
 from deerflow.api.wire.queries import HealthWanted, MetricsWanted
 from deerflow.api.wire.shown import Health, Info, Live, Ready
@@ -89,7 +88,7 @@ def tell_metrics() -> Response:
 @public
 def tell_openapi() -> Response:
     """All routes as an OpenAPI document: who may call each, what it takes and what it answers."""
-    return json(document(current_app))
+    return json(current_app.extensions["deerflow.document"]())
 
 
 @describes(answer=Info)

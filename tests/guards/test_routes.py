@@ -20,7 +20,7 @@ from tests.conftest import GRAPHS
 from tests.guards.routes import calls
 
 FOR_ANYBODY = {
-    *("/", "/ok", "/live", "/ready", "/info", "/metrics", "/openapi.json"),
+    *("/", "/ok", "/live", "/ready", "/info", "/metrics", "/docs", "/openapi.json"),
     *(f"/v1/auth/{name}" for name in ("csrf", "login", "register", "setup-status", "initialize", "reset-password")),
     *("/login", "/setup", "/console/login", "/console/setup", "/console/password", "/console/console.css"),
 }
