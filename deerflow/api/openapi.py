@@ -102,7 +102,8 @@ def _security(method: str) -> list[dict[str, list[str]]]:
 
 def _parameters(rule: Rule) -> Iterator[dict[str, Any]]:
     for name in sorted(rule.arguments):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        kind = {"format": "uuid"} if name.endswith("_id") else {}
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", **kind}}
 
 
 def _responses(rule: Rule, described: Description, permission: str, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from deerflow.events.answers import give
 from deerflow.graphs import jsonable
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.handlers import Handlers
+from deerflow.graphs.outline import OutlineRefused, draw, schemas, subgraphs
 from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.start import known_of
 from deerflow.graphs.state import EditRefused, get_history, get_state, update_state
@@ -39,7 +40,7 @@ async def answer(backend: WorkerBackend, question: dict[str, Any]) -> None:
             told = {"problem": str(error)}
         except Fenced:
             told = {"problem": "A run has started on the thread meanwhile", "kind": "conflict"}
-        except EditRefused as error:
+        except (EditRefused, OutlineRefused) as error:
             told = {"problem": str(error), "kind": "bad_request"}
         except HandlerRefused as error:
             told = {"problem": str(error), "kind": "refused", "status": error.status, "headers": error.headers}
@@ -112,6 +113,45 @@ async def _remove_run(backend: WorkerBackend, question: dict[str, Any]) -> None:
     await backend.sql(_settle, backend, thread_id, token, head)
 
 
+async def _drawing(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
+    async with _assistants_graph(backend, question) as graph:
+        return await draw(graph, xray=question["xray"])
+
+
+async def _schemas(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
+    async with _assistants_graph(backend, question) as graph:
+        return schemas(graph)
+
+
+async def _subgraphs(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
+    async with _assistants_graph(backend, question) as graph:
+        return await subgraphs(graph, namespace=question["namespace"], recurse=question["recurse"])
+
+
+@asynccontextmanager
+async def _assistants_graph(backend: WorkerBackend, question: dict[str, Any]) -> AsyncIterator[Graph]:
+    """The graph as this caller's run of this assistant would have it, to be looked at and given up in time."""
+    graph_id, asked = question["graph_id"], question["config"]
+    ids = {"graph_id": graph_id, "assistant_id": question["assistant_id"]}
+    caller = known_of(question["user"], question["owner"])
+    config: Any = {**asked, "configurable": {**asked.get("configurable", {}), **caller, **ids}}
+    store, context = backend.savers.store(question["owner"]), question["context"]
+    try:
+        async with (
+            asyncio.timeout(question["expires_at"] - time.time() - _TO_TELL_SECONDS),
+            backend.graphs.open(graph_id, config, store, access="assistants.read", context=context) as graph,
+        ):
+            yield graph
+    except GraphBroken:
+        raise
+    except TimeoutError as error:
+        raise GraphBroken(f"Graph '{graph_id}' was not made in time; try again") from error
+    except Exception as error:  # factories are the user's, and may fail in any way
+        log.exception("A graph could not be looked at", extra={"graph_id": graph_id})
+        message = jsonable.describe_error(error)["message"]
+        raise OutlineRefused(f"Graph '{graph_id}' cannot be looked at as this assistant has it: {message}") from error
+
+
 async def _authenticate(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
     """Who is calling, and for the asker's memory: what the handler looked at, and what else has a handler."""
     handlers = _handlers(backend)
@@ -181,6 +221,9 @@ _KINDS: dict[str, Callable[[WorkerBackend, dict[str, Any]], Awaitable[Any]]] = {
     "history": _history,
     "update": _update,
     "remove_run": _remove_run,
+    "drawing": _drawing,
+    "schemas": _schemas,
+    "subgraphs": _subgraphs,
     "authenticate": _authenticate,
     "authorize": _authorize,
 }

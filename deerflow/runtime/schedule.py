@@ -26,7 +26,7 @@ def add_cron(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, valu
     if thread_id is not None and threads.get(tx, principal, thread_id).owner != principal.user_id:
         raise Conflict("This thread is somebody else's; a cron runs on threads of its creator only")
     assistant = _assistant(tx, backend, principal, str(spec.assistant))
-    require_possible(backend, spec, assistant)
+    require_possible(tx, backend, spec, assistant)
     row = {
         "cron_id": new_id(),
         "assistant_id": assistant.assistant_id,
@@ -43,7 +43,7 @@ def change_cron(tx: Tx, backend: Backend, principal: Principal, cron: Cron, valu
     """
     spec: RunSpec = values["spec"]
     creator = replace(principal, user_id=cron.owner, filters={})
-    require_possible(backend, spec, assistants.get(tx, creator, cron.assistant_id))
+    require_possible(tx, backend, spec, assistants.get(tx, creator, cron.assistant_id))
     kept = {"on_run_completed": spec.on_completion} if cron.thread_id is None else {}
     spec = replace(spec, assistant=str(cron.assistant_id))
     return crons.change(tx, principal, cron, values | kept | {"spec": spec})

@@ -13,7 +13,7 @@ from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
@@ -96,7 +96,7 @@ def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thr
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
     # All that can refuse the run comes before the first mark: what a mark tells Redis is not undone by a rollback.
-    row = _row(principal, spec, thread, assistant)
+    row = _row(principal, spec, thread, assistant, _context_schema(tx, assistant))
     _require_few_steps(row["kwargs"]["config"], backend.rules.recursion_limit)
     stay = [run for run in inflight if run.attempt] if admission is Admission.DISPLACE else inflight
     _require_room(stay, backend.rules.thread_queue_limit)
@@ -125,11 +125,11 @@ def _require_room(ahead: list[Run], most: int) -> None:
         )
 
 
-def require_possible(backend: Backend, spec: RunSpec, assistant: Assistant) -> None:
+def require_possible(tx: Tx, backend: Backend, spec: RunSpec, assistant: Assistant) -> None:
     """Raise Invalid for what no run of this assistant may be asked for, whatever its thread."""
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
-    _contexts(spec, assistant)
+    _contexts(spec, assistant, _context_schema(tx, assistant))
     _require_few_steps({**assistant.config, **spec.config}, backend.rules.recursion_limit)
 
 
@@ -173,20 +173,29 @@ def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None
     return found
 
 
-def _contexts(spec: RunSpec, assistant: Assistant) -> tuple[dict[str, Any], dict[str, Any]]:
+def _context_schema(tx: Tx, assistant: Assistant) -> dict[str, Any] | None:
+    """What is known of the contexts that its graph takes: that is told of the system's assistants alone."""
+    return assistant.context_schema if assistant.owner == SYSTEM else assistants.context_schema(tx, assistant.graph_id)
+
+
+def _contexts(
+    spec: RunSpec, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """``configurable`` as it was asked for, and the context; Invalid when that does not fit the assistant's graph."""
     asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
     context = {**assistant.context, **context}
-    check(assistant.context_schema, context)
+    check(context_schema, context)
     return asked, context
 
 
-def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant) -> dict[str, Any]:
+def _row(
+    principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> dict[str, Any]:
     """The columns of a new run but its number; Invalid when its context does not fit its graph.
 
     What wins over what, key by key, is the reference's order.
     """
-    asked, context = _contexts(spec, assistant)
+    asked, context = _contexts(spec, assistant, context_schema)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),

@@ -164,6 +164,12 @@ def _wanted(principal: Principal, wanted: ThreadFilter) -> list[sa.ColumnElement
     return found
 
 
+def of_assistant(tx: Tx, principal: Principal, assistant_id: UUID, *, limit: int) -> list[UUID]:
+    """Some of the caller's threads whose last run was this assistant's."""
+    theirs = (within(principal, threads), contains(threads.c.metadata, {"assistant_id": str(assistant_id)}))
+    return list(tx.scalars(sa.select(threads.c.thread_id).where(*theirs).limit(limit)))
+
+
 def merge_metadata(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
     """Add to a thread's metadata, key by key; NotFound when there is no such thread of this caller."""
     thread, _ = lock(tx, principal, thread_id)

@@ -9,7 +9,7 @@ import pytest
 from app import create_app
 from deerflow.authz import PUBLIC
 from deerflow.cli.__main__ import main
-from deerflow.domain.assistants import Assistant
+from deerflow.domain.assistants import Assistant, AssistantVersion
 from deerflow.domain.crons import Cron
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import Thread
@@ -83,6 +83,7 @@ def test_architecture_names_every_file() -> None:
         (Thread, models.threads, {"resting", "last_ordinal", "fence", "ttl_minutes", "ttl_strategy", "expires_at"}),
         (Assistant, models.assistants, set()),
         (Cron, models.crons, set()),
+        (AssistantVersion, models.assistant_versions, set()),
         (Webhook, models.webhooks, {"payload"}),
     ],
 )

@@ -49,7 +49,7 @@ INTERNAL = {
         "audit": {"remove_old"},
     },
     OF_THE_LOCK: {"runs": {"insert", "inflight", "ids"}, "threads": {"take_run", "raise_fence"}},
-    OF_THE_SYSTEM: {"assistants": {"ensure_system", "tell_context_schema"}},
+    OF_THE_SYSTEM: {"assistants": {"ensure_system", "tell_context_schema", "context_schema"}},
     OF_OPERATORS: {"webhooks": {"replay", "replay_dead", "get", "page"}},
     OF_CREDENTIALS: {
         "keys": {"find", "good", "note_used", "is_known"},

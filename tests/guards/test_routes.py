@@ -104,6 +104,7 @@ def test_no_two_routes_compete(app: Flask) -> None:
         ("/a/<x>", "/a/b", True),
         ("/a/<x>", "/a/b/c", False),
         ("/<path:x>", "/a/b/c", True),
+        ("/a/<path:x>", "/a", False),
         ("/a/", "/a", False),
     ],
 )
@@ -113,13 +114,13 @@ def test_competing(one: str, other: str, expected: bool) -> None:  # noqa: FBT00
 
 
 def competing(one: str, other: str) -> bool:
-    """Whether some path matches both rules. An id is a UUID, which no fixed segment of ours is."""
+    """Whether some path matches both rules. An id is a UUID, which no fixed segment of ours is; no segment is empty."""
     ours, theirs = one.split("/"), other.split("/")
     for a, b in itertools.zip_longest(ours, theirs):
-        if any(segment is not None and segment.startswith("<path") for segment in (a, b)):
-            return True
         if a is None or b is None:
             return False
+        if any(segment.startswith("<path") for segment in (a, b)):
+            return True
         kinds = {"id" if s.startswith("<id") else "any" if s.startswith("<") else "fixed" for s in (a, b)}
         if kinds == {"id", "fixed"} or (kinds == {"fixed"} and a != b):
             return False

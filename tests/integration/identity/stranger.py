@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
+from deerflow.domain.assistants import AssistantSpec
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import PERMISSIONS, Principal, Role, Scope
 from deerflow.domain.runs import RunSpec
@@ -22,7 +23,7 @@ from deerflow.events.log import log_key
 from deerflow.identity import sessions
 from deerflow.runtime.cancel import cancel
 from deerflow.runtime.schedule import add_cron
-from deerflow.storage import keys, models, webhooks
+from deerflow.storage import assistants, keys, models, webhooks
 from deerflow.storage import sessions as session_rows
 from tests.conftest import wait_for
 from tests.factories import claim_run, finish_run, make_key, make_run, make_user
@@ -110,11 +111,10 @@ def make_things(backend: Backend, user: User) -> list[Things]:
 
 def make_assistant(backend: Backend, user: User) -> UUID:
     """An assistant that a user has made."""
-    row = {"assistant_id": new_id(), "owner": user.owner, "graph_id": "steps", "name": WORD, "version": 1}
+    columns = {name: {"word": WORD} for name in ("config", "context", "metadata")}
     with backend.db.begin() as tx:
-        columns = {name: {"word": WORD} for name in ("config", "context", "metadata")}
-        tx.execute(sa.insert(models.assistants).values(row | columns))
-    return row["assistant_id"]
+        spec = AssistantSpec(graph_id="steps", name=WORD, **columns)
+        return assistants.create(tx, principal_for(user), new_id(), spec).assistant_id
 
 
 def make_cron(backend: Backend, user: User) -> UUID:

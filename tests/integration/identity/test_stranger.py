@@ -147,7 +147,20 @@ CASES: dict[str, list[Case]] = {
     "PATCH /runs/crons/{cron}": [Case({"enabled": False}), Case({"input": {"a": 1}})],
     "DELETE /runs/crons/{cron}": [Case()],
     "POST /assistants/search": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
+    "POST /assistants/count": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
+    "POST /assistants": [
+        taken({"graph_id": "steps", "assistant_id": "{assistant}"}),
+        taken({"graph_id": "steps", "assistant_id": "{assistant}", "if_exists": "do_nothing"}),
+    ],
     "GET /assistants/{assistant}": [Case()],
+    "PATCH /assistants/{assistant}": [Case({"name": "a"}), Case({})],
+    "DELETE /assistants/{assistant}": [Case(), Case(query="delete_threads=true")],
+    "POST /assistants/{assistant}/versions": [Case({}), Case({"metadata": MINE})],
+    "POST /assistants/{assistant}/latest": [Case({"version": 1})],
+    "GET /assistants/{assistant}/graph": [Case(), Case(query="xray=true")],
+    "GET /assistants/{assistant}/schemas": [Case()],
+    "GET /assistants/{assistant}/subgraphs": [Case(), Case(query="recurse=true")],
+    "GET /assistants/{assistant}/subgraphs/{namespace}": [Case()],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
@@ -173,8 +186,7 @@ CASES: dict[str, list[Case]] = {
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
-    "thread_id", "run_id", "checkpoint_id", "assistant_id", "cron_id", "key_id", "session_id",
-    "user_id",
+    "thread_id", "run_id", "checkpoint_id", "assistant_id", "cron_id", "key_id", "session_id", "user_id", "namespace",
 )}  # fmt: skip
 
 
