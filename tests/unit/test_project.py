@@ -99,8 +99,14 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
             _checkpointer({"ttl": {"default_tll": 5}}),
             '"checkpointer.ttl.default_tll" is not known; there are: strategy',
         ),
-        (_checkpointer({"ttl": {"default_ttl": 0}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
-        (_checkpointer({"ttl": {"default_ttl": True}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
+        (
+            _checkpointer({"ttl": {"default_ttl": 0}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
+        (
+            _checkpointer({"ttl": {"default_ttl": True}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
         (_checkpointer({"ttl": {"strategy": "keep"}}), '"checkpointer.ttl.strategy" must be "delete" or "keep_latest"'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
         (_http(disable_runs="yes"), '"http.disable_runs" must be true or false'),
@@ -147,7 +153,7 @@ def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureF
     }
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"checkpointer", "store.path", "grpahs", "http.app"}
+    assert {record.key for record in caplog.records} == {"store.path", "grpahs", "http.app"}
 
 
 def test_store(tmp_path: Path) -> None:

@@ -16,6 +16,24 @@ class Page(Shape):
     offset: int = Field(default=0, ge=0, le=2**31)
 
 
+class AssistantRemoval(Shape):
+    """What goes with an assistant."""
+
+    delete_threads: bool | None = Field(default=None, description=f"Also the caller's threads of it. {_YES}")
+
+
+class DrawingWanted(Shape):
+    """How deep a drawing looks."""
+
+    xray: bool | int | None = Field(default=None, description="true: all subgraphs; a number: so many levels of them.")
+
+
+class SubgraphsWanted(Shape):
+    """How deep subgraphs are looked for."""
+
+    recurse: bool | None = Field(default=None, description=f"Also those within them. {_YES}")
+
+
 class ThreadQuery(Shape):
     """What is told of a thread beside its columns."""
 
