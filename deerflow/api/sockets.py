@@ -26,6 +26,12 @@ _CLOSE_SECONDS = 1.0
 _SERVERS = ("gunicorn.socket", "werkzeug.socket")
 
 
+def require_handshake(asked: Request) -> None:
+    """Raise BadRequest for what does not ask for a WebSocket, or where there can be none."""
+    if asked.headers.get("Upgrade", "").lower() != "websocket" or not any(name in asked.environ for name in _SERVERS):
+        raise BadRequest("This is a WebSocket; over plain HTTP, POST here what you want to hear")
+
+
 class Closed(Exception):
     """The socket is closed, by whichever side."""
 
@@ -34,11 +40,9 @@ class Socket:
     """An open WebSocket; may be written to from any thread."""
 
     def __init__(self, asked: Request, *, most_bytes: int) -> None:
-        """Answer the handshake of a request; BadRequest when it is none. *most_bytes*: of one message."""
+        """Answer a request's handshake; BadRequest when it is a wrong one. *most_bytes*: of one message."""
         environ = {name: value for name, value in asked.environ.items() if name != "HTTP_SEC_WEBSOCKET_EXTENSIONS"}
-        server = next((name for name in _SERVERS if name in environ), None)
-        if asked.headers.get("Upgrade", "").lower() != "websocket" or server is None:
-            raise BadRequest("This is a WebSocket; over plain HTTP, POST here what you want to hear")
+        server = next(name for name in _SERVERS if name in environ)
         self._raw = environ[server]
         self._wire = environ[server] = _Wire(self._raw)
         try:

@@ -164,7 +164,7 @@ def _run_done(over: Over) -> bytes:
 def protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
     """What a step of a thread's reader is to who wants these events."""
     if isinstance(step, Over):
-        told = iter([telling.over(step.turn, step.place, asks=step.asks)])
+        told = iter([telling.over(step.turn, step.place, is_paused=step.is_paused)])
     else:
         told = chain.from_iterable(telling.said(step.turn, entry, wanted) for entry in step.entries)
     return (event for event in told if wanted.takes(event))

@@ -10,7 +10,7 @@ from deerflow.api.conversation import Conversation
 from deerflow.api.describe import EVENTS, describes
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import watch_client
-from deerflow.api.sockets import Hijacked, Socket
+from deerflow.api.sockets import Hijacked, Socket, require_handshake
 from deerflow.api.wire.body import many
 from deerflow.api.wire.protocol import EventStream, ThreadStreaming
 from deerflow.authz import requires
@@ -59,6 +59,7 @@ def stream_protocol_events(thread_id: UUID) -> Response:
 @requires("runs:read")
 def talk(thread_id: UUID) -> Response:
     """Talk the v2 protocol over a WebSocket: commands, subscriptions and events."""
+    require_handshake(request)
     require_own_socket(request, principal())
     most = min(current_app.config["MAX_CONTENT_LENGTH"], _MOST_MESSAGE_BYTES)
     Conversation(thread_id, Socket(request, most_bytes=most)).hold()

@@ -141,10 +141,10 @@ class Telling:
         elif name.partition("|")[0] == "values":
             yield from _of_values(turn, entry, tuple(name.split("|")[1:]), wanted)
 
-    def over(self, turn: Turn, place: int, *, asks: bool) -> ProtocolEvent:
-        """That a run has ended, in a *place* behind its last entry. *asks*: it has left questions."""
+    def over(self, turn: Turn, place: int, *, is_paused: bool) -> ProtocolEvent:
+        """That a run has ended, in a *place* behind its last entry. *is_paused*: it has left nodes to run."""
         self._begun.discard(turn.run_id)
-        how = "interrupted" if asks else _TERMINAL[turn.status]
+        how = "interrupted" if is_paused else _TERMINAL[turn.status]
         at_ms = int(turn.updated_at.timestamp() * 1_000)
         return _of_the_run(turn, how, Spot(turn.ordinal, place), at_ms)
 

@@ -7,6 +7,7 @@ Redis keys, all of one run, ``<run>`` its id:
 ``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
                                ``base``: places given before the list's first entry (0 unless entries went)
                                ``bytes``: size of all entries in the list; above its bound the oldest go
+                               ``paused``: it has ended with nodes left to run: a question, a breakpoint
 ``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
 ``df:<run>:ended``    string   JSON ``[thread, owner, cancelled]`` of a run that has left no row: it went with its
                                temporary thread, or was rolled back
@@ -161,13 +162,12 @@ class RunLog:
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
 
-    def asks(self, run_id: UUID) -> bool:
-        """Whether a run that is over has left questions."""
-        stored = self.outcome(run_id)
-        if stored is None or b'"__interrupt__"' not in stored:
-            return False
-        left = orjson.loads(stored)
-        return isinstance(left, dict) and bool(left.get("__interrupt__"))
+    def is_paused(self, run_id: UUID) -> bool:
+        """Whether a run that is over has left nodes to run."""
+        try:
+            return self._redis.hget(head_key(run_id), "paused") is not None
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
 
     def wake(self, run_id: UUID) -> None:
         """Make readers look at the run's row; losing this costs them a heartbeat, so it never raises."""

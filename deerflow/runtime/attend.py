@@ -37,12 +37,13 @@ class Said:
 class Over:
     """A run has ended, and all of it was told. ``place`` is one behind its last entry.
 
-    ``asks``: it has left questions. A run that was rolled back or deleted while it was followed is told as interrupted.
+    ``is_paused``: it has left nodes to run. A run that was rolled back or deleted while it was followed is told as
+    interrupted.
     """
 
     turn: Turn
     place: int
-    asks: bool
+    is_paused: bool
 
     @property
     def spot(self) -> Spot:
@@ -191,8 +192,8 @@ class Attending(Listening):
         last = page.end or place
         was_begun = turn.attempt > 0
         if (last > 0 or not was_begun) and not self._knew(Spot(turn.ordinal, last + 1)):
-            asks = turn.status is RunStatus.SUCCESS and log.asks(turn.run_id)
-            yield Over(turn, last + 1, asks)
+            is_paused = turn.status is RunStatus.SUCCESS and log.is_paused(turn.run_id)
+            yield Over(turn, last + 1, is_paused)
         self._forget(turn)
 
     def _knew(self, spot: Spot) -> bool:

@@ -176,8 +176,8 @@ ENDS: list[tuple[RunStatus, dict[str, Any], tuple[str, str | None]]] = [
     (RunStatus.ERROR, {"error": {"error": "ValueError", "message": "boom"}}, ("failed", "boom")),
     (RunStatus.TIMEOUT, {"error": {"error": "TimeoutError", "message": "late"}}, ("failed", "late")),
     (RunStatus.INTERRUPTED, {}, ("interrupted", None)),
-    (RunStatus.SUCCESS, {"left": {"a": 1, "__interrupt__": [{"id": "i", "value": 1}]}}, ("interrupted", None)),
-    (RunStatus.SUCCESS, {"left": {"a": '"__interrupt__":[1]'}}, ("completed", None)),
+    (RunStatus.SUCCESS, {"is_paused": True}, ("interrupted", None)),
+    (RunStatus.SUCCESS, {"left": {"__interrupt__": "a channel of the graph's own"}}, ("completed", None)),
 ]
 
 

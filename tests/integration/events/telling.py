@@ -7,7 +7,7 @@ import orjson
 from deerflow.backend import Backend
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
-from deerflow.events.log import encode, log_key, outcome_key
+from deerflow.events.log import encode, head_key, log_key, outcome_key
 from tests.factories import finish_run
 
 AT_MS = 1_795_333_203_641
@@ -30,8 +30,18 @@ def say_v2(backend: Backend, run: Run, method: str, data: Any, *namespace: str, 
     return say(backend, run, f"v2:{method}", {"namespace": namespace, "data": data, **more})
 
 
-def end(backend: Backend, run: Run, status: RunStatus = RunStatus.SUCCESS, *, left: Any = None, **ending: Any) -> None:
+def end(
+    backend: Backend,
+    run: Run,
+    status: RunStatus = RunStatus.SUCCESS,
+    *,
+    left: Any = None,
+    is_paused: bool = False,
+    **ending: Any,
+) -> None:
     """The outcome, the row, then the wake, as a worker does it."""
     backend.log._redis.set(outcome_key(run.run_id), orjson.dumps({} if left is None else left))
+    if is_paused:
+        backend.log._redis.hset(head_key(run.run_id), "paused", 1)
     assert finish_run(backend, run, status=status, **ending)
     backend.log.wake(run.run_id)

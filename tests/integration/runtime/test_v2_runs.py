@@ -142,6 +142,7 @@ def test_questions_answers_failures_and_cancels(backend: Backend, hands: Hands, 
     begin(backend, worker, asking)
     assert finish(backend, worker, asking).status is RunStatus.SUCCESS
     assert thread_of(backend, asking).status is ThreadStatus.INTERRUPTED
+    assert backend.log.is_paused(asking.run_id)
     (question,) = told(backend, asking, "input.requested")
     outcome = orjson.loads(backend.log.outcome(asking.run_id) or b"")
     assert [asked["id"] for asked in outcome["__interrupt__"]] == [question["interrupt_id"]]
