@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import account, assistants, errors, keys, runs, setup, state, stateless, system, threads, users
+from deerflow.api import account, assistants, cors, errors, keys, runs, setup, state, stateless, system, threads, users
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
@@ -48,6 +48,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
     errors.register(app)
+    cors.register(app)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
@@ -79,7 +80,7 @@ def _never_stored(response: Response) -> Response:
 def _identify() -> None:
     """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is None:
+    if view is None or request.method == "OPTIONS":  # which Flask answers by itself, with what a path knows
         return
     if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)

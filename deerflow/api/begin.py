@@ -44,7 +44,7 @@ def begin(spec: RunSpec, thread_id: UUID) -> Begun:
 
 def begin_all(asked: Sequence[tuple[RunSpec, UUID]]) -> list[Begun]:
     """Begin several runs, all of them or none."""
-    of_request = configurable_of(request.headers, backend().project.configurable_headers)
+    of_request = configurable_of(request.headers, backend().project.http.configurable_headers)
     wanted = [(replace(spec, request=of_request), thread_id) for spec, thread_id in asked]
     made = submit_once(
         backend(), principal(), wanted, key=idempotency_key(), note=lambda new: [present_run(run) for run in new]

@@ -7,7 +7,7 @@ of its pre-session. A script sends none of these and needs none: no page can mak
 from flask import Request
 
 from deerflow.errors import BadRequest, Forbidden
-from deerflow.identity import sessions
+from deerflow.identity import origins, sessions
 
 _OWN = {"same-origin", "none"}
 
@@ -36,11 +36,12 @@ def require_own_origin(asked: Request) -> None:
 def require_own_change(asked: Request) -> None:
     """The same for what can change something, when a browser may have added the credentials by itself.
 
-    It adds neither a key nor a bearer token, and lets no page of another site add them.
+    It adds neither a key nor a bearer token, and lets no page of another site add them. Of the origins that the
+    settings name, pages may do what our own may.
     """
     scheme = asked.headers.get("Authorization", "").partition(" ")[0]
     has_token = "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
-    if not has_token and sessions.may_change(asked):
+    if not has_token and sessions.may_change(asked) and not origins.current().trusts(asked.headers.get("Origin", "")):
         require_own_origin(asked)
 
 

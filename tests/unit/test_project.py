@@ -25,6 +25,10 @@ def _auth(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "auth": value}
 
 
+def _cors(value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "http": {"cors": value}}
+
+
 def test_graphs_in_both_spellings(tmp_path: Path) -> None:
     """A target alone, or a path with a description; by file and by module."""
     graphs = {"a": "./a.py:graph", "b": {"path": "pkg.mod:make", "description": "told"}}
@@ -70,6 +74,14 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
         (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
+        (_cors([]), '"http.cors" must be an object'),
+        (_cors({"allow_origin": ["https://a.org"]}), '"http.cors.allow_origin" is not known; there are: allow_origins'),
+        (_cors({"allow_origins": "https://a.org"}), '"http.cors.allow_origins" must be a list of strings'),
+        (_cors({"allow_origin_regex": "("}), '"http.cors.allow_origin_regex" must be a regular expression'),
+        (_cors({"allow_origin_regex": 5}), '"http.cors.allow_origin_regex" must be a regular expression'),
+        (_cors({"allow_credentials": "yes"}), '"http.cors.allow_credentials" must be true or false'),
+        (_cors({"expose_headers": ["x-a\r\nx-b: c"]}), '"http.cors.expose_headers" must be a list of header names'),
+        (_cors({"max_age": -1}), '"http.cors.max_age" must be 0 to 86400 seconds'),
         ({"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": ["x"]}}, "must be an object with"),
         (
             {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": {"include": "x"}}},
@@ -91,11 +103,11 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
-    http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}}
+    http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}, "app": "./a.py:app"}
     content = {"graphs": {"a": "./a.py:g"}, "store": {}, "grpahs": {}, "python_version": "3.11", "http": http}
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"store", "grpahs", "http.cors"}
+    assert {record.key for record in caplog.records} == {"store", "grpahs", "http.app"}
 
 
 def test_webhooks(tmp_path: Path) -> None:
@@ -138,4 +150,20 @@ def test_header_rule(tmp_path: Path, spelling: str) -> None:
     """In both spellings that are about; names are compared in lower case."""
     rule = {spelling.format("include"): ["X-Foo*"], spelling.format("exclude"): ["x-foo-Secret"]}
     found = project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": rule}}))
-    assert found.configurable_headers == project.HeaderRule(include=("x-foo*",), exclude=("x-foo-secret",))
+    assert found.http.configurable_headers == project.HeaderRule(include=("x-foo*",), exclude=("x-foo-secret",))
+
+
+def test_cors(tmp_path: Path) -> None:
+    """What is said; methods and headers, which restrict nothing, are taken in whatever form."""
+    told = {
+        "allow_origins": ["https://a.org"],
+        "allow_origin_regex": "https://.*\\.a\\.org",
+        "allow_credentials": True,
+        "expose_headers": ["x-mine"],
+        "max_age": 5,
+        "allow_methods": ["*"],
+        "allow_headers": ["x-yours"],
+    }
+    found = project.load(_write(tmp_path, _cors(told))).http.cors
+    assert found == project.Cors(("https://a.org",), "https://.*\\.a\\.org", True, ("x-mine",), 5)
+    assert project.load(_write(tmp_path, _cors(None))).http.cors == project.Cors()

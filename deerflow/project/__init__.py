@@ -1,14 +1,20 @@
-"""The user's project: what langgraph.json says, read without importing any of the user's code."""
+"""The user's project: what langgraph.json says, read without importing any of the user's code.
+
+``http`` has the key of that name, ``kinds`` what values may be.
+"""
 
 import json
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deerflow.errors import ConfigError
+from deerflow.project.http import Cors, HeaderRule, Http, read_http
+from deerflow.project.kinds import FLAG, NUMBER, NUMBERS, OBJECT, TEXT, WORDS, Kind, checked, fixed
+
+__all__ = ["Auth", "Cors", "GraphSource", "HeaderRule", "Http", "Project", "Webhooks", "load"]
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +56,6 @@ class Auth:
 
 
 @dataclass(frozen=True)
-class HeaderRule:
-    """Which request headers a run's ``configurable`` shows: lower-case names, where ``*`` stands for anything."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Project:
     """One langgraph.json. ``folder`` is where its relative paths start."""
 
@@ -66,7 +64,7 @@ class Project:
     dependencies: list[str] = field(default_factory=list)
     env: dict[str, str] | str = field(default_factory=dict)
     webhooks: Webhooks = field(default_factory=Webhooks)
-    configurable_headers: HeaderRule = HeaderRule()
+    http: Http = field(default_factory=Http)
     auth: Auth | None = None
 
 
@@ -99,29 +97,9 @@ def load(path: Path) -> Project:
         dependencies=[str(entry) for entry in raw.get("dependencies") or []],
         env=raw.get("env") or {},
         webhooks=_webhooks(path, raw.get("webhooks")),
-        configurable_headers=_http(path, raw.get("http") or {}),
+        http=read_http(path, raw.get("http") or {}),
         auth=_auth(path, raw.get("auth")),
     )
-
-
-def _http(path: Path, http: Any) -> HeaderRule:
-    """What ``http`` says about headers; its other keys are warned about."""
-    if not isinstance(http, dict):
-        raise ConfigError(f'{path}: "http" must be an object')
-    for key in sorted(http.keys() - {"configurable_headers"}):
-        facts = {"key": f"http.{key}", "file": str(path)}
-        log.warning("A key of langgraph.json has no effect: %s", "this release does not carry it out", extra=facts)
-    rule = http.get("configurable_headers") or {}
-    if not isinstance(rule, dict):
-        raise ConfigError(f'{path}: "http.configurable_headers" must be an object with "include" and "exclude"')
-    return HeaderRule(include=_patterns(path, rule, "include"), exclude=_patterns(path, rule, "exclude"))
-
-
-def _patterns(path: Path, rule: dict[str, Any], name: str) -> tuple[str, ...]:
-    found = rule.get(name) or rule.get(f"{name}s") or []  # both spellings are about
-    if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
-        raise ConfigError(f'{path}: "http.configurable_headers.{name}" must be a list of header names')
-    return tuple(pattern.lower() for pattern in found)
 
 
 def _source(path: Path, graph_id: str, value: Any) -> GraphSource:
@@ -135,20 +113,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[ -~]*", re.ASCII)
 _OUR_HEADERS = re.compile(r"(?i)host|content-.*|transfer-encoding|connection|webhook-.*")
 
-_Kind = tuple[Callable[[Any], bool], str]
-_FLAG: _Kind = (lambda value: isinstance(value, bool), "true or false")
-_WORDS: _Kind = (
-    lambda value: isinstance(value, list) and all(isinstance(each, str) and each for each in value),
-    "a list of strings",
-)
-_NUMBER: _Kind = (lambda value: type(value) is int and value > 0, "a positive whole number")
-_NUMBERS: _Kind = (
-    lambda value: isinstance(value, list) and all(_NUMBER[0](each) for each in value),
-    "a list of positive whole numbers",
-)
-_OBJECT: _Kind = (lambda value: isinstance(value, dict), "an object")
-_PREFIX: _Kind = (lambda value: isinstance(value, str) and value != "", "a string that is not empty")
-_HEADERS: _Kind = (
+_HEADERS: Kind = (
     lambda value: (
         isinstance(value, dict)
         and all(_HEADER_NAME.fullmatch(name) and not _OUR_HEADERS.fullmatch(name) for name in value)
@@ -157,33 +122,33 @@ _HEADERS: _Kind = (
     "an object of header lines; host, connection, content-* and webhook-* are the server's own",
 )
 
-_WEBHOOK_KEYS = {"url": _OBJECT, "env_prefix": _PREFIX, "headers": _HEADERS, "allowed_fields": _WORDS}
+_WEBHOOK_KEYS = {"url": OBJECT, "env_prefix": TEXT, "headers": _HEADERS, "allowed_fields": WORDS}
 _URL_KEYS = {
-    "require_https": _FLAG,
-    "disable_loopback": _FLAG,
-    "allowed_domains": _WORDS,
-    "allowed_ports": _NUMBERS,
-    "max_url_length": _NUMBER,
+    "require_https": FLAG,
+    "disable_loopback": FLAG,
+    "allowed_domains": WORDS,
+    "allowed_ports": NUMBERS,
+    "max_url_length": NUMBER,
 }
 
 
 def _webhooks(path: Path, raw: Any) -> Webhooks:
     """The key ``webhooks``; strict, because a rule that is misspelt would protect nothing."""
-    found = _checked(path, "webhooks", {} if raw is None else raw, _WEBHOOK_KEYS)
-    url = _checked(path, "webhooks.url", found.pop("url", {}), _URL_KEYS)
-    return Webhooks(**{name: _fixed(value) for name, value in (found | url).items()})
+    found = checked(path, "webhooks", {} if raw is None else raw, _WEBHOOK_KEYS)
+    url = checked(path, "webhooks.url", found.pop("url", {}), _URL_KEYS)
+    return Webhooks(**{name: fixed(value) for name, value in (found | url).items()})
 
 
-_TARGET: _Kind = (
+_TARGET: Kind = (
     lambda value: isinstance(value, str) and ":" in value.strip(":"),
     'like "./auth.py:auth"',
 )
-_ANY_NUMBER: _Kind = (lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_TTL, "0 to 86400 seconds")
+_ANY_NUMBER: Kind = (lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_TTL, "0 to 86400 seconds")
 _LONGEST_TTL = 86_400
-_AUTH_KEYS = {"path": _TARGET, "disable_studio_auth": _FLAG, "openapi": _OBJECT, "cache": _OBJECT}
-_SOME_WORDS: _Kind = (lambda value: _WORDS[0](value) and len(value) > 0, "a list of strings that is not empty")
+_AUTH_KEYS = {"path": _TARGET, "disable_studio_auth": FLAG, "openapi": OBJECT, "cache": OBJECT}
+_SOME_WORDS: Kind = (lambda value: WORDS[0](value) and len(value) > 0, "a list of strings that is not empty")
 """By no header at all everybody would be who came first."""
-_CACHE_KEYS = {"cache_keys": _SOME_WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": _NUMBER}
+_CACHE_KEYS = {"cache_keys": _SOME_WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": NUMBER}
 
 
 def _auth(path: Path, raw: Any) -> Auth | None:
@@ -193,27 +158,10 @@ def _auth(path: Path, raw: Any) -> Auth | None:
     """
     if raw is None:
         return None
-    found = _checked(path, "auth", raw, _AUTH_KEYS)
-    cache = _checked(path, "auth.cache", found.get("cache", {}), _CACHE_KEYS)
+    found = checked(path, "auth", raw, _AUTH_KEYS)
+    cache = checked(path, "auth.cache", found.get("cache", {}), _CACHE_KEYS)
     if "path" not in found:
         raise ConfigError(f'{path}: "auth" needs a "path", for example "./auth.py:auth"')
     if "cache_keys" in cache:
         cache["cache_keys"] = tuple(name.lower() for name in cache["cache_keys"])
     return Auth(found["path"], **cache)
-
-
-def _fixed(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _checked(path: Path, where: str, raw: Any, keys: dict[str, _Kind]) -> Any:
-    """An object whose keys are known and whose values are of their kind; null is as if it were not there."""
-    if not isinstance(raw, dict):
-        raise ConfigError(f'{path}: "{where}" must be an object')
-    for name, value in raw.items():
-        if name not in keys:
-            raise ConfigError(f'{path}: "{where}.{name}" is not known; there are: {", ".join(keys)}')
-        holds, told = keys[name]
-        if value is not None and not holds(value):
-            raise ConfigError(f'{path}: "{where}.{name}" must be {told}')
-    return {name: value for name, value in raw.items() if value is not None}
