@@ -11,6 +11,8 @@ import pytest
 from langgraph_sdk import get_client
 
 from deerflow.api.mounts import GATEWAY, MOUNTS, PLATFORM, Mount
+from tests.conformance.cells import Cells
+from tests.conformance.table import SEEN
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import Frame, read_frames
@@ -86,6 +88,15 @@ def http(live: Live) -> httpx.Client:
 def thread(http: httpx.Client) -> str:
     """A new thread of the shared server."""
     return str(http.post("/threads", json={}).json()["thread_id"])
+
+
+@pytest.fixture
+def cells(live: Live, request: pytest.FixtureRequest) -> Cells:
+    """Where this database's cells are noted."""
+    found = SEEN.setdefault(request.node.callspec.params["live"], Cells())
+    if not found.endpoints:
+        found.know(live.http().get("/openapi.json").json())
+    return found
 
 
 class Wire:

@@ -1,5 +1,5 @@
 // Every method of the SDK against a live server: `node sdk.mjs sdk1|sdk2 URL`, the API key in the environment.
-// Prints a JSON line per check: its name, what went wrong if anything did, and the HTTP calls that it made.
+// Prints a JSON line per check: its name, what went wrong if anything did, its HTTP calls and how long it took.
 // A line {"kill": "worker"} asks whoever started this to kill the server's worker.
 
 import assert from "node:assert/strict";
@@ -29,12 +29,13 @@ const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 async function check(name, body) {
   calls = [];
   let error = null;
+  const began = Date.now();
   try {
     await body();
   } catch (thrown) {
     error = String(thrown?.stack ?? thrown);
   }
-  say({ check: name, error, calls });
+  say({ check: name, error, calls, seconds: (Date.now() - began) / 1000 });
 }
 
 async function collect(stream, until = () => false) {
@@ -223,6 +224,7 @@ await check("threads: follow whatever runs on one", async () => {
     }
     return seen;
   })();
+  following.catch(() => {});
   const run = await runs.create(threadId, "steps", { input: { pause: 0.1 }, streamMode: "updates" });
   const seen = await following;
   assert.equal(seen.at(-1).data.run_id, run.run_id);

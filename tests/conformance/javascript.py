@@ -1,0 +1,69 @@
+"""Node and the npm packages of ``js/``, installed when the first test needs them."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import Live
+
+FOLDER = Path(__file__).parent / "js"
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+NEEDED = pytest.mark.skipif(NODE is None or NPM is None, reason="for want of Node.js 20 or newer (node and npm)")
+"""Marks tests that need it."""
+
+
+def install() -> None:
+    """Make ``node_modules`` hold what the lock names; of two processes one installs."""
+    lock = FOLDER / "package-lock.json"
+    stamp = FOLDER / "node_modules" / ".lock-hash"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        ended = subprocess.run(
+            [str(NPM), "ci", "--ignore-scripts"], cwd=FOLDER, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        stamp.write_text(wanted)
+
+
+def bundle(folder: Path) -> Path:
+    """Build the page into *folder*."""
+    install()
+    command = [str(NODE), "node_modules/esbuild/bin/esbuild", "page.jsx", "--bundle", "--jsx=automatic"]
+    options = ["--log-level=warning", '--define:process.env.NODE_ENV="production"', f"--outfile={folder / 'page.js'}"]
+    subprocess.run([*command, *options], cwd=FOLDER, check=True, timeout=100)
+    shutil.copy(FOLDER / "page.html", folder)
+    return folder
+
+
+def run_checks(live: Live, which: str) -> Iterator[dict[str, Any]]:
+    """The lines that sdk.mjs says of one SDK: a check each; it kills the server's processes as they ask for it."""
+    install()
+    key = {"LANGGRAPH_API_KEY": live.api_key} if live.api_key else {}
+    with subprocess.Popen(
+        [str(NODE), "sdk.mjs", which, live.url],
+        cwd=FOLDER,
+        env={**os.environ, **key},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in map(json.loads, process.stdout):
+                if "kill" in line:
+                    live.kill(line["kill"])
+                else:
+                    yield line
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
