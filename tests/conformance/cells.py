@@ -1,7 +1,7 @@
 """Which endpoint each client has called with success: what was seen, and the table of docs/conformance.md.
 
-A cell is an endpoint (method and path template, as /openapi.json names it) and a client. It is passed when the client has
-called the endpoint in a check that went well, and in none that went wrong. Each database has cells of its own.
+A cell is an endpoint (method and path template, as /openapi.json names it) and a client. It is passed when the client
+has called the endpoint in a check that went well, and in none that went wrong. Each database has cells of its own.
 """
 
 import json

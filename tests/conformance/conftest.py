@@ -99,6 +99,22 @@ def cells(live: Live, request: pytest.FixtureRequest) -> Cells:
     return found
 
 
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Leave with a test whether it has failed, for fixtures that end after it."""
+    report: Any = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+def went_well(item: pytest.Item) -> bool:
+    """Whether a test has run without a failure; for its fixtures, behind their ``yield``."""
+    return not item.stash.get(_FAILED, True)
+
+
 class Wire:
     """The requests that tests of the wire make, on one thread."""
 

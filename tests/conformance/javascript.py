@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conformance.site import site
 from tests.live import Live
 
 FOLDER = Path(__file__).parent / "js"
@@ -47,23 +49,27 @@ def bundle(folder: Path) -> Path:
 
 
 def run_checks(live: Live, which: str) -> Iterator[dict[str, Any]]:
-    """The lines that sdk.mjs says of one SDK: a check each; it kills the server's processes as they ask for it."""
+    """The lines that sdk.mjs says of one SDK: a check each. What it asks for is broken for it."""
     install()
     key = {"LANGGRAPH_API_KEY": live.api_key} if live.api_key else {}
-    with subprocess.Popen(
-        [str(NODE), "sdk.mjs", which, live.url],
-        cwd=FOLDER,
-        env={**os.environ, **key},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with site(None, to=live.port) as line, _node("sdk.mjs", which, live.url, line.origin, **key) as process:
+        assert process.stdout is not None
+        for told in map(json.loads, process.stdout):
+            match told.get("break"):
+                case "worker":
+                    live.kill("worker")
+                case "connection":
+                    line.cut()
+                case None:
+                    yield told
+        assert process.wait(10) == 0
+
+
+@contextmanager
+def _node(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    command, variables = [str(NODE), *words], {**os.environ, **environment}
+    with subprocess.Popen(command, cwd=FOLDER, env=variables, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
-            for line in map(json.loads, process.stdout):
-                if "kill" in line:
-                    live.kill(line["kill"])
-                else:
-                    yield line
-            assert process.wait(10) == 0
+            yield process
         finally:
             process.kill()

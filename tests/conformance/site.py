@@ -14,34 +14,56 @@ from pathlib import Path
 PREFIX = "/conformance/"
 
 
+class Site:
+    """A site while it is served."""
+
+    def __init__(self, listening: socket.socket, folder: Path | None, to: int | None) -> None:
+        self.origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self._listening, self._folder, self._to = listening, folder, to
+        self._open: set[socket.socket] = set()
+
+    def cut(self) -> None:
+        """Cut all connections, as a network does that breaks."""
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def accept(self) -> None:
+        """Answer whoever connects until nobody listens any more."""
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        self._open.add(connection)
+        with connection, suppress(OSError):
+            _answer(connection, self._folder, self._to)
+        self._open.discard(connection)
+
+
 @contextmanager
-def site(folder: Path, to: int | None = None) -> Iterator[str]:
-    """Serve a folder below ``PREFIX``, and with *to* whatever that port serves, until the block ends; its origin."""
+def site(folder: Path | None, to: int | None = None) -> Iterator[Site]:
+    """Serve a folder below ``PREFIX``, and with *to* whatever that port serves, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=_accept, args=(listening, folder, to), daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        served = Site(listening, folder, to)
+        threading.Thread(target=served.accept, daemon=True).start()
+        yield served
         listening.shutdown(socket.SHUT_RDWR)
+        served.cut()
 
 
-def _accept(listening: socket.socket, folder: Path, to: int | None) -> None:
-    with suppress(OSError):
-        while True:
-            connection, _ = listening.accept()
-            threading.Thread(target=_answer, args=(connection, folder, to), daemon=True).start()
-
-
-def _answer(connection: socket.socket, folder: Path, to: int | None) -> None:
-    with connection, suppress(OSError):
-        request = b""
-        while b"\r\n\r\n" not in request:
-            if not (read := connection.recv(65536)):
-                return
-            request += read
-        path = request.split(b" ", 2)[1].decode().partition("?")[0]
-        if path.startswith(PREFIX):
-            _serve(connection, folder / path.removeprefix(PREFIX))
-        elif to is not None:
-            _pass_on(connection, request, to)
+def _answer(connection: socket.socket, folder: Path | None, to: int | None) -> None:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        if not (read := connection.recv(65536)):
+            return
+        request += read
+    path = request.split(b" ", 2)[1].decode().partition("?")[0]
+    if folder is not None and path.startswith(PREFIX):
+        _serve(connection, folder / path.removeprefix(PREFIX))
+    elif to is not None:
+        _pass_on(connection, request, to)
 
 
 def _serve(connection: socket.socket, file: Path) -> None:

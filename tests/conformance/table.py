@@ -1,6 +1,6 @@
 """The conformance table of a test session: gathered from its processes, printed, written when asked to.
 
-A plugin of ``tests/conftest.py``: the process that starts others collects no tests, and so reads no conftest of a folder.
+A plugin of ``tests/conftest.py``: the process that starts others collects no tests, so reads no conftest of a folder.
 """
 
 from collections.abc import Iterator

@@ -1,15 +1,17 @@
-// Every method of the SDK against a live server: `node sdk.mjs sdk1|sdk2 URL`, the API key in the environment.
+// Every method of the SDK against a live server: `node sdk.mjs sdk1|sdk2 URL BREAKING_URL`.
 // Prints a JSON line per check: its name, what went wrong if anything did, its HTTP calls and how long it took.
-// A line {"kill": "worker"} asks whoever started this to kill the server's worker.
+// A line {"break": "worker"} asks whoever started this to kill the server's worker, {"break": "connection"} to cut those of
+// BREAKING_URL. The API key comes from the environment.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";
 
-const [which, apiUrl] = process.argv.slice(2);
+const [which, apiUrl, breakingUrl] = process.argv.slice(2);
 const { Client } = await import(which);
 const newest = which === "sdk1";
-const client = new Client({ apiUrl, apiKey: process.env.LANGGRAPH_API_KEY || null });
+const connect = (apiUrl) => new Client({ apiUrl, apiKey: process.env.LANGGRAPH_API_KEY || null });
+const client = connect(apiUrl);
 const { assistants, threads, runs, crons, store } = client;
 
 let calls = [];
@@ -341,19 +343,24 @@ await check("runs: errors", async () => {
   await fails(422, runs.createBatch([]));
 });
 
-await check("runs: a stream outlives its worker and its web process", async () => {
+await check("runs: a stream outlives its worker and its connection", async () => {
   const threadId = await newThread();
   const seen = [];
-  let killed = 0;
-  for await (const part of runs.stream(threadId, "steps", { input: { pause: 0.7 }, streamMode: ["updates"], streamResumable: true, onDisconnect: "continue" })) {
+  const broken = [];
+  const stream = connect(breakingUrl).runs.stream(threadId, "steps", {
+    input: { pause: 0.5 }, streamMode: ["updates"], streamResumable: true, onDisconnect: "continue",
+  });
+  for await (const part of stream) {
     seen.push(part);
-    if (part.event !== "updates" || killed === 2) continue;
-    say({ kill: ["worker", "web"][killed] });
-    killed += 1;
+    if (part.event !== "updates" || broken.length === 2) continue;
+    broken.push(["worker", "connection"][broken.length]);
+    say({ break: broken.at(-1) });
   }
-  assert.equal(killed, 2);
-  assert.deepEqual(seen.filter((part) => part.event === "updates").map((part) => Object.keys(part.data)[0]), ["one", "two", "three", "four"]);
+  assert.deepEqual(broken, ["worker", "connection"]);
+  const steps = seen.filter((part) => part.event === "updates").map((part) => Object.keys(part.data)[0]);
+  assert.deepEqual(steps, ["one", "two", "three", "four"]);
   assert.equal(new Set(seen.map((part) => part.id)).size, seen.length, "nothing twice");
+  assert.ok(calls.some(([method, path]) => method === "GET" && path.endsWith("/stream")), "it came back");
 });
 
 // ---- crons
