@@ -42,8 +42,13 @@ _PLACES: dict[str, Place] = {
 _GRANTED = "deerflow.granted"
 
 
-def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says."""
+def requires(
+    permission: str, *, on: Place | None = None, shown: Callable[[Any], dict[str, Any]] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says.
+
+    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body.
+    """
     assert permission in PERMISSIONS, permission
     place = on or _PLACES.get(permission)
     assert place or permission not in THINGS, f"{permission} needs a resource and an action"
@@ -51,7 +56,7 @@ def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            require(permission, on=place)
+            require(permission, on=place, shown=shown)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
@@ -61,7 +66,7 @@ def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[
     return decorate
 
 
-def require(permission: str, *, on: Place | None = None) -> None:
+def require(permission: str, *, on: Place | None = None, shown: Callable[[Any], dict[str, Any]] | None = None) -> None:
     """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
 
     Conflict where nobody can have the permission.
@@ -73,7 +78,8 @@ def require(permission: str, *, on: Place | None = None) -> None:
         raise Forbidden(f"This needs the permission {permission}")
     if caller.proof is Proof.HANDLER:
         place = on or _PLACES[permission]
-        request.environ[_GRANTED] = _ask(request, place)
+        body = _body(request) if shown is None else shown(parsed(request.get_data()))
+        request.environ[_GRANTED] = _ask(request, place, body)
 
 
 def granted(asked: Request) -> Any:
@@ -90,10 +96,12 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
-def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
+def _ask(
+    asked: Request, place: Place, body: dict[str, Any] | list[dict[str, Any]]
+) -> dict[str, Any] | list[dict[str, Any]]:
     """Ask about all that this request wants; the body that it is to have."""
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
-    action, body = place[1], _body(asked)
+    action = place[1]
     values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
     left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]

@@ -21,6 +21,7 @@ from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
+from deerflow.events.threads import FollowedThreads
 from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
@@ -70,6 +71,7 @@ class Backend:
     db: Database
     log: RunLog
     tails: Tails
+    threads: FollowedThreads
     wakeups: Wakeups
     answers: Answers
     presence: Presence
@@ -103,6 +105,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         db=db,
         log=log,
         tails=Tails(log, wakeups),
+        threads=FollowedThreads(client, wakeups),
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),

@@ -9,7 +9,22 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnprocessableEntity
 from werkzeug.routing import BaseConverter, Map
 
 from deerflow import identity
-from deerflow.api import account, assistants, cors, errors, keys, runs, setup, state, stateless, system, threads, users
+from deerflow.api import (
+    account,
+    assistants,
+    commands,
+    cors,
+    errors,
+    keys,
+    runs,
+    setup,
+    state,
+    stateless,
+    system,
+    thread_streams,
+    threads,
+    users,
+)
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
 from deerflow.authz import PUBLIC
@@ -55,7 +70,7 @@ def register(app: Flask) -> None:
     app.after_request(_for_the_caller_alone)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
-        for room in (threads, state, runs, stateless, assistants, system):
+        for room in (threads, state, runs, stateless, commands, thread_streams, assistants, system):
             outer.register_blueprint(room.blueprint())
         app.register_blueprint(outer)
     app.extensions["deerflow.aside"] = Aside(at_once=spare_cores(), waiting=_WAITING)

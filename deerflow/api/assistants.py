@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.assistants import AssistantSearch, present_assistant
+from deerflow.api.wire.shown import AssistantShown
 from deerflow.authz import requires
 from deerflow.identity import principal
 from deerflow.storage import assistants
@@ -20,7 +21,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=AssistantSearch)
+@describes(body=AssistantSearch, answer=list[AssistantShown])
 @requires("assistants:read", on=("assistants", "search"))
 def search_assistants() -> Response:
     """A page of assistants, newest first; headers say whether there are more."""
@@ -38,6 +39,7 @@ def search_assistants() -> Response:
     return page_of(found, present_assistant, limit=asked.limit, offset=asked.offset)
 
 
+@describes(answer=AssistantShown)
 @requires("assistants:read")
 def get_assistant(assistant_id: UUID) -> Response:
     """One assistant."""

@@ -1,14 +1,18 @@
 """What the server says about itself."""
 
 from importlib.metadata import version
+from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
 from deerflow import __version__
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.mounts import PLATFORM, current_mount
 from deerflow.api.openapi import document
 from deerflow.api.wire.body import flag
+from deerflow.api.wire.queries import HealthWanted
+from deerflow.api.wire.shown import Health, Info
 from deerflow.authz import public
 
 
@@ -22,6 +26,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(answer=Health, query=HealthWanted, also={302: "People are led to the pages."})
 @public
 def root() -> Response:
     """Whether this process serves; on `/` people, who prefer `text/html`, are led to the pages."""
@@ -31,6 +36,7 @@ def root() -> Response:
     return Response(status=302, headers={"Location": f"{request.script_root}/console/", "Vary": "Accept"})
 
 
+@describes(answer=Health, query=HealthWanted)
 @public
 def ok() -> Response:
     """Whether this process serves; with ``check_db`` also whether database and broker answer."""
@@ -39,12 +45,14 @@ def ok() -> Response:
     return json({"ok": True, "services": {}})
 
 
+@describes(answer=dict[str, Any])
 @public
 def tell_openapi() -> Response:
-    """All routes as an OpenAPI document: permissions and, as far as told, what each takes and answers."""
+    """All routes as an OpenAPI document: who may call each, what it takes and what it answers."""
     return json(document(current_app))
 
 
+@describes(answer=Info)
 @public
 def info() -> Response:
     """Versions, and what this server can do."""

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
+from deerflow.api.wire.shown import ThreadPart, ThreadShown
 from deerflow.api.wire.threads import ThreadCreate, ThreadPatch, ThreadSearch, ThreadWanted, present_thread
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
@@ -31,7 +32,12 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=ThreadCreate)
+@describes(
+    body=ThreadCreate,
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={409: "The id is taken, or the key belongs to another request."},
+)
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
@@ -50,6 +56,7 @@ def create_thread() -> Response:
     return json(shown)
 
 
+@describes(answer=ThreadShown)
 @requires("threads:read")
 def get_thread(thread_id: UUID) -> Response:
     """One thread."""
@@ -57,7 +64,12 @@ def get_thread(thread_id: UUID) -> Response:
         return json(present_thread(threads.get(tx, principal(), thread_id)))
 
 
-@describes(body=ThreadPatch)
+@describes(
+    body=ThreadPatch,
+    answer=ThreadShown,
+    headers=("Prefer",),
+    also={204: "It is done, and nothing was wanted in return."},
+)
 @requires("threads:write")
 def change_thread(thread_id: UUID) -> Response:
     """Merge metadata into a thread; ``Prefer: return=minimal`` answers 204."""
@@ -70,7 +82,7 @@ def change_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread))
 
 
-@describes(body=ThreadSearch)
+@describes(body=ThreadSearch, answer=list[ThreadPart])
 @requires("threads:read", on=("threads", "search"))
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
@@ -89,7 +101,7 @@ def search_threads() -> Response:
     return page_of(found, asked.shown, limit=asked.limit, offset=asked.offset)
 
 
-@describes(body=ThreadWanted)
+@describes(body=ThreadWanted, answer=int)
 @requires("threads:read", on=("threads", "search"))
 def count_threads() -> Response:
     """How many threads there are of a kind."""

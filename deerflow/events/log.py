@@ -161,6 +161,14 @@ class RunLog:
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
 
+    def asks(self, run_id: UUID) -> bool:
+        """Whether a run that is over has left questions."""
+        stored = self.outcome(run_id)
+        if stored is None or b'"__interrupt__"' not in stored:
+            return False
+        left = orjson.loads(stored)
+        return isinstance(left, dict) and bool(left.get("__interrupt__"))
+
     def wake(self, run_id: UUID) -> None:
         """Make readers look at the run's row; losing this costs them a heartbeat, so it never raises."""
         try:

@@ -41,6 +41,7 @@ INTERNAL = {
     OF_THE_CLOCK: {
         "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row"},
+        "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
         "webhooks": {"any_due", "claim", "delivered", "failed", "forget"},
         "idempotency": {"remove_expired"},

@@ -70,7 +70,7 @@ def test_a_preflight_allows_what_the_page_wants_to_send(serve: Serve) -> None:
 
 
 def test_answers_can_be_read(serve: Serve, key: dict[str, str]) -> None:
-    """With the headers that SDKs need, on errors too; never with what a cookie would open."""
+    """scenario 35: with the headers that SDKs need, on errors too; never with what a cookie would open."""
     client = serve(body_bytes=1024).test_client()
     made = client.post("/threads", json={}, headers={**key, "Origin": APP})
     run = f"/threads/{made.get_json()['thread_id']}/runs"

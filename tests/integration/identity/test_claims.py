@@ -38,10 +38,15 @@ EVERYWHERE = {
     "as_node": "a",
 }
 """A body that every route takes which takes metadata or config at all."""
+BODIES: dict[str, Any] = {
+    "POST /runs/batch": [EVERYWHERE],
+    "POST /threads/{thread}/commands": {"id": 1, "method": "run.start", "params": EVERYWHERE},
+}
+"""Of the routes that take it wrapped."""
 TAKE_METADATA = {
     "POST /threads", "PATCH /threads/{thread}", "POST /threads/{thread}/state",
     "POST /threads/{thread}/runs", "POST /threads/{thread}/runs/stream", "POST /threads/{thread}/runs/wait",
-    "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
+    "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch", "POST /threads/{thread}/commands",
 }  # fmt: skip
 """The least that the walk has to reach."""
 LOOK = {"state", "history"}
@@ -73,7 +78,7 @@ def stored(backend: Backend) -> str:
 
 
 def call(client: FlaskClient, name: str, path: str) -> tuple[int, str]:
-    body: Any = [EVERYWHERE] if name == "POST /runs/batch" else EVERYWHERE
+    body = BODIES.get(name, EVERYWHERE)
     answer = client.open(path, method=name.partition(" ")[0], json=body, buffered=False)
     status, told = answer.status_code, answer.get_data(as_text=True) if "Content-Length" in answer.headers else ""
     answer.close()
