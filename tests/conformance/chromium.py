@@ -23,8 +23,9 @@ NEEDED = pytest.mark.skipif(
 
 _OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage"
+    " --disable-component-update --disable-sync --disable-dev-shm-usage --disable-features=BackForwardCache"
 )
+"""Without the cache for going back: it keeps the streams of pages that were left, and of six connections none is free."""
 _LOOK = """
 const text = (id) => document.getElementById(id)?.textContent ?? "";
 const line = (each) => [each.dataset.type, each.querySelector("span").textContent];

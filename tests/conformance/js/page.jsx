@@ -83,15 +83,22 @@ function Newest() {
   });
   const lines = stream.messages.map((message) => ({
     id: message.id, type: message.getType(), text: message.text, stream,
-    editFrom: (forkFrom) => stream.submit(typed(), { forkFrom }),
+    edit: async () => stream.submit(typed(), { forkFrom: await before(stream, message) }),
   }));
   return (
     <Chat
       lines={lines} loading={stream.isLoading} error={stream.error} question={stream.interrupt?.value} run={run}
       past={stream.messages.length} send={() => stream.submit(typed())} stop={() => (run ? stream.stop() : stopFound(stream))}
-      resume={() => stream.respond("yes")}
+      resume={() => stream.respond("yes", { interruptId: stream.interrupt.id })}
     />
   );
+}
+
+// The checkpoint from which a message was asked: what the hook itself knows of it is where its thread stood last.
+async function before({ client, threadId }, { id }) {
+  const states = await client.threads.getHistory(threadId, { limit: 100 });
+  const first = states.findLast((state) => state.values.messages?.some((message) => message.id === id));
+  return first.parent_checkpoint.checkpoint_id;
 }
 
 // The hook knows the id of a run only when it has started that run itself: of others it is asked for.
@@ -122,19 +129,20 @@ function Chat({ lines, loading, error, question, run, past, send, stop, resume }
   );
 }
 
-function Line({ id, type, text, edit, branches = [], stream, editFrom }) {
+function Line({ id, type, text, edit, branches = [], stream }) {
   return (
     <li data-type={type} data-id={id}>
       <span>{text}</span>
-      {stream ? <Edit stream={stream} id={id} editFrom={editFrom} /> : <button className="edit" onClick={edit}>Edit</button>}
+      <button className="edit" onClick={edit}>Edit</button>
       {branches.map((choose, place) => <button key={place} className="branch" onClick={choose}>{place + 1}</button>)}
+      {stream && <Again stream={stream} id={id} />}
     </li>
   );
 }
 
-function Edit({ stream, id, editFrom }) {
-  const from = useMessageMetadata(stream, id)?.parentCheckpointId;
-  return <button className="edit" disabled={from == null} onClick={() => editFrom(from)}>Edit</button>;
+function Again({ stream, id }) {
+  const forkFrom = useMessageMetadata(stream, id)?.parentCheckpointId;
+  return <button className="again" disabled={forkFrom == null} onClick={() => stream.submit(null, { forkFrom })}>Again</button>;
 }
 
 const hooks = {
