@@ -73,7 +73,12 @@ def _taken(params: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: params[name] for name in names if params.get(name) is not None}
 
 
-@describes(body=Command, answer=CommandAnswer, errors={400: "No JSON, or no id or method in it."})
+@describes(
+    body=Command,
+    answer=CommandAnswer,
+    headers=("Idempotency-Key", "x-request-id"),
+    errors={400: "No JSON, or no id or method in it."},
+)
 @requires("runs:create", shown=body_of_run)
 def command(thread_id: UUID) -> Response:
     """Do what a client of the v2 protocol asks of a thread: `run.start`, `input.respond`."""

@@ -6,11 +6,11 @@ from flask import Blueprint, Response, request
 
 from deerflow.api import sse
 from deerflow.api.context import backend
-from deerflow.api.describe import describes
+from deerflow.api.describe import EVENTS, describes
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import watch_client
 from deerflow.api.wire.body import many
-from deerflow.api.wire.protocol import EventStream
+from deerflow.api.wire.protocol import EventStream, ThreadStreaming
 from deerflow.authz import requires
 from deerflow.domain.protocol import before
 from deerflow.domain.turns import Spot, parse_spot
@@ -30,6 +30,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(produces=(EVENTS,), query=ThreadStreaming, headers=("Last-Event-ID",))
 @requires("runs:read")
 def stream_thread(thread_id: UUID) -> Response:
     """Follow a thread, its runs to come too, from `Last-Event-ID`; it has no end."""
@@ -39,7 +40,7 @@ def stream_thread(thread_id: UUID) -> Response:
     return sse.thread(current_mount(), attending, frames, watch_client())
 
 
-@describes(body=EventStream, errors={400: "No channels, or some that there are not."})
+@describes(body=EventStream, produces=(EVENTS,), errors={400: "No channels, or some that there are not."})
 @requires("runs:read")
 def stream_protocol_events(thread_id: UUID) -> Response:
     """Follow a thread in the v2 protocol: what its runs have said as far as it is kept, then what they say."""

@@ -62,6 +62,16 @@ class Respond(Answer):
         return several if self.interrupt_id is None else {**several, self.interrupt_id: self.response}
 
 
+ThreadMode = Literal["run_modes", "lifecycle", "state_update"]
+
+
+class ThreadStreaming(Shape):
+    """What is told of a thread, separated by commas or repeated."""
+
+    stream_modes: list[ThreadMode] | None = None
+    stream_mode: list[ThreadMode] | None = Field(default=None, description="The same, as SDKs write it.")
+
+
 class EventStream(Shape):
     """What a client wants to hear of a thread."""
 
