@@ -25,12 +25,13 @@ _OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --disable-dev-shm-usage --disable-features=BackForwardCache"
 )
-"""Without the cache for going back: it keeps the streams of pages that were left, and of six connections none is free."""
+"""Without the cache for going back: it keeps the streams of pages that were left, until no connection is free."""
 _LOOK = """
 const text = (id) => document.getElementById(id)?.textContent ?? "";
 const line = (each) => [each.dataset.type, each.querySelector("span").textContent];
 return {
   lines: [...document.querySelectorAll("li")].map(line),
+  ids: [...document.querySelectorAll("li")].map((each) => each.dataset.id),
   state: text("state"), error: text("error"), question: text("question"), run: text("run"), past: Number(text("past")),
   thread: new URLSearchParams(location.search).get("thread"),
   steps: Math.max(0, ...Object.values(window.grown ?? {}).map((lengths) => lengths.length)),
@@ -58,6 +59,7 @@ class Seen:
     """What a person sees, and the address."""
 
     lines: list[list[str]]
+    ids: list[str]
     state: str
     error: str
     question: str

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,22 @@ from typing import Any
 import pytest
 
 from tests.conformance.site import site
-from tests.live import Live
 
 FOLDER = Path(__file__).parent / "js"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
-NEEDED = pytest.mark.skipif(NODE is None or NPM is None, reason="for want of Node.js 20 or newer (node and npm)")
+
+
+def _version() -> tuple[int, ...]:
+    """What there is of Node.js; nothing when npm is missing."""
+    if NODE is None or NPM is None:
+        return ()
+    told = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in told.strip().removeprefix("v").split("."))
+
+
+NEEDED = pytest.mark.skipif(
+    _version() < (20, 19), reason="for want of Node.js 20.19 or newer with npm: older ones do not load the SDK"
+)
 """Marks tests that need it."""
 
 
@@ -48,20 +60,23 @@ def bundle(folder: Path) -> Path:
     return folder
 
 
-def run_checks(live: Live, which: str) -> Iterator[dict[str, Any]]:
+def run_checks(
+    url: str, which: str, api_key: str | None, kill: Callable[[str], None] = lambda _kind: None
+) -> Iterator[dict[str, Any]]:
     """The lines that sdk.mjs says of one SDK: a check each. What it asks for is broken for it."""
     install()
-    key = {"LANGGRAPH_API_KEY": live.api_key} if live.api_key else {}
-    with site(None, to=live.port) as line, _node("sdk.mjs", which, live.url, line.origin, **key) as process:
+    key = {"LANGGRAPH_API_KEY": api_key} if api_key else {}
+    port = int(url.rpartition(":")[2])
+    with site(None, to=port) as line, _node("sdk.mjs", which, url, line.origin, **key) as process:
         assert process.stdout is not None
         for told in map(json.loads, process.stdout):
             match told.get("break"):
-                case "worker":
-                    live.kill("worker")
                 case "connection":
                     line.cut()
                 case None:
                     yield told
+                case kind:
+                    kill(kind)
         assert process.wait(10) == 0
 
 
@@ -73,3 +88,15 @@ def _node(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def _against(url: str) -> None:
+    """Say how the SDKs fare with another server, the reference for one; no process of it is killed."""
+    for which in ("sdk1", "sdk2"):
+        for line in run_checks(url, which, os.environ.get("LANGGRAPH_API_KEY")):
+            mark, told = ("✗", line["error"].partition("\n")[0]) if line["error"] else ("✓", "")
+            sys.stdout.write(f"{mark} {which} {line['check']} {told}\n")
+
+
+if __name__ == "__main__":
+    _against(sys.argv[1])

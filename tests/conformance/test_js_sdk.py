@@ -15,7 +15,7 @@ pytestmark = javascript.NEEDED
 @pytest.mark.parametrize(("client", "which", "checks"), [("js-1.15", "sdk1", 29), ("js-2.0", "sdk2", 26)])
 def test_every_method(live: Live, cells: Cells, client: str, which: str, checks: int) -> None:
     """Assistants, threads, runs, crons, store; errors, reconnects, and what only the newest one can."""
-    lines = list(javascript.run_checks(live, which))
+    lines = list(javascript.run_checks(live.url, which, live.api_key, live.kill))
     for line in lines:
         cells.record_calls(client, line["calls"], ok=line["error"] is None)
     wrong = [f"{line['check']}: {line['error']}" for line in lines if line["error"]]

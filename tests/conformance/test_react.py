@@ -130,6 +130,17 @@ def test_edit_and_branches(chat: Chat) -> None:
     chat.until_idle(first, says[1], third, says[3])
 
 
+def test_answer_again(chat: Chat, http: httpx.Client) -> None:
+    """An answer is given anew from where it was asked, and takes the place of the one before."""
+    chat.open()
+    chat.say("count 2 0")
+    said = (["human", "count 2 0"], ["ai", "w0 w1 "])
+    first = chat.until_idle(*said)
+    chat.press("li:last-child .again:enabled")
+    chat.until(lambda seen: seen.state == "idle" and seen.lines == list(said) and seen.ids[-1] != first.ids[-1])
+    assert len(http.get(f"/threads/{first.thread}/runs").json()) == 2
+
+
 def test_error_is_shown(chat: Chat) -> None:
     """A graph's failure, also after a reload where the hook reads it from the state; the next run is as good as any."""
     chat.open()

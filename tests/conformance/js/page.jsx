@@ -64,6 +64,7 @@ function Classic({ useStream }) {
     return {
       id: message.id, type: message.type, text: message.content,
       edit: () => stream.submit(typed(), { checkpoint: seen?.firstSeenState?.parent_checkpoint }),
+      again: () => stream.submit(undefined, { checkpoint: seen?.firstSeenState?.parent_checkpoint }),
       branches: (seen?.branchOptions ?? []).map((branch) => () => stream.setBranch(branch)),
     };
   });
@@ -129,13 +130,13 @@ function Chat({ lines, loading, error, question, run, past, send, stop, resume }
   );
 }
 
-function Line({ id, type, text, edit, branches = [], stream }) {
+function Line({ id, type, text, edit, again, branches = [], stream }) {
   return (
     <li data-type={type} data-id={id}>
       <span>{text}</span>
       <button className="edit" onClick={edit}>Edit</button>
+      {stream ? <Again stream={stream} id={id} /> : <button className="again" onClick={again}>Again</button>}
       {branches.map((choose, place) => <button key={place} className="branch" onClick={choose}>{place + 1}</button>)}
-      {stream && <Again stream={stream} id={id} />}
     </li>
   );
 }
