@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask import Request, request
 
-from deerflow.auth.values import Place, body_of, value_of
+from deerflow.auth.values import Place, body_of, item_body, item_named, item_value, value_of
 from deerflow.domain.bodies import parsed
 from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, THINGS, Proof
 from deerflow.errors import Conflict, Forbidden, Invalid
@@ -53,10 +53,16 @@ def requires(
     place = on or _PLACES.get(permission)
     assert place or permission not in THINGS, f"{permission} needs a resource and an action"
 
+    def shown_body() -> dict[str, Any]:
+        assert shown is not None
+        return shown(parsed(request.get_data()))
+
+    body = None if shown is None else shown_body
+
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            require(permission, on=place, shown=shown)
+            require(permission, on=place, body=body)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
@@ -66,9 +72,10 @@ def requires(
     return decorate
 
 
-def require(permission: str, *, on: Place | None = None, shown: Callable[[Any], dict[str, Any]] | None = None) -> None:
+def require(permission: str, *, on: Place | None = None, body: Callable[[], dict[str, Any]] | None = None) -> None:
     """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
 
+    *body*: what the handlers are shown for the request's body.
     Conflict where nobody can have the permission.
     """
     caller = principal()
@@ -78,7 +85,6 @@ def require(permission: str, *, on: Place | None = None, shown: Callable[[Any], 
         raise Forbidden(f"This needs the permission {permission}")
     if caller.proof is Proof.HANDLER:
         place = on or _PLACES[permission]
-        body = _body(request) if shown is None else shown(parsed(request.get_data()))
         request.environ[_GRANTED] = _ask(request, place, body)
 
 
@@ -97,14 +103,26 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def _ask(
-    asked: Request, place: Place, body: dict[str, Any] | list[dict[str, Any]]
+    asked: Request, place: Place, shown: Callable[[], dict[str, Any]] | None
 ) -> dict[str, Any] | list[dict[str, Any]]:
-    """Ask about all that this request wants; the body that it is to have."""
+    """Ask about all that this request wants; the body that it is to have. Asked again, it goes on as it was left."""
+    if place[0] == "store":
+        return _ask_of_item(asked, place)
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
-    action = place[1]
-    values = [value_of(action, ids, each) for each in (body if isinstance(body, list) else [body])]
-    left = [body_of(action, ids, value) for value in handlers.authorize(principal(), place, values)]
+    (resource, action), left_before = place, granted(asked)
+    body = left_before if left_before is not None else _body(asked) if shown is None else shown()
+    values = [value_of(action, ids, each, resource=resource) for each in (body if isinstance(body, list) else [body])]
+    left = [body_of(action, ids, value, resource=resource) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]
+
+
+def _ask_of_item(asked: Request, place: Place) -> dict[str, Any]:
+    """The same of the store, whose items have no metadata: a filter changes nothing, a namespace does."""
+    body = item_named(asked.args) if asked.method == "GET" else _body(asked)
+    if not isinstance(body, dict):
+        raise Invalid("The request body must be a JSON object")
+    (left,) = handlers.authorize(principal(), place, [item_value(place[1], body)])
+    return item_body(place[1], left)
 
 
 def _body(asked: Request) -> dict[str, Any] | list[dict[str, Any]]:

@@ -15,12 +15,15 @@ from uuid import uuid4
 from deerflow import project
 from deerflow.auth.limits import Limits
 from deerflow.dispatch.bell import Bell, sender
+from deerflow.domain.threads import Ttl
+from deerflow.domain.words import TtlStrategy
 from deerflow.errors import ConfigError
 from deerflow.events.answers import Answers
 from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
+from deerflow.events.tally import Tally
 from deerflow.events.threads import FollowedThreads
 from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
@@ -62,6 +65,7 @@ class Rules:
     webhook_timeout_seconds: float
     webhook_tries: int
     webhook_slots: int
+    worker_runs: int
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,19 @@ class Backend:
     wakeups: Wakeups
     answers: Answers
     presence: Presence
+    tally: Tally
     bell: Bell
     limits: Limits
     uses: Uses
     rules: Rules
     project: project.Project
     webhook_policy: Policy
+
+    @property
+    def thread_ttl(self) -> Ttl | None:
+        """How long threads are kept of which nobody says anything else; None: for ever."""
+        said = self.project.checkpointer
+        return None if said.default_ttl is None else Ttl(said.default_ttl, TtlStrategy(said.strategy))
 
     def ping(self) -> None:
         """Raise Unavailable when a part does not answer."""
@@ -109,12 +120,13 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),
+        tally=Tally(client),
         bell=Bell(sender(settings.broker)),
         limits=Limits(client),
         uses=Uses(db),
         rules=_rules(settings),
         project=found,
-        webhook_policy=_webhook_policy(settings, found.webhooks),
+        webhook_policy=_webhook_policy(settings, found),
     )
 
 
@@ -125,9 +137,11 @@ def _rules(settings: Settings) -> Rules:
     return Rules(lease=lengths[0], lease_beat=lengths[1], **same)
 
 
-def _webhook_policy(settings: Settings, said: project.Webhooks) -> Policy:
+def _webhook_policy(settings: Settings, found: project.Project) -> Policy:
     """What langgraph.json says of webhooks goes before the settings, in both directions."""
+    said = found.webhooks
     return Policy(
+        disabled="webhooks" in found.http.disabled,
         allow_http=settings.webhook_allow_http if said.require_https is None else not said.require_https,
         allow_loopback=settings.webhook_allow_loopback if said.disable_loopback is None else not said.disable_loopback,
         allow_private=settings.webhook_allow_private,
@@ -163,6 +177,7 @@ async def open_worker(
     *handlers*: import those of langgraph.json's ``auth``, too (the state worker, which is asked what they say).
     """
     # The web process imports this module too, and must not import LangGraph.
+    from deerflow.graphs.embedding import Embedding  # noqa: PLC0415
     from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
     from deerflow.graphs.registry import Graphs  # noqa: PLC0415
     from deerflow.graphs.savers import open_savers  # noqa: PLC0415
@@ -174,12 +189,21 @@ async def open_worker(
         stack.callback(sql_threads.shutdown, wait=False, cancel_futures=True)
         client = connect_async(settings.redis)
         stack.push_async_callback(client.aclose)
-        savers = await stack.enter_async_context(open_savers(settings.checkpoints, pool=checkpoint_pool))
         if user_code:
             apply_project_env(base.project.env, base.project.folder)
         graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
         if graphs.broken and settings.graphs_must_import:
             raise ConfigError("; ".join(graphs.broken.values()))
+        try:
+            embedding = Embedding.load(base.project) if user_code else None
+        except ConfigError:
+            if settings.graphs_must_import or base.project.store.index is None:
+                raise
+            log.exception("The embedding cannot be used: items that need it are refused")
+            embedding = Embedding.broken(base.project.store.index)
+        savers = await stack.enter_async_context(
+            open_savers(settings.checkpoints, pool=checkpoint_pool, store=base.project.store, embedding=embedding)
+        )
         try:
             found = Handlers.load(base.project) if handlers else None
         except ConfigError:

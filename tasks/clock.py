@@ -11,6 +11,8 @@ from celery import signals
 from deerflow.runtime.reap import reap as reap_runs
 from deerflow.runtime.reap import ring_due
 from deerflow.runtime.sweep import sweep as sweep_threads
+from deerflow.runtime.sweep import sweep_items
+from deerflow.runtime.tick import tick as fire_crons
 from tasks import app
 
 
@@ -23,9 +25,10 @@ async def reap(self: Any) -> None:
 
 @app.task(bind=True, name="tasks.clock.tick")
 async def tick(self: Any) -> None:
-    """Ring the runs that have become due."""
+    """Ring the runs that have become due, and create those of crons."""
     backend = self.resources.backend
     await backend.sql(ring_due, backend)
+    await backend.sql(fire_crons, backend)
 
 
 @app.task(bind=True, name="tasks.clock.notify")
@@ -36,8 +39,9 @@ async def notify(self: Any) -> None:
 
 @app.task(bind=True, name="tasks.clock.sweep")
 async def sweep(self: Any) -> None:
-    """Remove the checkpoints of deleted threads, old webhooks, expired idempotency keys and sessions, old audit."""
+    """Remove what has had its time: checkpoints of deleted threads, webhooks, keys, sessions, store items, audit."""
     await sweep_threads(self.resources.backend)
+    await sweep_items(self.resources.backend)
 
 
 @signals.beat_embedded_init.connect

@@ -73,7 +73,12 @@ def login() -> Response:
     return signed_in(accounts.login(body.email, body.password, remember=body.remember))
 
 
-@describes(body=Registration, answer=Me, status=201, errors=MODE | OWN_PAGE | COUNTED)
+@describes(
+    body=Registration,
+    answer=Me,
+    status=201,
+    errors=MODE | OWN_PAGE | COUNTED | {401: "Set-up is not finished."},
+)
 @public
 def register() -> Response:
     """Make an account of one's own and sign in to it, where that is allowed."""

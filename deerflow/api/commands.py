@@ -15,11 +15,11 @@ from deerflow.api.errors import status_of
 from deerflow.api.mounts import PLATFORM
 from deerflow.api.wire.protocol import Command, CommandAnswer, Done, Refusal, Respond
 from deerflow.api.wire.runs import RunCreate
-from deerflow.authz import requires
+from deerflow.authz import require, requires
 from deerflow.domain.bodies import parsed
 from deerflow.domain.runs import RunSpec
 from deerflow.domain.words import IfNotExists
-from deerflow.errors import BadRequest, Conflict, DeerflowError, Invalid, NotFound, TooLarge
+from deerflow.errors import BadRequest, Conflict, DeerflowError, HandlerRefused, Invalid, NotFound, TooLarge
 from deerflow.identity import principal
 from deerflow.runtime.settle import settle
 from deerflow.runtime.submit import NoSuchInterrupt
@@ -86,14 +86,30 @@ def command(thread_id: UUID) -> Response:
         sent = parsed(request.get_data())
     except Invalid as error:
         raise BadRequest("Invalid JSON body") from error
+    asked = command_in(sent)
+    if isinstance(asked, Refusal):
+        return json({**asked.model_dump(), "detail": asked.message}, 400)
+    return json(answer_of(asked, sent, thread_id).model_dump())
+
+
+def command_in(sent: Any) -> Command | Refusal:
+    """The command that a client has sent, or why it is none."""
     try:
-        asked = Command.check(sent)
+        return Command.check(sent)
     except Invalid as error:
         command_id = sent.get("id") if isinstance(sent, dict) else None
         known = command_id if isinstance(command_id, int) and not isinstance(command_id, bool) else None
-        refusal = Refusal(id=known, error="invalid_argument", message=str(error))
-        return json({**refusal.model_dump(), "detail": str(error)}, 400)
-    return json(answer_of(asked, sent, thread_id).model_dump())
+        return Refusal(id=known, error="invalid_argument", message=str(error))
+
+
+def answer_on_socket(asked: Command, sent: dict[str, Any], thread_id: UUID) -> Done | Refusal:
+    """The same as ``answer_of`` where there is no HTTP to raise anything to, and nobody was asked yet."""
+    try:
+        if asked.method in _ACTS:
+            require("runs:create", body=lambda: body_of_run(sent))
+        return answer_of(asked, sent, thread_id)
+    except DeerflowError as error:
+        return Refusal(id=asked.id, error="unknown_error", message=_with_status(error))
 
 
 def answer_of(asked: Command, sent: dict[str, Any], thread_id: UUID) -> Done | Refusal:
@@ -113,12 +129,13 @@ def answer_of(asked: Command, sent: dict[str, Any], thread_id: UUID) -> Done | R
 
 
 def _with_status(error: DeerflowError) -> str:
-    return f"{status_of(error)}: {error}"
+    status = error.status if isinstance(error, HandlerRefused) else status_of(error)
+    return f"{status or 500}: {error}"
 
 
 def _start(_asked: Command, sent: dict[str, Any], thread_id: UUID) -> dict[str, Any]:
     spec = RunCreate.read_as(request, body_of_run(sent)).to_spec(_STARTS)
-    begun = begin(_speaking(spec), thread_id)
+    begun = begin(_speaking(spec), thread_id, is_request=request.method == "POST")
     return {"run_id": str(begun.run.run_id)}
 
 
@@ -139,12 +156,13 @@ def _respond(asked: Command, sent: dict[str, Any], thread_id: UUID) -> dict[str,
 
 
 def _begin_when_settled(spec: RunSpec, thread_id: UUID) -> None:
+    is_request = request.method == "POST"
     try:
-        begin(spec, thread_id)
+        begin(spec, thread_id, is_request=is_request)
     except NoSuchInterrupt:
         if not settle(backend(), principal(), thread_id, seconds=_SETTLE_SECONDS):
             raise
-        begin(spec, thread_id)
+        begin(spec, thread_id, is_request=is_request)
 
 
 def _speaking(spec: RunSpec) -> RunSpec:

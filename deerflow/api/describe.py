@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-EVENTS, PAGE, METRICS = "text/event-stream", "text/html", "text/plain"
+EVENTS, METRICS = "text/event-stream", "text/plain"
 """Media types of answers that are no JSON."""
 
 

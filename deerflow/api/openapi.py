@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from deerflow import __version__
 from deerflow.api.describe import Description, description_of
+from deerflow.api.disabled import is_disabled
 from deerflow.authz import PUBLIC
 from deerflow.domain.principal import THINGS
 from deerflow.identity.sessions import COOKIE, CSRF_HEADER
@@ -62,7 +63,7 @@ def document(app: Flask) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Error": _ERROR}
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if is_page(rule.rule):
+        if is_page(rule.rule) or is_disabled(app, rule.rule):
             continue
         for method in methods_of(rule):
             operation = _operation(rule, method, app.view_functions[rule.endpoint], schemas)
@@ -77,7 +78,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 def is_page(path: str) -> bool:
     """Whether a path is for people: pages are no API."""
-    return path.startswith("/console") or path in {"/login", "/setup"}
+    return path.startswith("/console") or path in {"/login", "/setup", "/docs", "/api/docs"}
 
 
 def path_of(rule: Rule) -> str:
@@ -116,7 +117,8 @@ def _security(method: str) -> list[dict[str, list[str]]]:
 
 def _of_path(rule: Rule) -> Iterator[dict[str, Any]]:
     for name in sorted(rule.arguments):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        kind = {"format": "uuid"} if name.endswith("_id") else {}
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", **kind}}
 
 
 def _of_query(described: Description, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ the run is over (ADR 0012).
 import errno
 import random
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NoReturn
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from flask import Request, Response, request
 
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import Mount
+from deerflow.domain.classic import classic
 from deerflow.domain.events import Entry, parse_cursor
 from deerflow.domain.protocol import ProtocolEvent, Subscription, Telling
 from deerflow.domain.runs import Followed
@@ -116,7 +118,8 @@ def _frames(following: Following, wanted: set[str] | None) -> Iterator[bytes]:
         elif isinstance(step, Gap):
             yield b"event: gap\r\ndata: %s\r\nid: %d\r\n\r\n" % (orjson.dumps({"upto": step.upto}), step.upto)
         else:
-            yield b"".join(_frame(entry) for entry in step if wanted is None or entry.name.partition("|")[0] in wanted)
+            told = [entry for entry in map(classic, step) if entry is not None]
+            yield b"".join(_frame(entry) for entry in told if wanted is None or entry.name.partition("|")[0] in wanted)
     if not following.ended:
         yield _come_back(following.cursor, soon=not following.refused)
         _cut()
@@ -129,8 +132,8 @@ def protocol_frames(attending: Attending, wanted: Subscription) -> Iterator[byte
     for step in attending:
         if isinstance(step, Heartbeat):
             yield _HEARTBEAT
-        elif told := [event for event in _protocol_events(telling, step, wanted) if wanted.takes(event)]:
-            yield b"".join(_protocol_frame(event) for event in told)
+        elif told := [_protocol_frame(event) for event in protocol_events(telling, step, wanted)]:
+            yield b"".join(told)
     yield _come_back(None, soon=not attending.refused)
     _cut()
 
@@ -143,7 +146,7 @@ def thread_frames(attending: Attending, *, whole: bool) -> Iterator[bytes]:
             yield _HEARTBEAT
         elif isinstance(step, Over):
             yield _run_done(step)
-        elif told := [entry for entry in step.entries if whole or entry.name == "metadata"]:
+        elif told := [entry for entry in map(classic, step.entries) if entry and (whole or entry.name == "metadata")]:
             yield b"".join(_thread_frame(step.turn, entry) for entry in told)
     yield _come_back(attending.spot, soon=not attending.refused)
     _cut()
@@ -158,12 +161,13 @@ def _run_done(over: Over) -> bytes:
     return b"event: metadata\r\ndata: %s\r\nid: %d-%d\r\n\r\n" % (told, over.turn.ordinal, over.place)
 
 
-def _protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
+def protocol_events(telling: Telling, step: Said | Over, wanted: Subscription) -> Iterator[ProtocolEvent]:
+    """What a step of a thread's reader is to who wants these events."""
     if isinstance(step, Over):
-        yield telling.over(step.turn, step.place, asks=step.asks)
-        return
-    for entry in step.entries:
-        yield from telling.said(step.turn, entry, wanted)
+        told = iter([telling.over(step.turn, step.place, asks=step.asks)])
+    else:
+        told = chain.from_iterable(telling.said(step.turn, entry, wanted) for entry in step.entries)
+    return (event for event in told if wanted.takes(event))
 
 
 def _protocol_frame(event: ProtocolEvent) -> bytes:

@@ -2,13 +2,15 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 
 from deerflow.api import sse
 from deerflow.api.context import backend
+from deerflow.api.conversation import Conversation
 from deerflow.api.describe import EVENTS, describes
 from deerflow.api.mounts import current_mount
 from deerflow.api.runs import watch_client
+from deerflow.api.sockets import Hijacked, Socket
 from deerflow.api.wire.body import many
 from deerflow.api.wire.protocol import EventStream, ThreadStreaming
 from deerflow.authz import requires
@@ -16,8 +18,10 @@ from deerflow.domain.protocol import before
 from deerflow.domain.turns import Spot, parse_spot
 from deerflow.errors import Invalid
 from deerflow.identity import principal, still_holds
+from deerflow.identity.own_page import require_own_socket
 from deerflow.runtime.attend import Attending
 
+_MOST_MESSAGE_BYTES = 16 << 20
 _MODES = {"run_modes", "lifecycle", "state_update"}
 """Nothing is told under ``state_update``: an edit of the state is in no run's log."""
 
@@ -27,6 +31,8 @@ def blueprint() -> Blueprint:
     bp = Blueprint("thread_streams", __name__, url_prefix="/threads/<id(thread):thread_id>/stream")
     bp.get("")(stream_thread)
     bp.post("/events")(stream_protocol_events)
+    for is_socket in (True, False):  # a rule is for the one or the other; who asks in plain HTTP is told what to do
+        bp.get("/events", websocket=is_socket)(talk)
     return bp
 
 
@@ -47,6 +53,16 @@ def stream_protocol_events(thread_id: UUID) -> Response:
     wanted = EventStream.read(request).wanted()
     attending = attend(thread_id, after=before(wanted.since))
     return sse.thread(current_mount(), attending, sse.protocol_frames(attending, wanted), watch_client())
+
+
+@describes(status=101, errors={400: "No WebSocket's handshake."})
+@requires("runs:read")
+def talk(thread_id: UUID) -> Response:
+    """Talk the v2 protocol over a WebSocket: commands, subscriptions and events."""
+    require_own_socket(request, principal())
+    most = min(current_app.config["MAX_CONTENT_LENGTH"], _MOST_MESSAGE_BYTES)
+    Conversation(thread_id, Socket(request, most_bytes=most)).hold()
+    return Hijacked()
 
 
 def _modes_wanted() -> set[str]:

@@ -1,5 +1,7 @@
 """Threads on the wire."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +10,25 @@ from flask import Blueprint, Response, request
 from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
-from deerflow.api.wire.shown import ThreadPart, ThreadShown
-from deerflow.api.wire.threads import ThreadCreate, ThreadPatch, ThreadSearch, ThreadWanted, present_thread
-from deerflow.authz import requires
+from deerflow.api.wire.body import many
+from deerflow.api.wire.queries import ThreadQuery
+from deerflow.api.wire.shown import Pruned, ThreadPart, ThreadShown
+from deerflow.api.wire.threads import (
+    ThreadCreate,
+    ThreadPatch,
+    ThreadPrune,
+    ThreadSearch,
+    ThreadWanted,
+    present_thread,
+    present_ttl,
+)
+from deerflow.authz import granted, require, requires
 from deerflow.domain.ids import new_id
-from deerflow.domain.threads import Thread
+from deerflow.domain.threads import Thread, Ttl
+from deerflow.domain.words import TtlStrategy
 from deerflow.errors import Conflict, NotFound
 from deerflow.identity import principal
+from deerflow.runtime import build, prune
 from deerflow.runtime.remove import remove_thread
 from deerflow.storage import idempotency, threads
 from deerflow.storage.database import Tx
@@ -29,6 +43,8 @@ def blueprint() -> Blueprint:
     bp.delete("/<id(thread):thread_id>")(delete_thread)
     bp.post("/search")(search_threads)
     bp.post("/count")(count_threads)
+    bp.post("/prune")(prune_threads)
+    bp.post("/<id(thread):thread_id>/copy")(copy_thread)
     return bp
 
 
@@ -36,32 +52,50 @@ def blueprint() -> Blueprint:
     body=ThreadCreate,
     answer=ThreadShown,
     headers=("Idempotency-Key",),
-    errors={409: "The id is taken, or the key belongs to another request."},
+    errors={
+        400: "The graph does not take the supersteps, or none is named for them.",
+        404: "There is no such graph for the supersteps.",
+        409: "The id is taken, or the key belongs to another request.",
+    },
 )
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
-    """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one."""
+    """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one. `supersteps` give it a past."""
     body = ThreadCreate.read(request)
-    body.refuse_what_comes_later()
-    key, resources, caller = idempotency_key(), backend(), principal()
-    with resources.db.begin() as tx:
-        if key is not None:
-            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
-            if noted is not None:
-                say_replayed()
-                return json(_created_before(tx, noted))
-        shown = present_thread(_create(tx, body))
-        if key is not None:
-            idempotency.note(tx, caller, key, shown)
-    return json(shown)
+    if body.supersteps:
+        return _begun_before() or _create_with_past(body)
+    return _once(lambda tx: _create(tx, body))
 
 
-@describes(answer=ThreadShown)
+@describes(
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={409: "There is no such thread, or the key belongs to another request."},
+)
+@requires("threads:write", on=("threads", "create"))
+def copy_thread(thread_id: UUID) -> Response:
+    """Copy a thread with its checkpoints, without its runs; the copy is the caller's."""
+    left = granted(request)
+    require("threads:read")  # the source; from here on a filter of the project's handlers is that for reading
+    repeat = _begun_before()
+    if repeat is not None:
+        return repeat
+    with backend().db.read() as tx:
+        source = build.require_source(tx, principal(), thread_id)
+    built = build.copy_thread(backend(), principal(), source, new_id())
+    if left is not None:  # what a handler of the project wants in a new thread's metadata
+        built = replace(built, metadata={**built.metadata, **(left.get("metadata") or {})})
+    return _once(lambda tx: build.settle(tx, principal(), built))
+
+
+@describes(answer=ThreadShown, query=ThreadQuery)
 @requires("threads:read")
 def get_thread(thread_id: UUID) -> Response:
-    """One thread."""
+    """One thread; with `include=ttl` also how long it is kept."""
     with backend().db.read() as tx:
-        return json(present_thread(threads.get(tx, principal(), thread_id)))
+        thread = threads.get(tx, principal(), thread_id)
+    ttl = present_ttl(thread) if "ttl" in many(request, "include") else {}
+    return json(present_thread(thread) | ttl)
 
 
 @describes(
@@ -72,11 +106,11 @@ def get_thread(thread_id: UUID) -> Response:
 )
 @requires("threads:write")
 def change_thread(thread_id: UUID) -> Response:
-    """Merge metadata into a thread; ``Prefer: return=minimal`` answers 204."""
+    """Merge metadata into a thread, or set how long it is kept; ``Prefer: return=minimal`` answers 204."""
     body = ThreadPatch.read(request)
-    body.refuse_what_comes_later()
+    ttl = body.ttl.to_ttl() if body.ttl else None
     with backend().db.begin() as tx:
-        thread = threads.merge_metadata(tx, principal(), thread_id, body.metadata or {})
+        thread = threads.change(tx, principal(), thread_id, body.metadata or {}, ttl=ttl)
     if "return=minimal" in request.headers.get("Prefer", ""):
         return Response(status=204)
     return json(present_thread(thread))
@@ -87,7 +121,7 @@ def change_thread(thread_id: UUID) -> Response:
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""
     asked = ThreadSearch.read(request)
-    asked.refuse_what_comes_later()
+    show = asked.shower()
     with backend().db.read() as tx:
         found = threads.search(
             tx,
@@ -98,7 +132,7 @@ def search_threads() -> Response:
             limit=asked.limit + 1,
             offset=asked.offset,
         )
-    return page_of(found, asked.shown, limit=asked.limit, offset=asked.offset)
+    return page_of(found, show, limit=asked.limit, offset=asked.offset)
 
 
 @describes(body=ThreadWanted, answer=int)
@@ -110,6 +144,19 @@ def count_threads() -> Response:
         return json(threads.count(tx, principal(), wanted))
 
 
+@describes(body=ThreadPrune, answer=Pruned)
+@requires("threads:delete")
+def prune_threads() -> Response:
+    """Delete threads (``strategy: delete``), or their past but the newest checkpoints (``keep_latest``)."""
+    body = ThreadPrune.read(request)
+    thread_ids = list(dict.fromkeys(body.thread_ids))
+    if body.strategy is TtlStrategy.KEEP_LATEST:
+        count = prune.keep_latest(backend(), principal(), thread_ids)
+    else:
+        count = prune.delete_threads(backend(), principal(), thread_ids, address=request.remote_addr)
+    return json({"pruned_count": count})
+
+
 @describes(status=204)
 @requires("threads:delete")
 def delete_thread(thread_id: UUID) -> Response:
@@ -118,17 +165,69 @@ def delete_thread(thread_id: UUID) -> Response:
     return Response(status=204)
 
 
+def _once(make: Callable[[Tx], Thread]) -> Response:
+    """A new thread, or the one that an earlier request with this ``Idempotency-Key`` has made."""
+    key, resources, caller = idempotency_key(), backend(), principal()
+    with resources.db.begin() as tx:
+        if key is not None:
+            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
+            if noted is not None:
+                say_replayed()
+                return json(_created_before(tx, noted))
+        shown = present_thread(make(tx))
+        if key is not None:
+            idempotency.note(tx, caller, key, shown)
+    return json(shown)
+
+
+def _begun_before() -> Response | None:
+    """What an earlier request with this ``Idempotency-Key`` has made, if any: before anything is built in vain."""
+    key = idempotency_key()
+    if key is None:
+        return None
+    with backend().db.read() as tx:
+        noted = idempotency.find(tx, principal(), key, keep_seconds=backend().rules.idempotency_seconds)
+        if not noted:
+            return None
+        say_replayed()
+        return json(_created_before(tx, noted))
+
+
 def _create(tx: Tx, body: ThreadCreate) -> Thread:
     thread_id = body.thread_id or new_id()
     try:
-        return threads.create(tx, principal(), thread_id, body.metadata or {})
+        return threads.create(tx, principal(), thread_id, body.metadata or {}, ttl=_ttl(body))
     except Conflict:
         if body.if_exists != "do_nothing":
             raise
+    return _existing(tx, thread_id)
+
+
+def _create_with_past(body: ThreadCreate) -> Response:
+    thread_id = body.thread_id or new_id()
+    supersteps = [superstep.told() for superstep in body.supersteps or []]
+    try:
+        built = build.build_thread(
+            backend(), principal(), thread_id, metadata=body.metadata or {}, ttl=_ttl(body), supersteps=supersteps
+        )
+    except Conflict:
+        if body.if_exists != "do_nothing":
+            raise
+        with backend().db.read() as tx:
+            return json(present_thread(_existing(tx, thread_id)))
+    return _once(lambda tx: build.settle(tx, principal(), built))
+
+
+def _existing(tx: Tx, thread_id: UUID) -> Thread:
     try:
         return threads.get(tx, principal(), thread_id)
     except NotFound:  # a stranger's id stays taken
         raise threads.taken(thread_id) from None
+
+
+def _ttl(body: ThreadCreate) -> Ttl | None:
+    """What is said of how long a new thread is kept, or what langgraph.json says of all."""
+    return body.ttl.to_ttl() if body.ttl else backend().thread_ttl
 
 
 def _created_before(tx: Tx, shown: dict[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def reset_password() -> Response:
     return Response(status=204)
 
 
-@describes(answer=list[EntryShown], query=AuditWanted)
+@describes(answer=list[EntryShown], query=AuditWanted, errors={404: "Nobody is called like that."})
 @requires("audit:read")
 def list_audit() -> Response:
     """What was done, newest first; `action` may be a beginning (`key.`), `since` a length (`7d`)."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deerflow import project
 from deerflow.backend import open_backend
 from deerflow.cli import sentences
 from deerflow.errors import ConfigError, Unavailable
@@ -48,7 +49,7 @@ def upgrade(settings: Settings) -> None:
             sqlite_path(url).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         command.upgrade(alembic_config(settings.database), "head")
-        asyncio.run(set_up(settings.checkpoints))
+        asyncio.run(set_up(settings.checkpoints, project.load(settings.project_file).store.index))
     except (sqlite3.Error, psycopg.Error, OSError) as error:
         raise Unavailable("The checkpoint store cannot be prepared") from error
     except CommandError as error:

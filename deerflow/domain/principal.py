@@ -94,6 +94,11 @@ class Principal:
         """The same caller, who sees what they own."""
         return replace(self, filters={}) if self.filters else self
 
+    @property
+    def administers(self) -> bool:
+        """Whether what is the system's is this caller's to change: an administrator's, or of who is alone here."""
+        return self.user_id == LOCAL or self.permissions >= ADMINISTRATION
+
     def may(self, permission: str) -> bool:
         """Whether this caller holds the permission."""
         return permission in self.permissions

@@ -167,6 +167,7 @@ def _protocol_event(turn: Turn, entry: Entry, method: str, wanted: Subscription)
     event_id = f"{turn.run_id}:{entry.place}"
     if method == _INPUT and isinstance(data, dict):
         event_id = _question_id(turn, namespace, data.get("interrupt_id"))
+        data = _question(data.get("interrupt_id"), data.get("payload"))
     yield ProtocolEvent(
         method, event_id, seq_of(Spot(turn.ordinal, entry.place)), entry.at_ms, namespace, data, more=said
     )
@@ -182,13 +183,18 @@ def _of_values(turn: Turn, entry: Entry, namespace: Namespace, wanted: Subscript
         "values", f"{turn.run_id}:{entry.place}", seq_of(spot), entry.at_ms, namespace, normalized(values)
     )
     for k, question in enumerate((questions or [])[:_MOST_OF_ONE_ENTRY], start=1):
-        data = {"interrupt_id": question.get("id"), "payload": question.get("value")}
+        data = _question(question.get("id"), question.get("value"))
         event_id = _question_id(turn, namespace, question.get("id"))
         yield ProtocolEvent(_INPUT, event_id, seq_of(spot, k), entry.at_ms, namespace, data)
 
 
 def _question_id(turn: Turn, namespace: Namespace, interrupt_id: object) -> str:
     return f"synth:{turn.run_id}:input|{_NUL.join(namespace)}|{interrupt_id}"
+
+
+def _question(interrupt_id: object, payload: object) -> dict[str, Any]:
+    """A question; the protocol says ``payload``, and the Python SDK reads ``value``."""
+    return {"interrupt_id": interrupt_id, "payload": payload, "value": payload}
 
 
 def normalized(values: Any) -> Any:

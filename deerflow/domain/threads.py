@@ -1,11 +1,19 @@
 """Threads: a line of state, and the rules of its status."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from deerflow.domain.words import ThreadStatus
+from deerflow.domain.words import ThreadStatus, TtlStrategy
+
+
+@dataclass(frozen=True)
+class Ttl:
+    """How long a thread is kept after the last that has happened on it, and what becomes of it then."""
+
+    minutes: float
+    strategy: TtlStrategy = TtlStrategy.DELETE
 
 
 @dataclass(frozen=True)
@@ -23,11 +31,30 @@ class Thread:
     created_at: datetime
     updated_at: datetime
     state_updated_at: datetime
+    ttl_minutes: float | None = None
+    ttl_strategy: str | None = None
+    expires_at: datetime | None = None
+    """Not before this is the thread looked at by the sweep, which then counts from ``updated_at``."""
+
+    @property
+    def ttl(self) -> Ttl | None:
+        """How long it is kept; None: for ever."""
+        if self.ttl_minutes is None:
+            return None
+        return Ttl(self.ttl_minutes, TtlStrategy(self.ttl_strategy or TtlStrategy.DELETE))
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it expires if nothing happens on it any more; None: never."""
+        if self.ttl_minutes is None or self.expires_at is None:
+            return None
+        return max(self.expires_at, self.updated_at + timedelta(minutes=self.ttl_minutes))
 
     @property
     def graph_id(self) -> str | None:
-        """The graph of the thread's last run."""
-        return self.metadata.get("graph_id")
+        """The graph of the thread's last run; None as well where clients have written what is no name."""
+        named = self.metadata.get("graph_id")
+        return named if isinstance(named, str) else None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,13 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class TtlStrategy(StrEnum):
+    """What becomes of a thread on which nothing has happened for so long."""
+
+    DELETE = "delete"
+    KEEP_LATEST = "keep_latest"
+
+
 class ThreadStatus(StrEnum):
     """What a thread is doing; ``interrupted`` means its head has nodes left to run."""
 

@@ -89,6 +89,11 @@ class Wakeups:
         finally:
             self._leave(name, watch)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(channel.watches) for channel in list(self._channels.values()))
+
     def end_waits(self) -> None:
         """Wake all that wait, as this process is told to stop; what they waited for is there for the next one."""
         self.ending = True  # before the rings: who comes too late for them sees it

@@ -2,8 +2,9 @@
 
     message-start -> (content-block-start -> content-block-delta*)* -> content-block-finish* -> message-finish
 
-The same for a message that comes whole. What is said of a message in between, and of its end, names the message only
-when another of its namespace is under way, because clients then could not tell whose it is.
+The same for a message that comes whole. Every event names its message: Python's client goes by ``id``, and so do
+classic readers (``domain/classic``). JavaScript's goes by ``run_id``, which is said only where another message of the
+same namespace is under way, because it shows up in the message.
 """
 
 import json
@@ -23,7 +24,7 @@ _GROWS = {
     "server_tool_call_chunk": "args",
 }
 """Blocks that come in pieces, and which of their fields does."""
-_HEAVY = frozenset({"args", "data", "output", "transcript", "value"})
+_HEAVY = frozenset({"args", "base64", "data", "output", "transcript", "value"})
 """What only the end of a block has, so that it is not sent twice."""
 _GUESSED = frozenset({"tool_call", "invalid_tool_call"})
 """What LangChain makes of the pieces of a tool call as though they were the whole."""
@@ -82,8 +83,8 @@ class Telling:
         return self._say("error", message=why)
 
     def _say(self, event: str, **fields: Any) -> Data:
-        named = {"id": self.message_id, "run_id": self.message_id} if self.shared else {}
-        return {"event": event, **fields, **named}  # Python's client tells by ``id``, JavaScript's by ``run_id``
+        apart = {"run_id": self.message_id} if self.shared else {}
+        return {"event": event, "id": self.message_id, **fields, **apart}
 
 
 def _pieces(message: BaseMessage) -> Iterator[tuple[Any, Block]]:

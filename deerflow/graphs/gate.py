@@ -89,4 +89,6 @@ def is_away(error: Exception) -> bool:
     """Whether the database could not be reached or is busy, so that the same may succeed in a moment."""
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded):  # a name too long for its index stays so
+        return False
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

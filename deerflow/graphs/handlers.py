@@ -96,7 +96,7 @@ class Handlers:
         handler = self._handler(resource, action)
         if handler is None:
             return Verdict(value, None)
-        caller, value = Caller(user), _with_ids(value)
+        caller, value = Caller(user), _as_typed(value)
         context = AuthContext(caller.permissions, caller, resource, action)  # type: ignore[arg-type]
         try:
             answer = await handler(ctx=context, value=value)
@@ -203,9 +203,15 @@ def _as_dict(given: Any) -> dict[str, Any]:
     return extras | {name: getattr(given, name) for name in usual if hasattr(given, name)}
 
 
-def _with_ids(value: dict[str, Any]) -> dict[str, Any]:
-    """The value with ids as UUIDs, which is what the SDK's types promise."""
-    return {name: _id(each) if name in _IDS else each for name, each in value.items()}
+def _as_typed(value: dict[str, Any]) -> dict[str, Any]:
+    """The value with ids as UUIDs and a namespace as a tuple, which is what the SDK's types promise."""
+    return {name: _typed(name, each) for name, each in value.items()}
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name == "namespace" and isinstance(value, list):
+        return tuple(value)
+    return _id(value) if name in _IDS else value
 
 
 def _id(value: Any) -> UUID | Any:

@@ -1,6 +1,7 @@
 """The checkpoint store in Postgres: a schema of its own, a small pool of connections for all runs of the process."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -8,19 +9,22 @@ from uuid import UUID
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.types import INTERRUPT
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 from langgraph.store.postgres.aio import AsyncPostgresStore
+from langgraph.store.postgres.base import VECTOR_MIGRATIONS
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.errors import DivisionByZero
+from psycopg.errors import DivisionByZero, FeatureNotSupported, InsufficientPrivilege, UndefinedFile
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from deerflow.domain.ids import time_of_checkpoint
 from deerflow.domain.threads import StoredHead
-from deerflow.errors import Fenced
+from deerflow.errors import ConfigError, Fenced
+from deerflow.graphs.embedding import Embedding, index_config, require_dims
 from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
-from deerflow.graphs.stores import Holder, OwnedStore, end_batching, writing_as
+from deerflow.graphs.stores import Holder, OwnedStore, Pace, carrying_out, end_batching, ordered, root_of
+from deerflow.project import Store, StoreIndex
 from deerflow.settings import POSTGRES_PATIENCE
 
 _Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
@@ -102,15 +106,78 @@ SELECT c.metadata, c.checkpoint_id AS last,
     AND w.checkpoint_id = c.checkpoint_id AND w.channel = %(interrupt)s) AS is_interrupted
 FROM checkpoints c WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = '' ORDER BY c.checkpoint_id DESC LIMIT 1
 """
+_OF_CHECKPOINTS = "checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+_OF_BLOBS = "checkpoint_ns, channel, version, type, blob"
+# One statement, so one snapshot: no writes of a checkpoint that came between.
+_COPY = f"""
+WITH heads AS (
+  INSERT INTO checkpoints (thread_id, {_OF_CHECKPOINTS})
+  SELECT %(thread)s, {_OF_CHECKPOINTS} FROM checkpoints WHERE thread_id = %(source)s ON CONFLICT DO NOTHING),
+blobs AS (
+  INSERT INTO checkpoint_blobs (thread_id, {_OF_BLOBS})
+  SELECT %(thread)s, {_OF_BLOBS} FROM checkpoint_blobs WHERE thread_id = %(source)s ON CONFLICT DO NOTHING)
+INSERT INTO checkpoint_writes (thread_id, {_COLUMNS})
+SELECT %(thread)s, {_COLUMNS} FROM checkpoint_writes WHERE thread_id = %(source)s ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our words
+_HAS_DELTAS = """
+SELECT EXISTS (SELECT 1 FROM checkpoints WHERE thread_id = %(thread)s
+  AND (metadata ? 'counters_since_delta_snapshot' OR metadata ? 'delta_writes_versioned')) AS has_deltas
+"""
+_STAYS = """EXISTS (SELECT 1 FROM checkpoints k WHERE k.thread_id = gone.thread_id
+  AND k.checkpoint_ns = gone.checkpoint_ns AND k.checkpoint_id = gone.checkpoint_id)"""
+_PRUNE = (
+    """
+DELETE FROM checkpoints c USING
+  (SELECT checkpoint_ns, max(checkpoint_id) AS id FROM checkpoints WHERE thread_id = %(thread)s GROUP BY 1) AS newest
+WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = newest.checkpoint_ns AND c.checkpoint_id < newest.id
+""",
+    """
+DELETE FROM checkpoints c WHERE thread_id = %(thread)s AND strpos(checkpoint_ns, ':') > 0
+  AND metadata->'parents'->>'' IS NOT NULL AND NOT EXISTS (SELECT 1 FROM checkpoints k
+    WHERE k.thread_id = c.thread_id AND k.checkpoint_ns = '' AND k.checkpoint_id = c.metadata->'parents'->>'')
+""",
+    "UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = %(thread)s",
+    *(
+        f"DELETE FROM {table} gone WHERE thread_id = %(thread)s AND NOT {_STAYS}"  # noqa: S608 - our words
+        for table in ("checkpoint_writes", "kept_heads", "kept_writes")
+    ),
+    """
+DELETE FROM checkpoint_blobs b WHERE thread_id = %(thread)s
+  AND NOT EXISTS (SELECT 1 FROM checkpoints k WHERE k.thread_id = b.thread_id AND k.checkpoint_ns = b.checkpoint_ns
+    AND k.checkpoint->'channel_versions'->>b.channel = b.version)
+""",
+)
+
 _OWNED = "(o.prefix = %(owner)s OR starts_with(o.prefix, %(owner)s || '.'))"
 _GIVEN = "%(heir)s || substr(o.prefix, length(%(owner)s) + 1)"
 _SAME = f"h.prefix = {_GIVEN} AND h.key = o.key"
 _GIVE_ITEMS = (
     f"DELETE FROM store h USING store o WHERE {_OWNED} AND {_SAME} AND h.updated_at < o.updated_at",  # noqa: S608
     f"DELETE FROM store o USING store h WHERE {_OWNED} AND {_SAME}",  # noqa: S608 - our words
-    f"UPDATE store o SET prefix = {_GIVEN} WHERE {_OWNED}",  # noqa: S608 - our words
+    # An item and its vectors name each other: it is copied, they go over to the copy, and it is dropped.
+    f"""
+INSERT INTO store (prefix, key, value, created_at, updated_at, expires_at, ttl_minutes)
+SELECT {_GIVEN}, key, value, created_at, updated_at, expires_at, ttl_minutes FROM store o WHERE {_OWNED}
+""",  # noqa: S608 - our words
 )
-
+_GIVE_VECTORS = f"UPDATE store_vectors o SET prefix = {_GIVEN} WHERE {_OWNED}"  # noqa: S608 - our words
+_DROP_GIVEN = f"DELETE FROM store o WHERE {_OWNED}"  # noqa: S608 - our words
+_HAS_VECTORS = "SELECT to_regclass('store_vectors') IS NOT NULL AS found"
+# The official column holds whole minutes; the official store gives it any.
+_ANY_MINUTES = """
+DO $$ BEGIN
+  IF (SELECT data_type FROM information_schema.columns WHERE table_schema = current_schema()
+      AND table_name = 'store' AND column_name = 'ttl_minutes') = 'integer' THEN
+    ALTER TABLE store ALTER COLUMN ttl_minutes TYPE double precision;
+  END IF;
+END $$
+"""
+_VECTOR_SCHEMA = """
+SELECT n.nspname AS name FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
+"""
+_DIMS = (
+    "SELECT atttypmod AS dims FROM pg_attribute WHERE attrelid = 'store_vectors'::regclass AND attname = 'embedding'"
+)
 
 # Fails unless the token is the thread's, so that nobody has to wait for its answer; holds it until the end if it is.
 _REQUIRE = """
@@ -166,9 +233,12 @@ class _Saver(Gated, AsyncPostgresSaver):
 class _Savers:
     """Every write takes a connection of the pool for its own transaction."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
+    def __init__(self, pool: _Pool, asked: Store, embedding: Embedding | None) -> None:
         self._pool = pool
-        self.official_store = _Store(pool)
+        self._pace = Pace(asked.sweep_interval_minutes)
+        index = index_config(embedding.index if embedding else None)
+        self.official_store = _Store(pool, index=index, ttl={"omit_expired": True})
+        self.official_store.asked, self.official_store.embedding = asked, embedding
         self._reader = AsyncPostgresSaver(pool)
 
     def reader(self) -> BaseCheckpointSaver[Any]:
@@ -224,6 +294,24 @@ class _Savers:
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE thread_id = %(thread)s", facts)  # noqa: S608
 
+    async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
+        facts = {"source": str(source_id), "thread": str(thread_id), "token": token}
+        async with _one_go(self._pool) as connection:
+            await connection.execute(_RAISE_FENCE, facts)
+            await connection.execute(_REQUIRE, facts)
+            await connection.execute(_COPY, facts)
+
+    async def prune_thread(self, thread_id: UUID, token: int) -> bool:
+        facts = {"thread": str(thread_id), "token": token}
+        async with _one_go(self._pool) as connection:
+            await connection.execute(_RAISE_FENCE, facts)
+            await connection.execute(_REQUIRE, facts)
+            row = await (await connection.execute(_HAS_DELTAS, facts)).fetchone()
+            assert row is not None
+            for statement in () if row["has_deltas"] else _PRUNE:
+                await connection.execute(statement, facts)
+        return not row["has_deltas"]
+
     async def thread_ids(self) -> list[str]:
         async with self._pool.connection() as connection:
             found = await connection.execute("SELECT DISTINCT thread_id FROM checkpoints")
@@ -239,48 +327,114 @@ class _Savers:
         return StoredHead(row["metadata"], row["is_interrupted"], *times)
 
     async def give_items(self, owner: str, heir: str) -> None:
+        names = {"owner": root_of(owner), "heir": root_of(heir)}
         async with self._pool.connection() as connection, connection.transaction():
-            for statement in _GIVE_ITEMS:
-                await connection.execute(statement, {"owner": owner, "heir": heir})
+            found = await (await connection.execute(_HAS_VECTORS)).fetchone()
+            vectors = [_GIVE_VECTORS] if found and found["found"] else []
+            for statement in (*_GIVE_ITEMS, *vectors, _DROP_GIVEN):
+                await connection.execute(statement, names)
+
+    async def sweep_items(self) -> int:
+        return await self.official_store.sweep_ttl() if self._pace.is_due() else 0
 
 
 class _Store(AsyncPostgresStore):
+    embedding: Embedding | None = None
+    asked: Store = Store()
+    VECTOR_MIGRATIONS = VECTOR_MIGRATIONS[:2]
+    """Without the index of neighbours: no search uses it, as all stay within a namespace, and it holds 2,000 dims."""
+
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """The base class's cursor; what a run writes is stored behind its fence, whole or not at all."""
-        holder = writing_as.get()
-        if holder is None:
+        """The base class's cursor; what writes does so whole or not at all, what a run writes behind its fence."""
+        batch = carrying_out.get()
+        if not batch.writes:
             async with super()._cursor(pipeline=pipeline) as cursor:
                 yield cursor
             return
         assert isinstance(self.conn, AsyncConnectionPool)
-        async with (
-            _behind_fence(self.conn, holder.thread_id, holder.token) as connection,
-            connection.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
+        holder = batch.holder
+        one_go = _behind_fence(self.conn, holder.thread_id, holder.token) if holder else _one_go(self.conn)
+        async with one_go as connection, connection.cursor(binary=True, row_factory=dict_row) as cursor:
             yield cursor
 
+    def _prepare_batch_PUT_queries(self, put_ops: Sequence[tuple[int, PutOp]]) -> tuple[Any, Any]:  # noqa: N802
+        """The base class's statements; vectors of what the item was go, once the item's row is held by this write."""
+        queries, request = super()._prepare_batch_PUT_queries(put_ops)
+        named = [(".".join(op.namespace), op.key) for _, op in put_ops] if self.index_config else []
+        stale = [("DELETE FROM store_vectors WHERE prefix = %s AND key = %s", name) for name in named]
+        return [*queries, *stale], request
 
-async def set_up(url: str) -> None:
-    """Create or migrate the tables of a database."""
+    def _get_filter_condition(self, key: str, op: str, value: Any) -> tuple[str, list[Any]]:
+        """One condition on a field of the value; the base class compares numbers as texts."""
+        if (sign := ordered(op)) is None:
+            sign = "=" if op == "$eq" else "!="
+            return f"coalesce(value->%s, 'null'::jsonb) {sign} %s::jsonb", [key, json.dumps(value)]
+        kind, cast = ("string", 'COLLATE "C"') if isinstance(value, str) else ("number", "::numeric")
+        condition = f"(CASE WHEN jsonb_typeof(value->%s) = '{kind}' THEN (value->>%s) {cast} {sign} %s ELSE false END)"
+        return condition, [key, key, value]
+
+
+async def set_up(url: str, index: StoreIndex | None = None) -> None:
+    """Create or migrate the tables of a database; *index*: those by which items are found by meaning, too."""
     async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
         await connection.execute(f"SET search_path TO {_SCHEMA}")
         await AsyncPostgresSaver(connection).setup()
         await AsyncPostgresStore(connection).setup()
+        await connection.execute(_ANY_MINUTES)
         for table in _TABLES:
             await connection.execute(table)
+        if index is not None:
+            await _set_up_index(connection, index)
+
+
+async def _set_up_index(connection: AsyncConnection[DictRow], index: StoreIndex) -> None:
+    """The extension and its table; ConfigError when this database cannot have them."""
+    try:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except (FeatureNotSupported, UndefinedFile, InsufficientPrivilege) as error:
+        raise ConfigError(
+            "store.index of langgraph.json needs Postgres' extension vector (pgvector): install it, let an "
+            f"administrator say CREATE EXTENSION vector, or leave store.index out ({error.diag.message_primary})"
+        ) from error
+    await connection.execute(f"SET search_path TO {await _search_path(connection)}")
+    await _Store(connection, index=index_config(index)).setup()
+    require_dims(index.dims, await _dims(connection))
+
+
+async def _search_path(connection: AsyncConnection[DictRow]) -> str:
+    """Where tables are found, and the type of vectors, which lies where somebody has installed it."""
+    found = await (await connection.execute(_VECTOR_SCHEMA)).fetchone()
+    return _SCHEMA if found is None or found["name"] == _SCHEMA else f"{_SCHEMA},{found['name']}"
+
+
+async def _dims(connection: AsyncConnection[DictRow]) -> int:
+    found = await (await connection.execute(_DIMS)).fetchone()
+    return int(found["dims"]) if found else 0
+
+
+async def _indexed_path(url: str, index: StoreIndex) -> str:
+    """The search path where vectors are known; ConfigError when the database was not prepared for them."""
+    async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        await connection.execute(f"SET search_path TO {_SCHEMA}")
+        found = await (await connection.execute(_HAS_VECTORS)).fetchone()
+        if not found or not found["found"]:
+            raise ConfigError("langgraph.json has a store.index, for which the database is to be prepared: db upgrade")
+        require_dims(index.dims, await _dims(connection))
+        return await _search_path(connection)
 
 
 @asynccontextmanager
-async def open_store(url: str, size: int) -> AsyncIterator[_Savers]:
+async def open_store(url: str, size: int, asked: Store, embedding: Embedding | None) -> AsyncIterator[_Savers]:
     """Open the checkpoints and the store of a database."""
+    path = await _indexed_path(url, embedding.index) if embedding else _SCHEMA
     options = {
         **POSTGRES_PATIENCE,
         "autocommit": True,
         "prepare_threshold": 0,
         "row_factory": dict_row,
-        "options": f"-c search_path={_SCHEMA}",
+        "options": f"-c search_path={path}",
     }
     pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
         url,
@@ -293,7 +447,7 @@ async def open_store(url: str, size: int) -> AsyncIterator[_Savers]:
     )
     async with pool:
         await pool.wait()
-        savers = _Savers(pool)
+        savers = _Savers(pool, asked, embedding)
         try:
             yield savers
         finally:

@@ -28,7 +28,9 @@ from langgraph.store.base import BaseStore
 
 from deerflow.domain.threads import StoredHead
 from deerflow.graphs import postgres, sqlite
+from deerflow.graphs.embedding import Embedding
 from deerflow.graphs.gate import Gate
+from deerflow.project import Store, StoreIndex
 
 
 class Savers(Protocol):
@@ -63,6 +65,19 @@ class Savers(Protocol):
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write."""
 
+    async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
+        """Write all that is stored of a thread for another one as well, whose token this is; Fenced when it is not.
+
+        One transaction on one snapshot, and the same result when it is done again.
+        """
+
+    async def prune_thread(self, thread_id: UUID, token: int) -> bool:
+        """Delete all checkpoints but the newest of each namespace, which lose their parent; Fenced as above.
+
+        Namespaces of a subgraph's calls go with the checkpoint that the call began from. False, and nothing is
+        deleted, for a thread with a ``DeltaChannel``: its newest state is made of older checkpoints.
+        """
+
     async def thread_ids(self) -> list[str]:
         """Every thread that has checkpoints, whatever its id looks like."""
 
@@ -75,20 +90,32 @@ class Savers(Protocol):
         One transaction, and harmless when it is done again.
         """
 
+    async def sweep_items(self) -> int:
+        """Delete the store items that have expired, when it is time for it again; how many. Nobody sees them anyway."""
+
 
 @asynccontextmanager
-async def open_savers(url: str, *, pool: int = 4) -> AsyncIterator[Savers]:
-    """Open the checkpoint store of a ``sqlite:///`` or ``postgresql://`` URL; *pool* is for Postgres."""
+async def open_savers(
+    url: str, *, pool: int = 4, store: Store | None = None, embedding: Embedding | None = None
+) -> AsyncIterator[Savers]:
+    """Open the checkpoint store of a ``sqlite:///`` or ``postgresql://`` URL; *pool* is for Postgres.
+
+    *store*: what langgraph.json says of it; *embedding*: None where nothing is to be found by meaning.
+    """
     async with AsyncExitStack() as stack:
         if url.startswith("sqlite:///"):
-            yield await stack.enter_async_context(sqlite.open_store(url.removeprefix("sqlite:///")))
+            opened = sqlite.open_store(url.removeprefix("sqlite:///"), store or Store(), embedding)
+            yield await stack.enter_async_context(opened)
         else:
-            yield await stack.enter_async_context(postgres.open_store(url, pool))
+            yield await stack.enter_async_context(postgres.open_store(url, pool, store or Store(), embedding))
 
 
-async def set_up(url: str) -> None:
-    """Create or migrate the store's tables; run once per release, not by every process."""
+async def set_up(url: str, index: StoreIndex | None = None) -> None:
+    """Create or migrate the store's tables; run once per release, not by every process.
+
+    *index*: langgraph.json's ``store.index``; ConfigError when this database cannot have one.
+    """
     if url.startswith("sqlite:///"):
-        await sqlite.set_up(url.removeprefix("sqlite:///"))
+        await sqlite.set_up(url.removeprefix("sqlite:///"), index)
     else:
-        await postgres.set_up(url)
+        await postgres.set_up(url, index)

@@ -89,8 +89,11 @@ def _known_keys(graph: Graph) -> Collection[str] | None:
 def _asked(kwargs: dict[str, Any]) -> Any:
     """The command, which wins, or the input."""
     command = kwargs.get("command")
-    if not command:
-        return kwargs["input"]
+    return to_command(command) if command else kwargs["input"]
+
+
+def to_command(command: dict[str, Any]) -> Command[Any]:
+    """A command as clients write it."""
     update = command.get("update")
     return Command(
         update=[tuple(pair) for pair in update] if isinstance(update, list) else update,

@@ -1,17 +1,20 @@
 """Thread state: what the newest checkpoint says, in the shape of the SDKs' ThreadState."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import PregelTask, StateSnapshot
+from langgraph.types import PregelTask, StateSnapshot, StateUpdate
 
 from deerflow.errors import Fenced
 from deerflow.graphs import jsonable
 from deerflow.graphs.registry import Graph
+from deerflow.graphs.start import to_command
 
 
 class EditRefused(ValueError):
@@ -58,16 +61,50 @@ async def update_state(
     *,
     values: Any,
     as_node: str | None,
+    graph_id: str,
 ) -> dict[str, Any]:
     """Write a new checkpoint; what names it. EditRefused when the graph does not take it."""
-    config = _config(thread_id, checkpoint)
-    try:
+    config: RunnableConfig = {**_config(thread_id, checkpoint), "metadata": {"graph_id": graph_id}}
+    with _refusals_told():
         written = await graph.copy(update={"checkpointer": saver}).aupdate_state(config, values, as_node=as_node)
+    return _checkpoint(written)
+
+
+async def replay(
+    graph: Graph,
+    saver: BaseCheckpointSaver[Any],
+    thread_id: UUID,
+    supersteps: list[list[dict[str, Any]]],
+    *,
+    graph_id: str,
+) -> None:
+    """Write the checkpoints of supersteps that were made elsewhere: each is a list of what its nodes have said.
+
+    EditRefused when the graph does not take one of them; what was written before that stays.
+    """
+    updates = [[_said(update) for update in superstep] for superstep in supersteps]
+    config: RunnableConfig = {**_config(thread_id, {}), "metadata": {"graph_id": graph_id}}
+    with _refusals_told():
+        await graph.copy(update={"checkpointer": saver}).abulk_update_state(config, updates)
+
+
+def _said(update: dict[str, Any]) -> StateUpdate:
+    command = update["command"]
+    values: Any = update["values"] if command is None else to_command(command)
+    return StateUpdate(values, update["as_node"])
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Raise EditRefused for what a graph has against an edit: reducers and schemas are the user's, and may say no in
+    any way. What is the store's fault stays what it is.
+    """
+    try:
+        yield
     except (Fenced, OSError, sqlite3.Error, psycopg.Error):
         raise
-    except Exception as error:  # reducers and schemas are the user's, and may say no in any way
+    except Exception as error:
         raise EditRefused(jsonable.describe_error(error)["message"]) from error
-    return _checkpoint(written)
 
 
 def _config(thread_id: UUID, checkpoint: dict[str, Any]) -> RunnableConfig:

@@ -55,10 +55,11 @@ class Subgraphs:
         return {"namespace": list(namespace), "graph_name": self._names[namespace]}
 
     def _remember_call(self, task: Data) -> None:
-        """LangGraph runs a tool call as a task that has it as its input."""
+        """A task that carries out a tool call has it as its input; LangGraph wraps it, graphs may send it as it is."""
         given = task.get("input")
-        call = given.get("tool_call") if isinstance(given, dict) else None
-        if isinstance(call, dict) and isinstance(call.get("id"), str):
+        one = given[0] if isinstance(given, list) and given else given
+        call = one.get("tool_call", one) if isinstance(one, dict) else None
+        if isinstance(call, dict) and isinstance(call.get("id"), str) and "args" in call:
             self._calls[task["id"]] = call["id"]
 
 

@@ -45,12 +45,8 @@ class Protocol:
     async def events(self, graph: Graph, parts: Parts) -> AsyncIterator[list[Event]]:
         """What LangGraph's stream says, part by part; raises what it raises."""
         async with aclosing(through_transformers(graph, self._seen(parts))) as told:
-            try:
-                async for part in told:
-                    yield list(self._tell(*part))
-            except Exception:
-                yield self._let_go(set(self._held))
-                raise
+            async for part in told:
+                yield list(self._tell(*part))
             yield self._let_go(set(self._held))
 
     async def _seen(self, parts: Parts) -> Parts:
@@ -161,7 +157,7 @@ def _tool(namespace: Namespace, mode: str, payload: Data) -> Iterator[Event]:
     call = payload["tool_call_id"]
     result = _result(payload.get("output"), call) if payload["event"] == "tool-finished" else None
     if result is not None:
-        for data in Telling(str(result.id or f"tool-{call}")).whole(result):
+        for data in Telling(f"tool-{call}").whole(result):
             yield _event("messages", (*namespace, f"tools:{call}"), data)
 
 

@@ -1,6 +1,6 @@
 """The user's project: what langgraph.json says, read without importing any of the user's code.
 
-``http`` has the key of that name, ``kinds`` what values may be.
+``http`` and ``memory`` have the keys ``http``, ``store`` and ``checkpointer``, ``kinds`` what values may be.
 """
 
 import json
@@ -12,9 +12,20 @@ from typing import Any
 
 from deerflow.errors import ConfigError
 from deerflow.project.http import Cors, HeaderRule, Http, read_http
-from deerflow.project.kinds import FLAG, NUMBER, NUMBERS, OBJECT, TEXT, WORDS, Kind, checked, fixed
+from deerflow.project.kinds import FLAG, NUMBER, NUMBERS, OBJECT, SOME_WORDS, TARGET, TEXT, WORDS, Kind, checked, fixed
+from deerflow.project.memory import (
+    LONGEST_TTL_MINUTES,
+    Checkpointer,
+    Store,
+    StoreIndex,
+    read_checkpointer,
+    read_store,
+)
 
-__all__ = ["Auth", "Cors", "GraphSource", "HeaderRule", "Http", "Project", "Webhooks", "load"]
+__all__ = [
+    "LONGEST_TTL_MINUTES", "Auth", "Checkpointer", "Cors", "GraphSource", "HeaderRule", "Http", "Project", "Store",
+    "StoreIndex", "Webhooks", "load",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +77,11 @@ class Project:
     webhooks: Webhooks = field(default_factory=Webhooks)
     http: Http = field(default_factory=Http)
     auth: Auth | None = None
+    store: Store = field(default_factory=Store)
+    checkpointer: Checkpointer = field(default_factory=Checkpointer)
 
 
-_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth"}
-_LATER = {"store", "checkpointer"}
+_KNOWN = {"graphs", "dependencies", "env", "http", "webhooks", "auth", "store", "checkpointer"}
 _ELSEWHERE = {
     # What builds images or user interfaces somewhere else; nothing here to do with it.
     "ui", "ui_config", "encryption", "priority", "python_version", "node_version", "base_image", "image_distro",
@@ -88,8 +100,9 @@ def load(path: Path) -> Project:
     if not isinstance(raw, dict) or not isinstance(raw.get("graphs"), dict) or not raw["graphs"]:
         raise ConfigError(f'{path} needs an object "graphs", for example {{"graphs": {{"agent": "./agent.py:graph"}}}}')
     for key in sorted(raw.keys() - _KNOWN - _ELSEWHERE):
-        why = "this release does not carry it out" if key in _LATER else "it is not known here"
-        log.warning("A key of langgraph.json has no effect: %s", why, extra={"key": key, "file": str(path)})
+        log.warning(
+            "A key of langgraph.json has no effect: %s", "it is not known here", extra={"key": key, "file": str(path)}
+        )
     graphs = {graph_id: _source(path, graph_id, value) for graph_id, value in raw["graphs"].items()}
     return Project(
         folder=path.parent,
@@ -99,6 +112,8 @@ def load(path: Path) -> Project:
         webhooks=_webhooks(path, raw.get("webhooks")),
         http=read_http(path, raw.get("http") or {}),
         auth=_auth(path, raw.get("auth")),
+        store=read_store(path, raw.get("store")),
+        checkpointer=read_checkpointer(path, raw.get("checkpointer")),
     )
 
 
@@ -139,16 +154,10 @@ def _webhooks(path: Path, raw: Any) -> Webhooks:
     return Webhooks(**{name: fixed(value) for name, value in (found | url).items()})
 
 
-_TARGET: Kind = (
-    lambda value: isinstance(value, str) and ":" in value.strip(":"),
-    'like "./auth.py:auth"',
-)
 _ANY_NUMBER: Kind = (lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_TTL, "0 to 86400 seconds")
 _LONGEST_TTL = 86_400
-_AUTH_KEYS = {"path": _TARGET, "disable_studio_auth": FLAG, "openapi": OBJECT, "cache": OBJECT}
-_SOME_WORDS: Kind = (lambda value: WORDS[0](value) and len(value) > 0, "a list of strings that is not empty")
-"""By no header at all everybody would be who came first."""
-_CACHE_KEYS = {"cache_keys": _SOME_WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": NUMBER}
+_AUTH_KEYS = {"path": TARGET, "disable_studio_auth": FLAG, "openapi": OBJECT, "cache": OBJECT}
+_CACHE_KEYS = {"cache_keys": SOME_WORDS, "ttl_seconds": _ANY_NUMBER, "max_size": NUMBER}
 
 
 def _auth(path: Path, raw: Any) -> Auth | None:

@@ -1,4 +1,4 @@
-"""The key ``http`` of langgraph.json: which headers runs see, and which origins' pages may call."""
+"""The key ``http`` of langgraph.json: what is served and where, which headers runs see, and whose pages may call."""
 
 import logging
 import re
@@ -37,10 +37,25 @@ class Http:
 
     configurable_headers: HeaderRule = HeaderRule()
     cors: Cors = Cors()
+    disabled: frozenset[str] = frozenset()
+    """Families of routes, and ``webhooks``, that are switched off."""
+    mount_prefix: str = ""
+    """Where everything is served: empty, or like ``/agents``."""
 
 
 _A_DAY = 86_400
-_CARRIED_OUT = {"configurable_headers", "cors"}
+_FAMILIES = (
+    "assistants", "threads", "runs", "store", "meta", "webhooks", "event_streaming", "mcp", "a2a", "ui",
+)  # fmt: skip
+"""What a key ``disable_…`` switches off; of the last three there is nothing here to switch off."""
+_CARRIED_OUT = {"configurable_headers", "cors", "mount_prefix", *(f"disable_{family}" for family in _FAMILIES)}
+_WITHOUT_EFFECT = {
+    "app": "the web process imports no user code; run the app beside this server, behind the same proxy (ADR 0020)",
+    "middleware_order": "there is no http.app here whose middleware could come first",
+    "enable_custom_route_auth": "there is no http.app here whose routes could be protected",
+    "logging_headers": "requests are not logged here; the proxy in front has their headers",
+}
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
@@ -50,8 +65,30 @@ def read_http(path: Path, http: Any) -> Http:
         raise ConfigError(f'{path}: "http" must be an object')
     for key in sorted(http.keys() - _CARRIED_OUT):
         facts = {"key": f"http.{key}", "file": str(path)}
-        log.warning("A key of langgraph.json has no effect: %s", "this release does not carry it out", extra=facts)
-    return Http(configurable_headers=_rule(path, http, "configurable_headers"), cors=_cors(path, http.get("cors")))
+        log.warning("A key of langgraph.json has no effect: %s", _WITHOUT_EFFECT.get(key, "not known"), extra=facts)
+    return Http(
+        configurable_headers=_rule(path, http, "configurable_headers"),
+        cors=_cors(path, http.get("cors")),
+        disabled=frozenset(family for family in _FAMILIES if _flag(path, http, f"disable_{family}")),
+        mount_prefix=_mount_prefix(path, http.get("mount_prefix")),
+    )
+
+
+def _flag(path: Path, http: dict[str, Any], key: str) -> bool:
+    value = http.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError(f'{path}: "http.{key}" must be true or false')
+    return value or False
+
+
+def _mount_prefix(path: Path, value: Any) -> str:
+    """A path without its last slash; ``/api`` is a mount of the server's own."""
+    if value is None or value in ("", "/"):
+        return ""
+    found = value.rstrip("/") if isinstance(value, str) else ""
+    if not _PREFIX.fullmatch(found):
+        raise ConfigError(f'{path}: "http.mount_prefix" must be a path like "/agents"')
+    return found
 
 
 def _rule(path: Path, http: dict[str, Any], key: str) -> HeaderRule:

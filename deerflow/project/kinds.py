@@ -14,6 +14,8 @@ WORDS: Kind = (
     lambda value: isinstance(value, list) and all(isinstance(each, str) and each for each in value),
     "a list of strings",
 )
+SOME_WORDS: Kind = (lambda value: WORDS[0](value) and len(value) > 0, "a list of strings that is not empty")
+TARGET: Kind = (lambda value: isinstance(value, str) and ":" in value.strip(":"), 'like "./auth.py:auth"')
 NUMBER: Kind = (lambda value: type(value) is int and value > 0, "a positive whole number")
 NUMBERS: Kind = (
     lambda value: isinstance(value, list) and all(NUMBER[0](each) for each in value),

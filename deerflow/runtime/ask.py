@@ -8,7 +8,7 @@ from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.threads import Thread
-from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, Unavailable
+from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, NotFound, Unavailable
 
 _PATIENCE_SECONDS = 10.0
 _LAST_PATIENCE_SECONDS = 3.0
@@ -51,6 +51,7 @@ def thread_state(
     backend: Backend, caller: Principal, thread: Thread, graph_id: str, *, checkpoint: dict[str, Any], subgraphs: bool
 ) -> dict[str, Any]:
     """The state of a thread at a checkpoint (``{}``: the newest) as a graph reads it, in the SDKs' shape."""
+    require_served(backend, graph_id)
     answer = ask(
         backend,
         "state",
@@ -74,12 +75,27 @@ def thread_history(
     checkpoint: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """States of a thread, newest first; *metadata* must be contained in the checkpoint's."""
+    require_served(backend, graph_id)
     asked = {"limit": limit, "before": before, "metadata": metadata, "checkpoint": checkpoint}
     answer = ask(backend, "history", **about(caller, thread.thread_id, thread.owner, graph_id), **asked)
     assert isinstance(answer, list)
     return answer
 
 
-def about(caller: Principal, thread_id: UUID, owner: str, graph_id: str) -> dict[str, Any]:
+def store(backend: Backend, caller: Principal, act: str, asked: dict[str, Any]) -> Any:
+    """What the caller's long-term store answers to ``put``, ``get``, ``delete``, ``search`` or ``list_namespaces``.
+
+    To ask for a write twice does no harm: it is the same item.
+    """
+    return ask(backend, "store", owner=caller.user_id, act=act, asked=asked)
+
+
+def require_served(backend: Backend, graph_id: str) -> None:
+    """Raise NotFound for a graph that there is none of: clients name any in a thread's metadata."""
+    if graph_id not in backend.project.graphs:
+        raise NotFound(f"Graph '{graph_id}' not found. Graphs: {', '.join(backend.project.graphs)}")
+
+
+def about(caller: Principal, thread_id: UUID, owner: str, graph_id: str | None) -> dict[str, Any]:
     """What a question about a thread tells of it, and of who asks; a factory may look at that."""
     return {"thread_id": str(thread_id), "owner": owner, "user": caller.user, "graph_id": graph_id}

@@ -127,6 +127,7 @@ class Conclusion:
         if finished:
             log.info("Run ended", extra={"status": ending.status})
             await self._leave(waiting)
+            await self._backend.sql(self._backend.tally.ended, ending.status)
         return finished
 
     async def _roll_back(self) -> None:

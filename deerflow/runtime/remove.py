@@ -10,16 +10,19 @@ from contextlib import suppress
 from uuid import UUID
 
 from deerflow.backend import Backend
+from deerflow.domain.assistants import require_removable
 from deerflow.domain.principal import Principal
 from deerflow.domain.words import CancelAction
-from deerflow.errors import Conflict, Unavailable
+from deerflow.errors import Conflict, NotFound, Unavailable
 from deerflow.events.log import log_key
 from deerflow.runtime.ask import about, ask
 from deerflow.runtime.cancel import AlreadyEnded, cancel
-from deerflow.storage import audit, runs, threads
+from deerflow.storage import assistants, audit, runs, threads
 from deerflow.storage.database import Tx
 
 log = logging.getLogger(__name__)
+
+_AT_A_TIME = 100
 
 _STOP_PATIENCE_SECONDS = 25.0
 """For a run to stop: the ten seconds of a node that does not let itself be cancelled, a lease, and a little."""
@@ -45,6 +48,34 @@ def remove_thread(backend: Backend, principal: Principal, thread_id: UUID, *, ad
     for run_id in kept:
         backend.log.forget(run_id)
     backend.bell.sweep()
+
+
+def remove_assistant(
+    backend: Backend, principal: Principal, assistant_id: UUID, *, and_threads: bool, address: str | None = None
+) -> None:
+    """Delete an assistant; *and_threads*: the caller's threads whose last run was its, too. *address*: for the audit.
+
+    The threads go first: who dies or fails in between can ask again. Raises NotFound, Forbidden (a system assistant).
+    """
+    with backend.db.read() as tx:
+        require_removable(assistants.get(tx, principal, assistant_id))
+    if and_threads:
+        _remove_threads(backend, principal, assistant_id, address)
+    with backend.db.begin() as tx:
+        assistants.delete(tx, principal, assistant_id)
+        audit.note(tx, "assistant.delete", actor=principal.user_id, subject=str(assistant_id), address=address)
+    log.info("Assistant deleted", extra={"assistant_id": assistant_id})
+
+
+def _remove_threads(backend: Backend, principal: Principal, assistant_id: UUID, address: str | None) -> None:
+    while True:
+        with backend.db.read() as tx:
+            found = threads.of_assistant(tx, principal, assistant_id, limit=_AT_A_TIME)
+        for thread_id in found:
+            with suppress(NotFound):  # somebody else was faster
+                remove_thread(backend, principal, thread_id, address=address)
+        if len(found) < _AT_A_TIME:
+            return
 
 
 def remove_run(

@@ -13,7 +13,7 @@ from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
-from deerflow.domain.principal import Principal
+from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
@@ -44,7 +44,7 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class _Admitted:
+class Admitted:
     """A new run, what became of it, and the runs that have to stop for it."""
 
     run: Run
@@ -73,15 +73,15 @@ def submit_once(
             noted = idempotency.take(tx, principal, key, keep_seconds=backend.rules.idempotency_seconds)
             if noted is not None:
                 return Repeat(noted)
-        admitted = [_admit(tx, backend, principal, spec, thread_id) for spec, thread_id in asked]
+        admitted = [admit_run(tx, backend, principal, spec, thread_id) for spec, thread_id in asked]
         if key is not None:
             idempotency.note(tx, principal, key, note([each.run for each in admitted]))
     for each in admitted:
-        _set_going(backend, each)
+        set_going(backend, each)
     return [each.run for each in admitted]
 
 
-def _set_going(backend: Backend, admitted: _Admitted) -> None:
+def set_going(backend: Backend, admitted: Admitted) -> None:
     """What has to follow the commit; should we die before, the clock does it."""
     run = admitted.run
     facts = {"run_id": run.run_id, "thread_id": run.thread_id, "admission": admitted.admission.name}
@@ -93,10 +93,11 @@ def _set_going(backend: Backend, admitted: _Admitted) -> None:
     backend.threads.wake(run.thread_id)
 
 
-def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> _Admitted:
+def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> Admitted:
+    """Add a run, or raise what ``submit_once`` raises; ``set_going`` has to follow the commit."""
     if spec.webhook is not None:
         backend.webhook_policy.check_url(spec.webhook)
-    thread, last = _thread(tx, principal, spec, thread_id)
+    thread, last = _thread(tx, backend, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
     spec = _answering(spec, thread)
@@ -104,7 +105,7 @@ def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
     # All that can refuse the run comes before the first mark: what a mark tells Redis is not undone by a rollback.
-    row = _row(principal, spec, thread, assistant)
+    row = _row(principal, spec, thread, assistant, _context_schema(tx, assistant))
     _require_few_steps(row["kwargs"]["config"], backend.rules.recursion_limit)
     stay = [run for run in inflight if run.attempt] if admission is Admission.DISPLACE else inflight
     _require_room(stay, backend.rules.thread_queue_limit)
@@ -122,7 +123,7 @@ def _admit(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread
     rung = not in_its_way and not spec.after_seconds
     row |= {"ordinal": last + 1, "thread_before": before}
     run = runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds)
-    return _Admitted(run, admission, displaced)
+    return Admitted(run, admission, displaced)
 
 
 def _answering(spec: RunSpec, thread: Thread) -> RunSpec:
@@ -146,6 +147,14 @@ def _require_room(ahead: list[Run], most: int) -> None:
         )
 
 
+def require_possible(tx: Tx, backend: Backend, spec: RunSpec, assistant: Assistant) -> None:
+    """Raise Invalid for what no run of this assistant may be asked for, whatever its thread."""
+    if spec.webhook is not None:
+        backend.webhook_policy.check_url(spec.webhook)
+    _contexts(spec, assistant, _context_schema(tx, assistant))
+    _require_few_steps({**assistant.config, **spec.config}, backend.rules.recursion_limit)
+
+
 def _require_few_steps(config: dict[str, Any], most: int) -> None:
     asked = config.get("recursion_limit")
     if isinstance(asked, int) and asked > most:
@@ -157,14 +166,15 @@ def _displace(tx: Tx, backend: Backend, inflight: list[Run], action: CancelActio
     return [run for run in marked if run is not None]
 
 
-def _thread(tx: Tx, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:
+def _thread(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> tuple[Thread, int]:
     try:
         return threads.lock(tx, principal, thread_id)
     except NotFound:
         if spec.if_not_exists is not IfNotExists.CREATE:
             raise NotFound(_NOT_FOUND) from None
     given = spec.config.get("metadata")
-    threads.create(tx, principal, thread_id, {**(given if isinstance(given, dict) else {}), **spec.metadata})
+    metadata = {**(given if isinstance(given, dict) else {}), **spec.metadata}
+    threads.create(tx, principal, thread_id, metadata, ttl=backend.thread_ttl)
     return threads.lock(tx, principal.unfiltered, thread_id)
 
 
@@ -186,14 +196,29 @@ def _assistant(tx: Tx, backend: Backend, principal: Principal, named: str | None
     return found
 
 
-def _row(principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant) -> dict[str, Any]:
+def _context_schema(tx: Tx, assistant: Assistant) -> dict[str, Any] | None:
+    """What is known of the contexts that its graph takes: that is told of the system's assistants alone."""
+    return assistant.context_schema if assistant.owner == SYSTEM else assistants.context_schema(tx, assistant.graph_id)
+
+
+def _contexts(
+    spec: RunSpec, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``configurable`` as it was asked for, and the context; Invalid when that does not fit the assistant's graph."""
+    asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
+    context = {**assistant.context, **context}
+    check(context_schema, context)
+    return asked, context
+
+
+def _row(
+    principal: Principal, spec: RunSpec, thread: Thread, assistant: Assistant, context_schema: dict[str, Any] | None
+) -> dict[str, Any]:
     """The columns of a new run but its number; Invalid when its context does not fit its graph.
 
     What wins over what, key by key, is the reference's order.
     """
-    asked, context = mirrored(spec.config.get("configurable") or {}, spec.context)
-    context = {**assistant.context, **context}
-    check(assistant.context_schema, context)
+    asked, context = _contexts(spec, assistant, context_schema)
     configurable = {
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),

@@ -1,14 +1,18 @@
-"""Remove what has had its time: checkpoints of deleted threads, old webhooks, expired idempotency keys and sessions,
-old entries of the audit.
+"""Remove what has had its time: threads that have expired, checkpoints of deleted ones, old webhooks, expired
+idempotency keys, sessions and
+store items, old entries of the audit.
 """
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
 from deerflow.backend import Backend, WorkerBackend
+from deerflow.errors import Fenced
 from deerflow.runtime.adopt import finish_adoptions
 from deerflow.storage import audit, idempotency, sessions, threads, webhooks
+from deerflow.storage.threads import Expired
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +34,38 @@ async def sweep(backend: WorkerBackend) -> None:
     for remove in (remove_expired_keys, remove_expired_sessions, remove_old_audit):
         while await backend.sql(remove, backend) == _ROWS_A_TRANSACTION:
             pass
+    while await _end_expired_threads(backend) == _THREADS_A_SWEEP:
+        pass
     for thread_id, fence in await backend.sql(_doomed, backend):
         await backend.savers.remove_thread(thread_id, fence)
         await backend.sql(_forget, backend, thread_id)
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
     await backend.sql(_forget_webhooks, backend)
     await finish_adoptions(backend)
+
+
+async def sweep_items(backend: WorkerBackend) -> None:
+    """Remove what has expired of the store, as often as langgraph.json wants; nobody sees it meanwhile."""
+    if gone := await backend.savers.sweep_items():
+        log.info("Expired store items removed", extra={"count": gone})
+
+
+async def _end_expired_threads(backend: WorkerBackend) -> int:
+    """Delete or prune some of the threads whose time is over; how many were looked at.
+
+    A thread that is to be pruned is marked as done when it is: who dies before that leaves it to the next sweep.
+    """
+    found = await backend.sql(_take_expired, backend)
+    for thread_id in found.gone:
+        log.info("Thread expired", extra={"thread_id": thread_id})
+    for run_id in found.runs_gone:
+        await backend.sql(backend.log.forget, run_id)
+    for thread_id, token in found.to_prune:
+        with suppress(Fenced):  # a run has begun: the thread has not expired after all
+            await backend.savers.prune_thread(thread_id, token)
+        await backend.sql(_look_later, backend, thread_id)
+        log.info("Past of a thread expired", extra={"thread_id": thread_id})
+    return found.looked_at
 
 
 def remove_expired_keys(backend: Backend) -> int:
@@ -55,6 +85,16 @@ def remove_old_audit(backend: Backend) -> int:
     """Remove some of what the audit has kept long enough; how many."""
     with backend.db.begin() as tx:
         return audit.remove_old(tx, keep_days=backend.rules.audit_days, limit=_ROWS_A_TRANSACTION)
+
+
+def _take_expired(backend: WorkerBackend) -> Expired:
+    with backend.db.begin() as tx:
+        return threads.take_expired(tx, limit=_THREADS_A_SWEEP)
+
+
+def _look_later(backend: WorkerBackend, thread_id: UUID) -> None:
+    with backend.db.begin() as tx:
+        threads.look_later(tx, thread_id)
 
 
 def _doomed(backend: WorkerBackend) -> list[tuple[UUID, int]]:

@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from deerflow.domain.words import RunStatus
 from deerflow.storage.database import Tx
-from deerflow.storage.models import adoptions, assistants, idempotency_keys, runs, threads, webhooks
+from deerflow.storage.models import (
+    adoptions,
+    assistant_versions,
+    assistants,
+    crons,
+    idempotency_keys,
+    runs,
+    threads,
+    webhooks,
+)
 from deerflow.storage.types import now
 
 
@@ -59,6 +68,6 @@ def _hand_over(tx: Tx, owner: str, heir: str) -> bool:
     keys, theirs = idempotency_keys, idempotency_keys.alias()
     taken = sa.select(theirs.c.key).where(theirs.c.owner == heir)
     tx.execute(sa.delete(keys).where(keys.c.owner == owner, keys.c.key.in_(taken)))
-    owned = (threads, runs, assistants, webhooks, keys)
+    owned = (threads, runs, assistants, assistant_versions, crons, webhooks, keys)
     counts = [tx.execute(sa.update(t).where(t.c.owner == owner).values(owner=heir)).rowcount for t in owned]
     return any(counts)

@@ -33,9 +33,23 @@ def take(tx: Tx, principal: Principal, key: IdempotencyKey, *, keep_seconds: int
     if tx.execute(statement.returning(idempotency_keys.c.key)).one_or_none() is not None:
         return None
     kept = tx.execute(sa.select(idempotency_keys).where(*_same(principal, key))).one()
-    if kept.fingerprint != key.fingerprint:
-        raise Conflict(f"Idempotency-Key '{key.text}' was used for a request with another path or body; use a new key")
+    _require_same_request(kept.fingerprint, key)
     return kept.answer
+
+
+def _require_same_request(fingerprint: str, key: IdempotencyKey) -> None:
+    if fingerprint != key.fingerprint:
+        raise Conflict(f"Idempotency-Key '{key.text}' was used for a request with another path or body; use a new key")
+
+
+def find(tx: Tx, principal: Principal, key: IdempotencyKey, *, keep_seconds: int) -> Any:
+    """What was noted under a key, without taking it; None when it is free, or is being used for the first time."""
+    alive = idempotency_keys.c.created_at >= now(-float(keep_seconds))
+    row = tx.execute(sa.select(idempotency_keys).where(*_same(principal, key), alive)).one_or_none()
+    if row is None:
+        return None
+    _require_same_request(row.fingerprint, key)
+    return row.answer
 
 
 def note(tx: Tx, principal: Principal, key: IdempotencyKey, answer: Any) -> None:

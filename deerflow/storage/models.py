@@ -139,7 +139,10 @@ doomed_threads = sa.Table(
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("deleted_at", UtcTime, nullable=False, default=now()),
 )
-"""Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again."""
+"""Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again.
+
+One with a time to come is reserved: its checkpoints are written first, and are removed unless its row comes in time.
+"""
 
 crons = sa.Table(
     "crons",
@@ -158,6 +161,7 @@ crons = sa.Table(
     sa.Column("schedule", sa.Text, nullable=False),
     sa.Column("timezone", sa.Text),  # an IANA name; NULL: UTC
     sa.Column("payload", Json, nullable=False),  # what its runs are created with, as the client wrote it
+    sa.Column("spec", Json, nullable=False),  # the same with every default decided
     sa.Column("user", Json),  # what graphs learn of the creator; as of a run
     sa.Column("metadata", Json, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),

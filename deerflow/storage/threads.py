@@ -1,30 +1,40 @@
 """Rows of threads. Every read takes the caller; another owner's thread looks like a missing one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import StoredHead, Thread, ThreadFilter, ThreadHead, resting_status
-from deerflow.domain.words import ThreadStatus
+from deerflow.domain.threads import StoredHead, Thread, ThreadFilter, ThreadHead, Ttl, resting_status
+from deerflow.domain.words import ThreadStatus, TtlStrategy
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
-from deerflow.storage.models import doomed_threads, threads
+from deerflow.storage.models import doomed_threads, runs, threads
 from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import contains, epoch_ms, now
 
-_HIDDEN = {"last_ordinal", "fence", "resting", "ttl_minutes", "ttl_strategy", "expires_at"}
+_HIDDEN = {"last_ordinal", "fence", "resting"}
 _columns = [c for c in threads.c if c.name not in _HIDDEN]
 
 
-def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
-    """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed."""
-    if tx.scalar(sa.select(threads.c.thread_id).where(threads.c.thread_id == thread_id)) is not None:
-        raise taken(thread_id)
-    if tx.scalar(sa.select(doomed_threads.c.thread_id).where(doomed_threads.c.thread_id == thread_id)) is not None:
-        raise taken(thread_id)
+def create(
+    tx: Tx,
+    principal: Principal,
+    thread_id: UUID,
+    metadata: dict[str, Any],
+    *,
+    ttl: Ttl | None = None,
+    fence: int | None = None,
+) -> Thread:
+    """Insert a thread; Conflict when the id is taken, whoever has it, or its namesake is still being removed.
+
+    *fence*: the token of who has written its checkpoints already; None: there are none.
+    """
+    _require_free(tx, thread_id)
     statement = sa.insert(threads).values(
         thread_id=thread_id,
         owner=principal.user_id,
@@ -33,7 +43,8 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
         metadata=metadata,
         config={},
         last_ordinal=0,
-        fence=epoch_ms(),
+        fence=epoch_ms() if fence is None else fence,
+        **_kept_for(ttl),
     )
     try:
         with tx.begin_nested():
@@ -41,6 +52,27 @@ def create(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, An
     except sa.exc.IntegrityError as error:  # another process inserted it between our look and our insert
         raise taken(thread_id) from error
     return _record(row)
+
+
+def _require_free(tx: Tx, thread_id: UUID) -> None:
+    """Raise Conflict for an id that is in use, and shut others out who would use it until this transaction ends.
+
+    Two tables have ids, so no constraint keeps one from being in both. SQLite has but one writer.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(thread_id.int % 2**63)))
+    in_use = sa.union_all(
+        *(sa.select(t.c.thread_id).where(t.c.thread_id == thread_id) for t in (threads, doomed_threads))
+    )
+    if tx.execute(in_use).first() is not None:
+        raise taken(thread_id)
+
+
+def _kept_for(ttl: Ttl | None) -> dict[str, Any]:
+    """The columns of a time to live that begins now."""
+    if ttl is None:
+        return {}
+    return {"ttl_minutes": ttl.minutes, "ttl_strategy": ttl.strategy, "expires_at": now(ttl.minutes * 60.0)}
 
 
 def taken(thread_id: UUID) -> Conflict:
@@ -164,11 +196,22 @@ def _wanted(principal: Principal, wanted: ThreadFilter) -> list[sa.ColumnElement
     return found
 
 
-def merge_metadata(tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any]) -> Thread:
-    """Add to a thread's metadata, key by key; NotFound when there is no such thread of this caller."""
+def of_assistant(tx: Tx, principal: Principal, assistant_id: UUID, *, limit: int) -> list[UUID]:
+    """Some of the caller's threads whose last run was this assistant's."""
+    theirs = (within(principal, threads), contains(threads.c.metadata, {"assistant_id": str(assistant_id)}))
+    return list(tx.scalars(sa.select(threads.c.thread_id).where(*theirs).limit(limit)))
+
+
+def change(
+    tx: Tx, principal: Principal, thread_id: UUID, metadata: dict[str, Any], *, ttl: Ttl | None = None
+) -> Thread:
+    """Add to a thread's metadata, key by key, and set how long it is kept (None: as before).
+
+    NotFound when there is no such thread of this caller.
+    """
     thread, _ = lock(tx, principal, thread_id)
-    merged = {**thread.metadata, **metadata}
-    statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(metadata=merged, updated_at=now())
+    changed = {"metadata": {**thread.metadata, **metadata}, **_kept_for(ttl)}
+    statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(**changed, updated_at=now())
     return _record(tx.execute(statement.returning(*_columns)).one())
 
 
@@ -199,6 +242,17 @@ def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead | None)
     )
 
 
+def show_head(tx: Tx, thread_id: UUID, *, head: ThreadHead | None, rests: ThreadStatus | None) -> Thread:
+    """Write what the newest checkpoint says on a thread that this transaction has created.
+
+    *rests*: its status; None: the one that the head gives it.
+    """
+    status = rests or resting_status(head, failed=False)
+    left = {} if head is None else {"values": head.values, "interrupts": head.interrupts}
+    statement = sa.update(threads).where(threads.c.thread_id == thread_id)
+    return _record(tx.execute(statement.values(status=status, resting=status, **left).returning(*_columns)).one())
+
+
 def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
     """Remove the thread with its runs, and note its checkpoints for the clock to remove."""
     theirs = (threads.c.thread_id == thread_id, within(principal, threads))
@@ -221,9 +275,80 @@ def discard(tx: Tx, thread_id: UUID) -> None:
         _doom(tx, thread_id, fence)
 
 
+@dataclass(frozen=True)
+class Expired:
+    """What a sweep has found: runs of threads that are gone, threads to be pruned, and how many it has looked at."""
+
+    gone: list[UUID]
+    runs_gone: list[UUID]
+    to_prune: list[tuple[UUID, int]]
+    """With the token of who prunes."""
+    looked_at: int
+
+
+def take_expired(tx: Tx, *, limit: int) -> Expired:
+    """Delete threads whose time is over, and take those that only lose their past; at most *limit*.
+
+    ``expires_at`` says when to look. What has happened on a thread since counts from there: it is looked at again
+    later, and so is one with a run in flight.
+    """
+    over = threads.c.updated_at <= now(threads.c.ttl_minutes * -60.0)
+    columns = (threads.c.thread_id, threads.c.status, threads.c.ttl_minutes, threads.c.ttl_strategy, threads.c.fence)
+    query = sa.select(*columns, threads.c.updated_at, over.label("is_over")).where(threads.c.expires_at <= now())
+    query = query.order_by(threads.c.expires_at).limit(limit).with_for_update(skip_locked=True)
+    rows, found = tx.execute(query).all(), Expired([], [], [], 0)
+    for row in rows:
+        if row.status == ThreadStatus.BUSY:
+            look_later(tx, row.thread_id)
+        elif not row.is_over:
+            again = row.updated_at + timedelta(minutes=row.ttl_minutes)
+            tx.execute(sa.update(threads).where(threads.c.thread_id == row.thread_id).values(expires_at=again))
+        elif row.ttl_strategy == TtlStrategy.KEEP_LATEST:
+            found.to_prune.append((row.thread_id, raise_fence(tx, row.thread_id)))
+        else:
+            found.gone.append(row.thread_id)
+            found.runs_gone.extend(tx.scalars(sa.select(runs.c.run_id).where(runs.c.thread_id == row.thread_id)))
+            _doom(tx, row.thread_id, row.fence)
+    return Expired(found.gone, found.runs_gone, found.to_prune, len(rows))
+
+
+def look_later(tx: Tx, thread_id: UUID) -> None:
+    """The time to live of a thread begins anew."""
+    again = now(threads.c.ttl_minutes * 60.0)
+    tx.execute(sa.update(threads).where(threads.c.thread_id == thread_id).values(expires_at=again))
+
+
+def reserve(tx: Tx, thread_id: UUID, *, seconds: float) -> int:
+    """Keep an id for a thread whose checkpoints come before its row; the token to write them with.
+
+    If ``redeem`` does not come in time the clock removes what was written. Conflict when the id is taken.
+    """
+    _require_free(tx, thread_id)
+    row = {"thread_id": thread_id, "fence": epoch_ms() + 1, "deleted_at": now(seconds)}
+    try:
+        with tx.begin_nested():
+            fence: int = tx.execute(
+                sa.insert(doomed_threads).values(row).returning(doomed_threads.c.fence)
+            ).scalar_one()
+    except sa.exc.IntegrityError as error:  # another process reserved it between our look and our insert
+        raise taken(thread_id) from error
+    return fence - 1
+
+
+def redeem(tx: Tx, thread_id: UUID, *, seconds_left: float) -> bool:
+    """Give up a reservation, as its thread is created in this transaction; False when it is too late for that."""
+    in_time = doomed_threads.c.deleted_at > now(seconds_left)
+    done = tx.execute(sa.delete(doomed_threads).where(doomed_threads.c.thread_id == thread_id, in_time))
+    return done.rowcount == 1
+
+
 def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:
-    """Deleted threads that still may have checkpoints, with the token that fences their workers off."""
+    """Deleted threads that still may have checkpoints, with the token that fences their workers off.
+
+    And those that were reserved and never came to be.
+    """
     query = sa.select(doomed_threads.c.thread_id, doomed_threads.c.fence).order_by(doomed_threads.c.deleted_at)
+    query = query.where(doomed_threads.c.deleted_at <= now())
     return [(row.thread_id, row.fence) for row in tx.execute(query.limit(limit))]
 
 

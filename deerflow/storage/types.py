@@ -50,8 +50,8 @@ class now(FunctionElement[datetime]):  # noqa: N801 - reads as a function in que
     type = UtcTime()
     inherit_cache = True
 
-    def __init__(self, offset_seconds: float | sa.BindParameter[float] = 0.0) -> None:
-        given = isinstance(offset_seconds, sa.BindParameter)
+    def __init__(self, offset_seconds: float | sa.ColumnElement[float] = 0.0) -> None:
+        given = isinstance(offset_seconds, sa.ColumnElement)
         super().__init__(offset_seconds if given else sa.literal(offset_seconds, sa.Float))
 
 

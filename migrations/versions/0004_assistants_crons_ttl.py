@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("schedule", sa.Text(), nullable=False),
         sa.Column("timezone", sa.Text(), nullable=True),
         sa.Column("payload", Json, nullable=False),
+        sa.Column("spec", Json, nullable=False),
         sa.Column("user", Json, nullable=True),
         sa.Column("metadata", Json, nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),

@@ -121,6 +121,25 @@ def test_a_team_shares_threads_and_others_find_nothing(sdk: Sdk) -> None:
     ada.threads.delete(thread_id)
 
 
+def test_a_team_mate_has_a_copy_of_their_own(sdk: Sdk) -> None:
+    """Who may read a thread may copy it; the handler for new threads says whose the copy is. Others see neither."""
+    ada, bob, eve = sdk("ada"), sdk("bob"), sdk("eve")
+    source = ada.threads.create(metadata={"m": 1})["thread_id"]
+    ada.runs.wait(source, "who", input={})
+    copy = bob.threads.copy(source)
+    assert copy["metadata"] == {**ada.threads.get(source)["metadata"], "owner": "bob"}
+    assert copy["values"] == ada.threads.get(source)["values"]
+    assert TOKEN not in str(copy["metadata"])
+    bob.threads.update(copy["thread_id"], metadata={"mine": True})
+    assert refusal(lambda: ada.threads.update(copy["thread_id"], metadata={}))[0] == 404
+    assert refusal(lambda: eve.threads.copy(source))[0] == 409
+    assert eve.threads.prune([source, copy["thread_id"]]) == {"pruned_count": 0}
+    assert refusal(lambda: bob.threads.prune([source]))[0] == 403
+    assert ada.threads.prune([source, copy["thread_id"]], strategy="keep_latest") == {"pruned_count": 1}
+    assert len(bob.threads.get_history(source, limit=10)) == 1
+    assert len(bob.threads.get_history(copy["thread_id"], limit=10)) > 1
+
+
 def test_refusals_are_the_handlers_own(sdk: Sdk, served: Live) -> None:
     with httpx.Client(base_url=served.url) as plain:
         answer = plain.post("/threads", json={}, headers={"x-auth-scheme": "langsmith"})

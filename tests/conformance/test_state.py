@@ -133,3 +133,64 @@ def test_thread_without_a_graph(live: Live, client: SyncLangGraphClient) -> None
     with_graph = client.threads.create(metadata={"graph_id": "steps"})["thread_id"]
     client.threads.update_state(with_graph, {"done": ["first"]}, as_node="one")
     assert client.threads.get_state(with_graph)["next"] == ["two"]
+
+
+def test_edits_in_every_form(client: SyncLangGraphClient, thread: str) -> None:
+    """As a node, a copy, the end, an input; each is one more checkpoint, that says which graph it is of."""
+    forms: list[tuple[Any, str, list[str], list[str]]] = [
+        ({"done": ["x", "y"]}, "two", ["three"], ["x", "y"]),
+        (None, "__copy__", ["three"], ["x", "y"]),
+        (None, "__end__", [], ["x", "y"]),
+        ({"done": ["in"]}, "__input__", ["__start__"], ["x", "y"]),
+        ({"done": ["in"]}, "__start__", ["one"], ["x", "y", "in"]),
+    ]
+    count = len(client.threads.get_history(thread, limit=100))
+    for values, as_node, follows, tail in forms:
+        client.threads.update_state(thread, values, as_node=as_node)
+        state = client.threads.get_state(thread)
+        assert (state["next"], state["values"]["done"][-len(tail) :]) == (follows, tail), as_node
+    history = client.threads.get_history(thread, limit=100)
+    assert len(history) == count + len(forms)
+    by_a_node = [state for state in history if state["metadata"]["source"] != "fork"]  # LangGraph's copy tells nothing
+    assert len(by_a_node) == len(history) - 1
+    assert {state["metadata"]["graph_id"] for state in by_a_node} == {"steps"}
+
+
+def test_a_subgraph_can_be_looked_at_and_edited(client: SyncLangGraphClient) -> None:
+    """By the checkpoint that its task tells: its state, its history, and an edit that the graph goes on from."""
+    thread = str(client.threads.create()["thread_id"])
+    client.runs.wait(thread, "asking_inside", input={"log": []})
+    (task,) = client.threads.get_state(thread, subgraphs=True)["tasks"]
+    inside = task["state"]
+    assert (inside["values"], inside["next"]) == ({"log": ["inner"]}, ["ask"])
+    assert client.threads.get_state(thread, checkpoint=inside["checkpoint"])["values"] == inside["values"]
+    assert client.threads.get_state(thread)["tasks"][0]["checkpoint"]["checkpoint_ns"].startswith("child:")
+    namespace = {"checkpoint_ns": inside["checkpoint"]["checkpoint_ns"]}
+    past = client.threads.get_history(thread, limit=10, checkpoint=namespace)
+    assert [state["next"] for state in past] == [["ask"], ["inner"], ["__start__"]]
+    client.threads.update_state(thread, {"log": ["edited"]}, checkpoint=inside["checkpoint"])
+    (edited,) = client.threads.get_state(thread, subgraphs=True)["tasks"]
+    assert edited["state"]["values"] == {"log": ["inner", "edited"]}
+    assert client.threads.get_history(thread, limit=10, checkpoint={"checkpoint_ns": "zz"}) == []
+
+
+def test_what_newer_clients_send_is_harmless(live: Live, client: SyncLangGraphClient, thread: str) -> None:
+    """`select` is ignored, in a body as in a query; null is absence; a wrong method says which there are."""
+    state, path = client.threads.get_state(thread), f"/threads/{thread}"
+    assert live.http().get(f"{path}/state?select=values.done").json() == state
+    body: dict[str, Any] = dict.fromkeys(("limit", "before", "metadata", "checkpoint")) | {"select": ["values.done"]}
+    assert live.http().post(f"{path}/history", json=body).json() == [state]
+    named = {"checkpoint": {**state["checkpoint"], "checkpoint_map": None}, "subgraphs": None}
+    assert live.http().post(f"{path}/state/checkpoint", json=named).json() == state
+    wrong = live.http().patch(f"{path}/state", json={"metadata": {"a": 1}})
+    assert wrong.status_code == 405
+    assert {"GET", "POST"} <= set(wrong.headers["allow"].replace(" ", "").split(","))
+
+
+def test_a_graph_that_is_not_there(live: Live, client: SyncLangGraphClient) -> None:
+    """Clients name any in a thread's metadata: that is no fault of the server's."""
+    for name, status in (("none-such", 404), (["steps"], 200)):
+        path = f"/threads/{client.threads.create(metadata={'graph_id': name})['thread_id']}"
+        assert live.http().get(f"{path}/state").status_code == status
+        assert live.http().post(f"{path}/history", json={}).status_code == status
+    assert live.http().post(f"{path}/state", json={"values": {}}).status_code == 400

@@ -9,7 +9,8 @@ import pytest
 from app import create_app
 from deerflow.authz import PUBLIC
 from deerflow.cli.__main__ import main
-from deerflow.domain.assistants import Assistant
+from deerflow.domain.assistants import Assistant, AssistantVersion
+from deerflow.domain.crons import Cron
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import Thread
 from deerflow.domain.webhooks import Webhook
@@ -79,8 +80,10 @@ def test_architecture_names_every_file() -> None:
     ("record", "table", "hidden"),
     [
         (Run, models.runs, {"progressed"}),
-        (Thread, models.threads, {"resting", "last_ordinal", "fence", "ttl_minutes", "ttl_strategy", "expires_at"}),
+        (Thread, models.threads, {"resting", "last_ordinal", "fence"}),
         (Assistant, models.assistants, set()),
+        (AssistantVersion, models.assistant_versions, set()),
+        (Cron, models.crons, set()),
         (Webhook, models.webhooks, {"payload"}),
     ],
 )

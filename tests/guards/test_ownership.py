@@ -25,10 +25,12 @@ NAMES_THE_CALLER = {"principal", "user", "user_id", "user_ids", "owner"}
 OF_WORKERS = "what a worker does with a run whose claim, or whose thread's lock, has decided whose it is"
 OF_THE_CLOCK = "the clock looks after everybody's"
 OF_THE_LOCK = "within a transaction that has locked the caller's thread"
+OF_WHAT_IS_MADE = "before its row, a thread is nobody's; its maker inserts the row in the same transaction"
 OF_THE_SYSTEM = "assistants of the system, which everybody reads"
 OF_OPERATORS = "the operator's command line, which reads the database anyway"
 OF_CREDENTIALS = "finds whose a secret is that the caller holds"
 OF_ADMINISTRATION = "needs users:read, users:write or audit:read, which only administrators have"
+OF_METRICS = "numbers about everybody, which name nobody"
 OF_SET_UP = "there is no user yet"
 
 INTERNAL = {
@@ -40,27 +42,30 @@ INTERNAL = {
     },
     OF_THE_CLOCK: {
         "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
-        "threads": {"doomed", "forget_doomed", "adopt", "without_row"},
+        "threads": {"doomed", "forget_doomed", "adopt", "without_row", "take_expired", "look_later"},
         "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
+        "crons": {"due", "take"},
         "webhooks": {"any_due", "claim", "delivered", "failed", "forget"},
         "idempotency": {"remove_expired"},
         "sessions": {"remove_expired"},
         "audit": {"remove_old"},
     },
     OF_THE_LOCK: {"runs": {"insert", "inflight", "ids"}, "threads": {"take_run", "raise_fence"}},
-    OF_THE_SYSTEM: {"assistants": {"ensure_system", "tell_context_schema"}},
+    OF_WHAT_IS_MADE: {"threads": {"reserve", "redeem", "show_head"}},
+    OF_THE_SYSTEM: {"assistants": {"ensure_system", "tell_context_schema", "context_schema"}},
     OF_OPERATORS: {"webhooks": {"replay", "replay_dead", "get", "page"}},
     OF_CREDENTIALS: {
         "keys": {"find", "good", "note_used", "is_known"},
         "sessions": {"discard", "find", "note_seen", "good", "addresses"},
     },
     OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page"}, "audit": {"note", "page"}},
+    OF_METRICS: {"load": {"measure"}},
     OF_SET_UP: {"users": {"open_set_up", "needs_set_up", "find_unfinished", "finish_set_up"}},
 }
 """Storage functions that take no caller, by why they need none."""
 
-FRONT_DOORS_NEVER_CALL = (OF_WORKERS, OF_THE_CLOCK, OF_THE_LOCK, OF_OPERATORS)
+FRONT_DOORS_NEVER_CALL = (OF_WORKERS, OF_THE_CLOCK, OF_THE_LOCK, OF_WHAT_IS_MADE, OF_OPERATORS)
 
 
 def functions() -> Iterator[tuple[str, str, Callable[..., Any]]]:

@@ -21,8 +21,20 @@ def _webhooks(value: Any = None, **keys: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "webhooks": keys if value is None else value}
 
 
+def _store(**value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "store": value}
+
+
 def _auth(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "auth": value}
+
+
+def _checkpointer(value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "checkpointer": value}
+
+
+def _http(**keys: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "http": keys}
 
 
 def _cors(value: Any) -> Any:
@@ -48,6 +60,14 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         ({"graphs": {"a": "./a.py"}}, 'graph "a" must look like'),
         ({"graphs": {"a": 5}}, 'graph "a" must look like'),
         ({"graphs": {"a": {"description": "no path"}}}, 'graph "a" must look like'),
+        ({"graphs": {"a": "./a.py:g"}, "store": []}, '"store" must be an object'),
+        (_store(indices={}), '"store.indices" is not known; there are: index, ttl, path'),
+        (_store(index={"dims": 3}), '"store.index" needs "dims" and "embed"'),
+        (_store(index={"dims": 0, "embed": "a:b"}), '"store.index.dims" must be a positive whole number'),
+        (_store(index={"dims": 3, "embed": "a"}), '"store.index.embed" must be like'),
+        (_store(index={"dims": 3, "embed": "a:b", "fields": []}), '"store.index.fields" must be a list of strings'),
+        (_store(ttl={"default_ttl": 0}), '"store.ttl.default_ttl" must be a positive number of minutes'),
+        (_store(ttl={"refresh_on_read": 1}), '"store.ttl.refresh_on_read" must be true or false'),
         (_webhooks([]), '"webhooks" must be an object'),
         (_webhooks(url=5), '"webhooks.url" must be an object'),
         (_webhooks(urls={}), '"webhooks.urls" is not known; there are: url, env_prefix, headers, allowed_fields'),
@@ -73,7 +93,26 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
         (_auth({"path": "a:b", "cache": {"cache_keys": []}}), '"auth.cache.cache_keys" must be .* not empty'),
         (_auth({"path": "a:b", "cache": {"ttl_seconds": -1}}), '"auth.cache.ttl_seconds" must be 0 to 86400 seconds'),
         (_auth({"path": "a:b", "cache": {"ttl": 1}}), '"auth.cache.ttl" is not known'),
+        (_checkpointer([1]), '"checkpointer" must be an object'),
+        (_checkpointer({"ttl": 5}), '"checkpointer.ttl" must be an object'),
+        (
+            _checkpointer({"ttl": {"default_tll": 5}}),
+            '"checkpointer.ttl.default_tll" is not known; there are: strategy',
+        ),
+        (
+            _checkpointer({"ttl": {"default_ttl": 0}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
+        (
+            _checkpointer({"ttl": {"default_ttl": True}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
+        (_checkpointer({"ttl": {"strategy": "keep"}}), '"checkpointer.ttl.strategy" must be "delete" or "keep_latest"'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
+        (_http(disable_runs="yes"), '"http.disable_runs" must be true or false'),
+        (_http(mount_prefix="agents"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix="/a b"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix=5), '"http.mount_prefix" must be a path like "/agents"'),
         (_cors([]), '"http.cors" must be an object'),
         (_cors({"allow_origin": ["https://a.org"]}), '"http.cors.allow_origin" is not known; there are: allow_origins'),
         (_cors({"allow_origins": "https://a.org"}), '"http.cors.allow_origins" must be a list of strings'),
@@ -104,10 +143,38 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
     http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}, "app": "./a.py:app"}
-    content = {"graphs": {"a": "./a.py:g"}, "store": {}, "grpahs": {}, "python_version": "3.11", "http": http}
+    content = {
+        "graphs": {"a": "./a.py:g"},
+        "checkpointer": {},
+        "store": {"path": "./s.py:store"},
+        "grpahs": {},
+        "python_version": "3.11",
+        "http": http,
+    }
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"store", "grpahs", "http.app"}
+    assert {record.key for record in caplog.records} == {"store.path", "grpahs", "http.app"}
+
+
+def test_store(tmp_path: Path) -> None:
+    """Every key; what is not said, or null, is as usual."""
+    index = {"dims": 3, "embed": "./e.py:embed", "fields": ["a", "b[*].c"]}
+    ttl = {"refresh_on_read": False, "default_ttl": 0.5, "sweep_interval_minutes": 1}
+    found = project.load(_write(tmp_path, _store(index=index, ttl=ttl))).store
+    assert found == project.Store(project.StoreIndex(3, "./e.py:embed", ("a", "b[*].c")), False, 0.5, 1)
+    for empty in ({}, {"index": None, "ttl": None}, {"ttl": {"default_ttl": None}}):
+        assert project.load(_write(tmp_path, _store(**empty))).store == project.Store()
+
+
+def test_checkpointer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """How long threads are kept is read; of what is the server's own, it is told that it changes nothing."""
+    ttl = {"default_ttl": 1.5, "strategy": "keep_latest", "sweep_interval_minutes": 5, "sweep_limit": 9}
+    with caplog.at_level(logging.WARNING):
+        found = project.load(_write(tmp_path, _checkpointer({"ttl": ttl, "backend": "custom"})))
+    assert found.checkpointer == project.Checkpointer(default_ttl=1.5, strategy="keep_latest")
+    assert [record.key for record in caplog.records] == ["checkpointer.backend"]
+    for nothing in (None, {}, {"ttl": None}, {"ttl": {"default_ttl": None}}):
+        assert project.load(_write(tmp_path, _checkpointer(nothing))).checkpointer == project.Checkpointer()
 
 
 def test_webhooks(tmp_path: Path) -> None:
@@ -167,3 +234,17 @@ def test_cors(tmp_path: Path) -> None:
     found = project.load(_write(tmp_path, _cors(told))).http.cors
     assert found == project.Cors(("https://a.org",), "https://.*\\.a\\.org", True, ("x-mine",), 5)
     assert project.load(_write(tmp_path, _cors(None))).http.cors == project.Cors()
+
+
+def test_what_is_served_and_where(tmp_path: Path) -> None:
+    """Families that are switched off, and the path of everything; null, false and / are as if they were not there."""
+    keys = _http(disable_runs=True, disable_store=False, disable_meta=None, mount_prefix="/a/b/")
+    found = project.load(_write(tmp_path, keys)).http
+    assert (found.disabled, found.mount_prefix) == (frozenset({"runs"}), "/a/b")
+    assert project.load(_write(tmp_path, _http(mount_prefix="/"))).http == project.Http()
+
+
+def test_an_app_of_ones_own_is_warned_of_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        project.load(_write(tmp_path, _http(app="./a.py:app")))
+    assert "run the app beside this server" in caplog.text

@@ -29,6 +29,11 @@ Label = Annotated[str, BeforeValidator(_label)]
 """What people call a thing of theirs: one line."""
 
 
+def or_absent(default: Any) -> BeforeValidator:
+    """For a field with a default that JSON's null stands for as well."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
 class Shape(BaseModel):
     """A request body. Unknown fields are ignored: newer clients send more than we know."""
 

@@ -16,6 +16,30 @@ class Page(Shape):
     offset: int = Field(default=0, ge=0, le=2**31)
 
 
+class AssistantRemoval(Shape):
+    """What goes with an assistant."""
+
+    delete_threads: bool | None = Field(default=None, description=f"Also the caller's threads of it. {_YES}")
+
+
+class DrawingWanted(Shape):
+    """How deep a drawing looks."""
+
+    xray: bool | int | None = Field(default=None, description="true: all subgraphs; a number: so many levels of them.")
+
+
+class SubgraphsWanted(Shape):
+    """How deep subgraphs are looked for."""
+
+    recurse: bool | None = Field(default=None, description=f"Also those within them. {_YES}")
+
+
+class ThreadQuery(Shape):
+    """What is told of a thread beside its columns."""
+
+    include: list[str] | None = Field(default=None, description="``ttl``: how long it is kept.")
+
+
 class RunsWanted(Shape):
     """Which runs of a thread."""
 
@@ -88,6 +112,12 @@ class HistoryWanted(Shape):
 
     limit: int = Field(default=1, ge=1, le=1_000)
     before: str | None = Field(default=None, description="A checkpoint's id.")
+
+
+class MetricsWanted(Shape):
+    """How numbers are told."""
+
+    format: Literal["json"] | None = Field(default=None, description="json, instead of Prometheus' text.")
 
 
 class HealthWanted(Shape):

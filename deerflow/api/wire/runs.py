@@ -60,8 +60,8 @@ class RunCommand(Shape):
     goto: str | Goto | list[str | Goto] | None = None
 
 
-class RunCreate(Shape):
-    """Body of every run creation."""
+class RunPayload(Shape):
+    """What a run is created with, whoever creates it: a request, or a cron."""
 
     assistant_id: str | None = None
     input: Any = None
@@ -72,17 +72,22 @@ class RunCreate(Shape):
     stream_subgraphs: bool | None = False
     stream_resumable: bool | None = False
     multitask_strategy: Literal["reject", "rollback", "interrupt", "enqueue"] | None = None
+    interrupt_before: Literal["*"] | list[str] | None = None
+    interrupt_after: Literal["*"] | list[str] | None = None
+    webhook: str | None = None
+    durability: Literal["sync", "async", "exit"] | None = None
+    checkpoint_during: bool | None = None
+
+
+class RunCreate(RunPayload):
+    """Body of every run creation."""
+
     on_disconnect: Literal["cancel", "continue"] | None = None
     if_not_exists: Literal["create", "reject"] | None = None
     command: RunCommand | None = None
     checkpoint: dict[str, Any] | None = None
     checkpoint_id: str | None = None
-    interrupt_before: Literal["*"] | list[str] | None = None
-    interrupt_after: Literal["*"] | list[str] | None = None
-    webhook: str | None = None
     after_seconds: float | None = Field(default=None, ge=0, le=_LONGEST_DELAY_SECONDS, allow_inf_nan=False)
-    durability: Literal["sync", "async", "exit"] | None = None
-    checkpoint_during: bool | None = None
     on_completion: Literal["keep", "delete"] | None = None
     feedback_keys: list[str] | None = None
 

@@ -6,11 +6,25 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from deerflow.api.wire.body import Shape
-from deerflow.domain.words import MultitaskStrategy, RunStatus, ThreadStatus
+from deerflow.domain.words import MultitaskStrategy, RunStatus, ThreadStatus, TtlStrategy
 
 
 class Nothing(Shape):
     """An empty object."""
+
+
+class TtlShown(Shape):
+    """How long a thread is kept."""
+
+    strategy: TtlStrategy
+    ttl_minutes: float
+    expires_at: AwareDatetime
+
+
+class Pruned(Shape):
+    """How many threads were pruned."""
+
+    pruned_count: int
 
 
 class ThreadPart(Shape):
@@ -26,6 +40,7 @@ class ThreadPart(Shape):
     values: Any = Field(default=None, description="The newest state; null before the first run has ended.")
     error: Any = Field(default=None, description="What the last run failed with.")
     interrupts: dict[str, Any] | None = Field(default=None, description="Open interrupts, by the id of their task.")
+    extracted: dict[str, Any] | None = Field(default=None, description="What ``extract`` asks for, by its aliases.")
 
 
 class ThreadShown(Shape):
@@ -41,6 +56,7 @@ class ThreadShown(Shape):
     values: Any = Field(description="The newest state; null before the first run has ended.")
     error: Any = Field(default=None, description="What the last run failed with.")
     interrupts: dict[str, Any] | None = Field(default=None, description="Open interrupts, by the id of their task.")
+    ttl: TtlShown | None = Field(default=None, description="With ``include=ttl``, of a thread that expires.")
 
 
 class RunPart(Shape):
@@ -141,26 +157,24 @@ class CheckpointWritten(Shape):
     checkpoint_id: str
 
 
-class AssistantShown(Shape):
-    """An assistant: a graph with a configuration."""
-
-    assistant_id: UUID
-    graph_id: str
-    name: str
-    description: str | None
-    config: dict[str, Any]
-    context: dict[str, Any]
-    metadata: dict[str, Any]
-    version: int
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-
-
 class Health(Shape):
     """That a process serves."""
 
     ok: Literal[True]
     services: dict[str, Any]
+
+
+class Live(Shape):
+    """That a process lives."""
+
+    ok: Literal[True]
+
+
+class Ready(Shape):
+    """What each part says: ``ok``, or what is wrong with it."""
+
+    ok: bool
+    parts: dict[str, str]
 
 
 class Info(Shape):

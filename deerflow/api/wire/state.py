@@ -1,10 +1,10 @@
 """Shapes of a thread's state and its history."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Shape, or_absent
 from deerflow.errors import Invalid
 
 CHECKPOINT_PARTS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
@@ -29,7 +29,7 @@ class StateUpdate(Shape):
 class History(Shape):
     """Body of a look at a thread's past."""
 
-    limit: int = Field(default=1, ge=1, le=1_000)
+    limit: Annotated[int, or_absent(1)] = Field(default=1, ge=1, le=1_000)
     before: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     checkpoint: dict[str, Any] | None = None

@@ -200,7 +200,7 @@ def test_a_question_is_told_by_its_run(quick: Backend, listen: Any) -> None:
         (asked,) = stream.events(1)
     assert asked["method"] == "input.requested"
     assert asked["event_id"] == f"synth:{run.run_id}:input|ask:7|i1"
-    assert asked["params"]["data"] == {"interrupt_id": "i1", "payload": "ok?"}
+    assert asked["params"]["data"] == {"interrupt_id": "i1", "payload": "ok?", "value": "ok?"}
 
 
 def test_a_new_attempt_goes_on_without_another_beginning(quick: Backend, listen: Any) -> None:
@@ -236,7 +236,7 @@ def test_a_run_of_the_older_protocol_is_told_by_its_values(quick: Backend, liste
         {"type": "tool", "content": "2", "name": "add", "tool_call_id": "c1", "status": "success", "artifact": None},
     ]  # fmt: skip
     assert state["params"]["data"] == {"messages": shown, "n": 1}
-    assert asked["params"]["data"] == {"interrupt_id": "i1", "payload": "ok?"}
+    assert asked["params"]["data"] == {"interrupt_id": "i1", "payload": "ok?", "value": "ok?"}
     assert (state["seq"], asked["seq"]) == (seq_of(Spot(1, place)), seq_of(Spot(1, place), 1))
     assert asked["event_id"] == f"synth:{run.run_id}:input||i1"
 

@@ -1,11 +1,14 @@
 """Finding, counting and changing threads: alike on both databases."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
+from deerflow.storage import models
 from tests.factories import STRANGER, make_thread
 
 
@@ -65,6 +68,33 @@ def test_order_pages_and_columns(web: FlaskClient, threads: list[str]) -> None:
     assert chosen == [{"thread_id": threads[0], "status": "idle"}]
 
 
+def test_extract(web: FlaskClient, threads: list[str], backend: Backend) -> None:
+    """Single values by their paths, from either end of a list; null where there is nothing; beside what is selected."""
+    values = {"messages": [{"content": "first"}, {"content": "last"}], "a b": {"ü": [1, [2]]}}
+    with backend.db.begin() as tx:
+        of_one = models.threads.c.thread_id == UUID(threads[0])
+        tx.execute(sa.update(models.threads).where(of_one).values({"values": values}))
+    paths = {
+        "first": "values.messages[0].content",
+        "last": "values.messages[-1].content",
+        "beyond": "values.messages[2].content",
+        "below": "values.messages[-3]",
+        "deep": "values.a b.ü[1][0]",
+        "n": "metadata.deep.n",
+        "place_in_object": "metadata[0]",
+        "key_of_list": "values.messages.content",
+        "whole": "metadata.tags",
+        "none": "interrupts.x",
+    }
+    found = web.post("/threads/search", json={"extract": paths, "ids": [threads[0]], "select": ["thread_id"]}).json
+    told = {"first": "first", "last": "last", "deep": 2, "n": 1, "whole": ["a", "b"]}
+    assert found == [{"thread_id": threads[0], "extracted": dict.fromkeys(paths) | told}]
+    (other,) = web.post("/threads/search", json={"extract": {"n": "values.n"}, "ids": [threads[1]]}).json
+    assert other == {**web.get(f"/threads/{threads[1]}").json, "extracted": {"n": None}}
+    (plain,) = web.post("/threads/search", json={"extract": None, "ids": [threads[1]]}).json
+    assert "extracted" not in plain
+
+
 def test_ids_and_status(web: FlaskClient, threads: list[str]) -> None:
     """A busy thread is found as one."""
     web.post(f"/threads/{threads[1]}/runs", json={"assistant_id": "steps", "input": {}})
@@ -96,7 +126,15 @@ def test_change_merges(web: FlaskClient, threads: list[str]) -> None:
         {"status": "gone"},
         {"ids": ["x"]},
         {"select": ["zz"]},
-        {"extract": {"a": "values.a"}},
+        {"extract": {"a": "status"}},
+        {"extract": {"a": "values..a"}},
+        {"extract": {"a": "values.a[x]"}},
+        {"extract": {"a": "values[1"}},
+        {"extract": {"a": ""}},
+        {"extract": {"a": 1}},
+        {"extract": {"a.b": "values.a"}},
+        {"extract": {"status": "values.a"}},
+        {"extract": {f"a{i}": "values.a" for i in range(11)}},
         {"metadata": "kind"},
     ],
 )

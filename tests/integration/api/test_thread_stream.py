@@ -18,7 +18,7 @@ from deerflow.settings import Settings
 from tests.factories import LOCAL_USER, claim_run, make_app, make_run, make_running, make_thread
 from tests.integration.api.conftest import by_mount, detail
 from tests.integration.api.streaming import Stream
-from tests.integration.events.telling import begin, end, say
+from tests.integration.events.telling import begin, end, say, say_v2
 
 Listen = Callable[..., Any]
 
@@ -139,6 +139,16 @@ def test_lifecycle_tells_only_that_runs_begin_and_end(
     say_a_run(quick, thread_id)
     with listen(thread_id, "0-0", query) as stream:
         assert [frame[2] for frame in told(stream.frames(2))] == ["1-1", "1-3"]
+        assert stream.is_silent()
+
+
+def test_a_run_of_the_v2_protocol_is_told_in_the_older_words(quick: Backend, listen: Listen, thread_id: UUID) -> None:
+    run = make_running(quick, LOCAL_USER, thread_id=thread_id)
+    begin(quick, run)
+    say_v2(quick, run, "tasks", {"id": "t"})
+    say_v2(quick, run, "values", {"n": 1})
+    with listen(thread_id, "-") as stream:
+        assert [frame[::2] for frame in told(stream.frames(2))] == [("metadata", "1-1"), ("values", "1-3")]
         assert stream.is_silent()
 
 

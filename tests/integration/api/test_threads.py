@@ -148,13 +148,6 @@ def test_delete(web: FlaskClient, backend: Backend, bell: SilentBell, mount: Mou
     detail(web.delete(path), 404)
 
 
-@pytest.mark.parametrize(("field", "value"), [("ttl", {"ttl": 5}), ("ttl", 5), ("supersteps", [{"updates": []}])])
-def test_what_comes_later(web: FlaskClient, field: str, value: object) -> None:
-    """What a later release carries out is refused by name; asking for nothing is not."""
-    assert field in detail(web.post("/threads", json={field: value}), 422)
-    assert web.post("/threads", json={field: None}).status_code == 200
-
-
 @by_mount
 def test_state_of_an_untouched_thread(web: FlaskClient, thread: str, mount: Mount) -> None:
     """A thread that no graph has touched has the empty state; no worker is needed to say so."""

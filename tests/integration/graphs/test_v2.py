@@ -9,6 +9,7 @@ import orjson
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, RemoveMessage
 from langgraph.config import get_stream_writer
+from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, MessagesState, StateGraph
 
 from deerflow.backend import Backend
@@ -51,11 +52,11 @@ def _numbered(events: list[Any]) -> list[Any]:
     return orjson.loads(_ID.sub(lambda found: names.setdefault(found[0], f"<{len(names) + 1}>"), text))
 
 
-async def perform(graph: Graph, run: Run, savers: Savers) -> Said:
+async def perform(graph: Graph, run: Run, savers: Savers, *, most_steps: int) -> Said:
     """Play a run in the v2 protocol, as a worker does."""
     saver = await savers.for_run(run.thread_id, run.fence, open_gate(), run_id=run.run_id)
     store = savers.store_for_run(run.owner, run.thread_id, run.fence, open_gate())
-    performance = Performance(graph.with_config(run_config(run)), run, saver, store, most_steps=100)
+    performance = Performance(graph.with_config(run_config(run)), run, saver, store, most_steps=most_steps)
     said, events = Said(), []
     try:
         async for event in performance.events():
@@ -67,32 +68,32 @@ async def perform(graph: Graph, run: Run, savers: Savers) -> Said:
     return replace(said, events=_numbered(events), last_values=performance.last_values)
 
 
-def start(index: int, content: dict[str, Any]) -> dict[str, Any]:
+def start(message: str, index: int, content: dict[str, Any]) -> dict[str, Any]:
     """A content block begins."""
-    return {"event": "content-block-start", "index": index, "content": content}
+    return {"event": "content-block-start", "id": message, "index": index, "content": content}
 
 
-def delta(index: int, kind: str, key: str, text: str) -> dict[str, Any]:
+def delta(message: str, index: int, kind: str, key: str, text: str) -> dict[str, Any]:
     """It goes on."""
-    return {"event": "content-block-delta", "index": index, "delta": {"type": kind, key: text}}
+    return {"event": "content-block-delta", "id": message, "index": index, "delta": {"type": kind, key: text}}
 
 
-def finish(index: int, content: dict[str, Any]) -> dict[str, Any]:
+def finish(message: str, index: int, content: dict[str, Any]) -> dict[str, Any]:
     """It ends."""
-    return {"event": "content-block-finish", "index": index, "content": content}
+    return {"event": "content-block-finish", "id": message, "index": index, "content": content}
 
 
 @pytest.fixture
 def play(backend: Backend, run: Callable[[Act], None]) -> Callable[..., Said]:
-    """Play one new run of a graph on a new thread, or the next one on an old thread."""
+    """Play a run of a graph on a thread of its own."""
 
-    def go(graph: Graph, given: Any = None, **kwargs: Any) -> Said:
+    def go(graph: Graph, given: Any = None, *, most_steps: int = 100, **kwargs: Any) -> Said:
         said: list[Said] = []
         row = make_running(backend, input=given)
         row = replace(row, kwargs={**row.kwargs, "protocol": "v2", **kwargs})
 
         async def act(savers: Savers, _other: Savers) -> None:
-            said.append(await perform(graph, row, savers))
+            said.append(await perform(graph, row, savers, most_steps=most_steps))
 
         run(act)
         return said[0]
@@ -117,35 +118,35 @@ def test_an_agent_is_told_word_by_word_with_its_tools(play: Callable[..., Said])
     assert said.of("messages", "tools", "custom", "values") == [
         ("values", ROOT, {"messages": [HI]}),
         ("messages", ROOT, {"event": "message-start", "role": "ai", "id": first}),
-        ("messages", ROOT, start(0, {"type": "reasoning", "reasoning": ""})),
-        ("messages", ROOT, delta(0, "reasoning-delta", "reasoning", "Let me ")),
-        ("messages", ROOT, delta(0, "reasoning-delta", "reasoning", "add.")),
-        ("messages", ROOT, start(1, {"type": "text", "text": ""})),
-        ("messages", ROOT, delta(1, "text-delta", "text", "Adding")),
-        ("messages", ROOT, start(2, begun)),
-        ("messages", ROOT, delta(2, "tool-call-delta", "args", '{"a": 1, ')),
-        ("messages", ROOT, delta(2, "tool-call-delta", "args", '"b": 2}')),
-        ("messages", ROOT, finish(0, thought)),
-        ("messages", ROOT, finish(1, text)),
-        ("messages", ROOT, finish(2, call)),
-        ("messages", ROOT, {"event": "message-finish", "usage": agentic.USAGE}),
+        ("messages", ROOT, start(first, 0, {"type": "reasoning", "reasoning": ""})),
+        ("messages", ROOT, delta(first, 0, "reasoning-delta", "reasoning", "Let me ")),
+        ("messages", ROOT, delta(first, 0, "reasoning-delta", "reasoning", "add.")),
+        ("messages", ROOT, start(first, 1, {"type": "text", "text": ""})),
+        ("messages", ROOT, delta(first, 1, "text-delta", "text", "Adding")),
+        ("messages", ROOT, start(first, 2, begun)),
+        ("messages", ROOT, delta(first, 2, "tool-call-delta", "args", '{"a": 1, ')),
+        ("messages", ROOT, delta(first, 2, "tool-call-delta", "args", '"b": 2}')),
+        ("messages", ROOT, finish(first, 0, thought)),
+        ("messages", ROOT, finish(first, 1, text)),
+        ("messages", ROOT, finish(first, 2, call)),
+        ("messages", ROOT, {"event": "message-finish", "id": first, "usage": agentic.USAGE}),
         ("values", ROOT, {"messages": [HI, calling]}),
         ("tools", ROOT, {"event": "tool-started", "tool_call_id": "c1", "tool_name": "add", "input": call["args"]}),
         ("custom", ROOT, {"payload": {"adding": [1, 2]}}),
         ("tools", ROOT, {"event": "tool-output-delta", "tool_call_id": "c1", "delta": "almost"}),
         ("tools", ROOT, {"event": "tool-finished", "tool_call_id": "c1", "output": {**result, **dumped}}),
         ("messages", ["tools:c1"], {"event": "message-start", "role": "tool", "id": "tool-c1", "tool_call_id": "c1"}),
-        ("messages", ["tools:c1"], start(0, {"type": "text", "text": ""})),
-        ("messages", ["tools:c1"], delta(0, "text-delta", "text", "3")),
-        ("messages", ["tools:c1"], finish(0, {"type": "text", "text": "3"})),
-        ("messages", ["tools:c1"], {"event": "message-finish"}),
+        ("messages", ["tools:c1"], start("tool-c1", 0, {"type": "text", "text": ""})),
+        ("messages", ["tools:c1"], delta("tool-c1", 0, "text-delta", "text", "3")),
+        ("messages", ["tools:c1"], finish("tool-c1", 0, {"type": "text", "text": "3"})),
+        ("messages", ["tools:c1"], {"event": "message-finish", "id": "tool-c1"}),
         ("values", ROOT, {"messages": so_far}),
         ("messages", ROOT, {"event": "message-start", "role": "ai", "id": second}),
-        ("messages", ROOT, start(0, {"type": "text", "text": ""})),
-        ("messages", ROOT, delta(0, "text-delta", "text", "It is ")),
-        ("messages", ROOT, delta(0, "text-delta", "text", "three.")),
-        ("messages", ROOT, finish(0, {"type": "text", "text": "It is three."})),
-        ("messages", ROOT, {"event": "message-finish"}),
+        ("messages", ROOT, start(second, 0, {"type": "text", "text": ""})),
+        ("messages", ROOT, delta(second, 0, "text-delta", "text", "It is ")),
+        ("messages", ROOT, delta(second, 0, "text-delta", "text", "three.")),
+        ("messages", ROOT, finish(second, 0, {"type": "text", "text": "It is three."})),
+        ("messages", ROOT, {"event": "message-finish", "id": second}),
         ("values", ROOT, {"messages": [*so_far, answer]}),
     ]
     assert {event[3] for event in said.events if event[0] == "messages" and event[1] == ROOT} == {"agent"}
@@ -231,15 +232,22 @@ def test_a_failure_ends_what_was_under_way(play: Callable[..., Said]) -> None:
     assert "secret connection" not in orjson.dumps(said.events).decode()
 
 
+def test_the_last_step_that_a_run_may_take_is_told(play: Callable[..., Said]) -> None:
+    """It has no checkpoint told after it."""
+    said = play(steps.graph, {"done": []}, most_steps=2)
+    assert isinstance(said.error, GraphRecursionError)
+    assert said.data("values") == [{"done": []}, {"done": ["one"]}, {"done": ["one", "two"]}]
+
+
 def test_models_that_speak_at_the_same_time_can_be_told_apart(play: Callable[..., Said]) -> None:
-    """Python's client looks for ``id``, JavaScript's for ``run_id``, where two messages are under way."""
+    """JavaScript's client goes by ``run_id`` where two messages of a namespace are under way."""
     said = play(agentic.alone(agentic.duet), {"messages": [HI]})
     ids = [data["id"] for data in said.data("messages") if data["event"] == "message-start"]
     spoken = dict.fromkeys(ids, "")
     for data in said.data("messages"):
         if data["event"] == "content-block-delta":
-            spoken[data.get("id", ids[0])] += data["delta"]["text"]
-            assert data.get("run_id") == data.get("id")
+            spoken[data["id"]] += data["delta"]["text"]
+            assert data.get("run_id", ids[0]) == data["id"]
     assert list(spoken.values()) == ["la0 la1 ", "lu0 lu1 "]
     finished = [data["id"] for data in said.data("messages") if data["event"] == "message-finish"]
     assert sorted(finished) == sorted(ids)
@@ -261,7 +269,8 @@ def test_a_model_that_fails_leaves_its_message_with_an_error(play: Callable[...,
     said = play(agentic.alone(agentic.breaking), {"messages": [HI]})
     texts = [data["delta"]["text"] for data in said.data("messages") if "delta" in data]
     assert texts == ["It is ", "three."]
-    assert said.data("messages")[-1] == {"event": "error", "message": "The model hangs up"}
+    message = said.data("messages")[0]["id"]
+    assert said.data("messages")[-1] == {"event": "error", "id": message, "message": "The model hangs up"}
     assert str(said.error) == "The model hangs up"
 
 
@@ -285,7 +294,8 @@ def test_a_failure_passes_through_transformers(play: Callable[..., Said]) -> Non
     """The run fails as it does without them, and what it said before is told."""
     said = play(agentic.alone(agentic.breaking, transformers=[agentic.Masking]), {"messages": [HI]})
     assert isinstance(said.error, ValueError)
-    assert said.data("messages")[-1] == {"event": "error", "message": "The model hangs up"}
+    message = said.data("messages")[0]["id"]
+    assert said.data("messages")[-1] == {"event": "error", "id": message, "message": "The model hangs up"}
 
 
 def test_values_hold_plain_messages_only(play: Callable[..., Said]) -> None:

@@ -13,13 +13,13 @@ from tests.conftest import SilentBell
 
 
 class AnsweringBell(SilentBell):
-    """Answers what it is asked at once. ``away``: nobody is there to answer."""
+    """Answers what it is asked at once. ``away``: nobody is there to answer. *parts*: of its backend, beside these."""
 
-    def __init__(self, redis_url: str, handlers: Handlers | None) -> None:
+    def __init__(self, redis_url: str, handlers: Handlers | None, **parts: Any) -> None:
         super().__init__()
         self.away = False
         self.asked: list[dict[str, Any]] = []
-        self._redis_url, self._handlers = redis_url, handlers
+        self._redis_url, self._parts = redis_url, {**parts, "handlers": handlers}
 
     def kinds(self, kind: str) -> int:
         """How many questions of a kind there were."""
@@ -33,6 +33,6 @@ class AnsweringBell(SilentBell):
     async def _answer(self, question: dict[str, Any]) -> None:
         client = connect_async(self._redis_url)
         try:
-            await answer(cast(WorkerBackend, SimpleNamespace(handlers=self._handlers, redis=client)), question)
+            await answer(cast(WorkerBackend, SimpleNamespace(**self._parts, redis=client)), question)
         finally:
             await client.aclose()

@@ -14,13 +14,16 @@ from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
+from deerflow.domain.assistants import AssistantSpec
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import PERMISSIONS, Principal, Role, Scope
+from deerflow.domain.runs import RunSpec
 from deerflow.domain.words import CancelAction
 from deerflow.events.log import log_key
 from deerflow.identity import sessions
 from deerflow.runtime.cancel import cancel
-from deerflow.storage import keys, models, webhooks
+from deerflow.runtime.schedule import add_cron
+from deerflow.storage import assistants, keys, models, webhooks
 from deerflow.storage import sessions as session_rows
 from tests.conftest import wait_for
 from tests.factories import claim_run, finish_run, make_key, make_run, make_user
@@ -98,7 +101,8 @@ def make_things(backend: Backend, user: User) -> list[Things]:
         entry = b'1700000000000event: values\r\ndata: {"word": "%s"}\r\n' % WORD.encode()
         backend.log._redis.rpush(log_key(run.run_id), entry)
     key_id, session_id = make_credentials(backend, user)
-    others: Things = {"assistant": assistant, "checkpoint": new_id(), "key": key_id, "session": session_id}
+    named = {"assistant": assistant, "cron": make_cron(backend, user)}
+    others: Things = named | {"checkpoint": new_id(), "key": key_id, "session": session_id}
     return [
         others | {"thread": run.thread_id, "run": run.run_id, "user": user.user_id, "email": str(user.email)}
         for run in (ended, waiting, running, gone)
@@ -107,11 +111,19 @@ def make_things(backend: Backend, user: User) -> list[Things]:
 
 def make_assistant(backend: Backend, user: User) -> UUID:
     """An assistant that a user has made."""
-    row = {"assistant_id": new_id(), "owner": user.owner, "graph_id": "steps", "name": WORD, "version": 1}
+    columns = {name: {"word": WORD} for name in ("config", "context", "metadata")}
     with backend.db.begin() as tx:
-        columns = {name: {"word": WORD} for name in ("config", "context", "metadata")}
-        tx.execute(sa.insert(models.assistants).values(row | columns))
-    return row["assistant_id"]
+        spec = AssistantSpec(graph_id="steps", name=WORD, **columns)
+        return assistants.create(tx, principal_for(user), new_id(), spec).assistant_id
+
+
+def make_cron(backend: Backend, user: User) -> UUID:
+    """A cron of a user's."""
+    told = {"payload": {"input": WORD}, "metadata": {"word": WORD}}
+    values = {"thread_id": None, "schedule": "0 0 1 1 *", "timezone": None, "end_time": None, "enabled": True}
+    with backend.db.begin() as tx:
+        spec = RunSpec("steps", input=WORD, temporary=True)
+        return add_cron(tx, backend, principal_for(user), spec, {**values, **told}).cron_id
 
 
 def make_credentials(backend: Backend, user: User) -> tuple[UUID, UUID]:

@@ -10,11 +10,12 @@ from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
+from deerflow.domain.ids import new_id
 from deerflow.errors import Unavailable
 from deerflow.storage import models
 from tests.conftest import SilentBell
 from tests.factories import make_thread
-from tests.integration.identity.stranger import principal_for, with_key
+from tests.integration.identity.stranger import make_assistant, make_cron, principal_for, with_key
 from tests.integration.identity.test_stranger import routes
 
 CLAIM = "somebody-else"
@@ -31,6 +32,8 @@ CLAIMS: dict[str, Any] = {
 EVERYWHERE = {
     **CLAIMS,
     "assistant_id": "steps",
+    "graph_id": "steps",
+    "schedule": "0 0 1 1 *",
     "metadata": CLAIMS,
     "config": {**CLAIMS, "metadata": CLAIMS, "configurable": CLAIMS},
     "checkpoint": {**CLAIMS, "checkpoint_ns": ""},
@@ -46,7 +49,10 @@ BODIES: dict[str, Any] = {
 TAKE_METADATA = {
     "POST /threads", "PATCH /threads/{thread}", "POST /threads/{thread}/state",
     "POST /threads/{thread}/runs", "POST /threads/{thread}/runs/stream", "POST /threads/{thread}/runs/wait",
-    "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch", "POST /threads/{thread}/commands",
+    "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
+    "POST /assistants", "PATCH /assistants/{assistant}",
+    "POST /runs/crons", "POST /threads/{thread}/runs/crons", "PATCH /runs/crons/{cron}",
+    "POST /threads/{thread}/commands",
 }  # fmt: skip
 """The least that the walk has to reach."""
 LOOK = {"state", "history"}
@@ -79,6 +85,8 @@ def stored(backend: Backend) -> str:
 
 def call(client: FlaskClient, name: str, path: str) -> tuple[int, str]:
     body = BODIES.get(name, EVERYWHERE)
+    if name == "POST /assistants":
+        body = {**EVERYWHERE, "assistant_id": str(new_id())}
     answer = client.open(path, method=name.partition(" ")[0], json=body, buffered=False)
     status, told = answer.status_code, answer.get_data(as_text=True) if "Content-Length" in answer.headers else ""
     answer.close()
@@ -92,8 +100,14 @@ def test_claims_are_stored_nowhere(accounts_app: Flask, backend: Backend, bell: 
         if method not in {"POST", "PATCH", "PUT"} or "/auth/" in name:
             continue
         thread = make_thread(backend, principal_for(owner), graph_id="steps")
-        asked = len(bell.questions)
-        status, told = call(client, name, prefix + name.partition(" ")[2].replace("{thread}", str(thread.thread_id)))
+        made = {"{assistant}": make_assistant, "{cron}": make_cron}
+        ids = {"{thread}": thread.thread_id} | {
+            each: make(backend, owner) for each, make in made.items() if each in name
+        }
+        asked, path = len(bell.questions), prefix + name.partition(" ")[2]
+        for placeholder, its_id in ids.items():
+            path = path.replace(placeholder, str(its_id))
+        status, told = call(client, name, path)
         if status < 300 or len(bell.questions) > asked:
             reached.add(name)
         assert CLAIM not in told, name

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -20,8 +21,10 @@ from deerflow.graphs.handlers import Handlers
 from deerflow.identity import handlers
 from deerflow.runtime import ask
 from deerflow.runtime.boot import boot
+from deerflow.runtime.tick import tick
 from deerflow.settings import Settings
-from deerflow.storage import runs, threads
+from deerflow.storage import models, runs, threads
+from deerflow.storage.types import now
 from tests.factories import at_once, claim_run, make_app, make_key, make_user
 from tests.integration.api.conftest import by_mount, detail
 from tests.integration.identity.answering import AnsweringBell
@@ -316,6 +319,45 @@ def test_searches_find_what_the_filter_matches(as_: Caller) -> None:
     assert found("eve") == {theirs["eve"]}
     assert found("eve", metadata={"team": "red"}) == set()
     assert found("root") == set(theirs.values())
+
+
+CRON = {"assistant_id": "who", "schedule": "0 0 1 1 *"}
+
+
+def test_a_cron_is_asked_about_as_a_cron_and_as_runs(as_: Caller, backend: Backend) -> None:
+    """scenario 52: what each handler leaves is stored, and the runs are the creator's."""
+    ada = as_("ada")
+    claims = {"owner": "eve", "created_by": "eve", "x": 1}
+    cron = ada.post("/runs/crons", json={**CRON, "metadata": claims, "on_run_completed": "keep"}).get_json()
+    stamped = {"owner": "ada", "by": "cron-handler", "x": 1}
+    assert (cron["metadata"], cron["user_id"]) == (stamped, "ada")
+    assert cron["payload"]["metadata"] == {**stamped, "team": "red"}
+    assert cron["payload"]["config"]["tags"] == ["by-cron-handler", "by-handler"]
+    with backend.db.begin() as tx:
+        tx.execute(sa.update(models.crons).values(next_run_at=now(-1.0)))
+    tick(backend)
+    (thread,) = as_("bob").post("/threads/search", json={"metadata": {"cron_id": cron["cron_id"]}}).get_json()
+    (run,) = ada.get(f"/threads/{thread['thread_id']}/runs").get_json()
+    with backend.db.read() as tx:
+        row = runs.get(tx, Principal("auth:ada", frozenset()), UUID(thread["thread_id"]), UUID(run["run_id"]))
+    assert row.kwargs["user"]["token"] == "of-ada-alone"
+    assert row.metadata["team"] == "red"
+
+
+def test_no_cron_does_what_its_creator_may_not(as_: Caller) -> None:
+    """scenario 52: either handler can refuse it; a cron acts as its creator, so not on a team mate's thread."""
+    ada, bob, eve = as_("ada"), as_("bob"), as_("eve")
+    assert detail(ada.post("/runs/crons", json={**CRON, "schedule": "* * * * *"}), 403) == "Not every minute"
+    assert detail(ada.post("/runs/crons", json={**CRON, "input": {"refuse": True}}), 403) == "Forbidden"
+    path = f"/threads/{make(bob)}/runs/crons"
+    assert "somebody else's" in detail(ada.post(path, json=CRON), 409)
+    assert eve.post(path, json=CRON).status_code == 404
+    cron = f"/runs/crons/{bob.post(path, json=CRON).get_json()['cron_id']}"
+    for method in ("GET", "PATCH", "DELETE"):
+        assert detail(ada.open(cron, method=method, json={"enabled": False}), 404) == "Cron not found"
+    assert [len(who.post("/runs/crons/search", json={}).get_json()) for who in (ada, bob, eve)] == [0, 1, 0]
+    disabled = bob.patch(cron, json={"enabled": False}).get_json()
+    assert (disabled["enabled"], disabled["payload"]["metadata"]["team"]) == (False, "red")
 
 
 def test_stateless_runs_and_batches_are_asked_about_one_by_one(as_: Caller) -> None:

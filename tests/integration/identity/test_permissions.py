@@ -12,6 +12,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import User, principal_of
 from deerflow.domain.principal import PERMISSIONS, SCOPES, Proof, Role, Scope, permissions_of
 from deerflow.settings import ROOT
+from tests.conftest import SilentBell
 from tests.factories import claim_run, make_key, make_run, make_user, row_of
 from tests.guards.routes import calls
 from tests.integration.api.conftest import detail
@@ -32,9 +33,16 @@ def is_page(path: str) -> bool:
 
 @pytest.mark.parametrize(("role", "scope"), CALLERS, ids=str)
 def test_every_route_is_open_to_whom_the_table_says(
-    accounts_app: Flask, backend: Backend, as_signed_in: SignIn, role: Role, scope: Scope | None
+    accounts_app: Flask,
+    backend: Backend,
+    bell: SilentBell,
+    as_signed_in: SignIn,
+    *,
+    role: Role,
+    scope: Scope | None,
 ) -> None:
     """403 exactly where the caller lacks the route's permission, before anything else of the request is looked at."""
+    bell.broken = True  # nobody waits for a state worker
     user = make_user(backend, f"a-caller-{role}@example.com", role=role)
     key = make_key(backend, user, scope=scope) if scope is not None else None
     allowed = permissions_of(role, scope)

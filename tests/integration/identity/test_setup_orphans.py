@@ -13,6 +13,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 from deerflow.backend import Backend, WorkerBackend, open_worker
 from deerflow.domain.accounts import FIRST_ADMIN
+from deerflow.domain.assistants import AssistantSpec
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import LOCAL
@@ -21,13 +22,21 @@ from deerflow.runtime import adopt
 from deerflow.runtime.adopt import finish_adoptions
 from deerflow.runtime.set_up import first_boot
 from deerflow.settings import Settings
-from deerflow.storage import idempotency, models, threads
+from deerflow.storage import assistants, idempotency, models, threads
 from tests.conftest import SilentBell, wait_for
 from tests.factories import LOCAL_USER, OWNER, finish_run, make_administrator, make_run, make_running, make_thread
 from tests.integration.graphs.conftest import open_gate
 
 HEIR = str(FIRST_ADMIN)
-OWNED = (models.threads, models.runs, models.assistants, models.webhooks, models.idempotency_keys)
+OWNED = (
+    models.threads,
+    models.runs,
+    models.assistants,
+    models.assistant_versions,
+    models.crons,
+    models.webhooks,
+    models.idempotency_keys,
+)
 
 
 @pytest.fixture
@@ -81,8 +90,7 @@ def test_all_rows_change_hands_with_the_set_up(backend: Backend, bell: SilentBel
     others = make_thread(backend, OWNER)
     with backend.db.begin() as tx:
         assert idempotency.take(tx, LOCAL_USER, IdempotencyKey("k", "f"), keep_seconds=60) is None
-        values = {"assistant_id": new_id(), "owner": LOCAL, "graph_id": "steps", "name": "mine", "version": 1}
-        tx.execute(sa.insert(models.assistants).values({**values, "config": {}, "context": {}, "metadata": {}}))
+        assistants.create(tx, LOCAL_USER, new_id(), AssistantSpec(graph_id="steps"))
     assert owners(backend) == {LOCAL, OWNER.user_id}
     first_boot(backend, admin_email="ada@example.com", admin_password="a long sentence nobody else would say")
     assert owners(backend) == {HEIR, OWNER.user_id}

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 
 from app import create_app
@@ -13,13 +14,14 @@ from deerflow.auth import links
 from deerflow.backend import Backend, open_backend, open_worker
 from deerflow.cli.db import alembic_config, upgrade
 from deerflow.domain.accounts import FIRST_ADMIN
-from deerflow.domain.principal import LOCAL
+from deerflow.domain.assistants import system_assistant_id
+from deerflow.domain.principal import LOCAL, SYSTEM
 from deerflow.graphs.savers import set_up
 from deerflow.identity.set_up import announce
 from deerflow.runtime.adopt import finish_adoptions
-from deerflow.runtime.boot import boot
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
+from deerflow.storage import assistants, models
 from tests.conftest import GRAPHS, SilentBell
 from tests.databases import Databases
 from tests.factories import LOCAL_USER, finish_run, make_app, make_running, make_thread
@@ -44,7 +46,10 @@ def before(old: Settings) -> Iterator[Backend]:
     opened = open_backend(old)
     opened.bell.close()
     object.__setattr__(opened, "bell", SilentBell())
-    boot(opened)
+    steps = {"assistant_id": system_assistant_id("steps"), "owner": SYSTEM, "graph_id": "steps", "name": "steps"}
+    content = {"description": "old", "config": {}, "context": {}, "metadata": {"created_by": "system"}, "version": 1}
+    with opened.db.begin() as tx:
+        tx.execute(sa.insert(models.assistants).values(steps | content))
     yield opened
     opened.close()
 
@@ -62,6 +67,9 @@ def test_all_of_an_old_database_is_the_administrators(old: Settings, before: Bac
     asyncio.run(fill())
     chosen = old.model_copy(update={"auth": "accounts", "secret": SECRET})
     upgrade(chosen)
+    with before.db.read() as tx:
+        (version,) = assistants.versions(tx, LOCAL_USER, system_assistant_id("steps"), metadata=None, limit=9, offset=0)
+    assert (version.version, version.graph_id, version.description) == (1, "steps", None)
     app = make_app(chosen, before)
     client = app.test_client()
     assert client.post("/threads/search", json={}).status_code == 401

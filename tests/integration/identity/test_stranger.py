@@ -45,6 +45,11 @@ def run(**fields: Any) -> dict[str, Any]:
     return {"assistant_id": "steps", "input": {}, **fields}
 
 
+def cron(**fields: Any) -> dict[str, Any]:
+    """The body of a cron's creation."""
+    return run(schedule="0 0 1 1 *", **fields)
+
+
 def command(method: str, **params: Any) -> dict[str, Any]:
     """A command of the v2 protocol; what it refuses is told with status 200."""
     return {"id": 1, "method": method, "params": params}
@@ -77,12 +82,19 @@ CASES: dict[str, list[Case]] = {
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
-    "GET /threads/{thread}": [Case()],
-    "PATCH /threads/{thread}": [Case({"metadata": {"a": 1}}), Case({}, headers={"Prefer": "return=minimal"})],
+    "GET /threads/{thread}": [Case(), Case(query="include=ttl")],
+    "PATCH /threads/{thread}": [
+        Case({"metadata": {"a": 1}}), Case({"ttl": 5}), Case({}, headers={"Prefer": "return=minimal"}),
+    ],
     "DELETE /threads/{thread}": [Case()],
+    "POST /threads/{thread}/copy": [same(409)],
+    "POST /threads/prune": [
+        same(200, {"thread_ids": ["{thread}"]}), same(200, {"thread_ids": ["{thread}"], "strategy": "keep_latest"}),
+    ],
     "POST /threads/search": [
         same(200, {}), same(200, {"ids": ["{thread}"]}), same(200, {"metadata": MINE}), same(200, {"values": MINE}),
-        same(200, {"metadata": {"owner": "{user}"}}), same(200, {"status": "busy"}), same(200, {"offset": 1}),
+        same(200, {"metadata": {"owner": "{user}"}}),
+        same(200, {"extract": {"a": "values.word"}}), same(200, {"status": "busy"}), same(200, {"offset": 1}),
     ],
     "POST /threads/count": [
         same(200, {}), same(200, {"ids": ["{thread}"]}), same(200, {"metadata": MINE}), same(200, {"values": MINE}),
@@ -108,6 +120,7 @@ CASES: dict[str, list[Case]] = {
         own(command("input.respond", interrupt_id="{run}", response=1, config=ELSEWHERE)),
     ],
     "GET /threads/{thread}/stream": [same(200), same(200, headers={"Last-Event-ID": "-"})],
+    "GET /threads/{thread}/stream/events": [same(400)],
     "POST /threads/{thread}/stream/events": [
         same(200, {"channels": ["values"]}), same(200, {"channels": ["lifecycle"], "since": 1}),
     ],
@@ -143,8 +156,43 @@ CASES: dict[str, list[Case]] = {
         Case(), Case(headers={"Last-Event-ID": "0"}), Case(query="action=rollback"),
         Case(query="cancel_on_disconnect=true"),
     ],
+    "POST /runs/crons": [
+        own(cron(assistant_id="{assistant}"), status=404), own(cron(metadata={"owner": "{user}"}, config=ELSEWHERE)),
+        own(cron(thread_id="{thread}", user_id="{user}", cron_id="{cron}")),
+    ],
+    "POST /threads/{thread}/runs/crons": [
+        Case(cron()), own(cron(assistant_id="{assistant}"), status=404), own(cron(thread_id="{thread}")),
+    ],
+    "POST /runs/crons/search": [
+        same(200, {}), same(200, {"thread_id": "{thread}"}), same(200, {"metadata": MINE}),
+        same(200, {"enabled": True}), same(200, {"metadata": {"owner": "{user}"}}),
+        same(200, {"sort_by": "next_run_date"}),
+    ],
+    "POST /runs/crons/count": [same(200, {}), same(200, {"thread_id": "{thread}"}), same(200, {"metadata": MINE})],
+    "GET /runs/crons/{cron}": [Case()],
+    "PATCH /runs/crons/{cron}": [Case({"enabled": False}), Case({"input": {"a": 1}})],
+    "DELETE /runs/crons/{cron}": [Case()],
     "POST /assistants/search": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
+    "POST /assistants/count": [same(200, {}), same(200, {"name": WORD}), same(200, {"metadata": MINE})],
+    "POST /assistants": [
+        taken({"graph_id": "steps", "assistant_id": "{assistant}"}),
+        taken({"graph_id": "steps", "assistant_id": "{assistant}", "if_exists": "do_nothing"}),
+    ],
     "GET /assistants/{assistant}": [Case()],
+    "PATCH /assistants/{assistant}": [Case({"name": "a"}), Case({})],
+    "DELETE /assistants/{assistant}": [Case(), Case(query="delete_threads=true")],
+    "POST /assistants/{assistant}/versions": [Case({}), Case({"metadata": MINE})],
+    "POST /assistants/{assistant}/latest": [Case({"version": 1})],
+    "GET /assistants/{assistant}/graph": [Case(), Case(query="xray=true")],
+    "GET /assistants/{assistant}/schemas": [Case()],
+    "GET /assistants/{assistant}/subgraphs": [Case(), Case(query="recurse=true")],
+    "GET /assistants/{assistant}/subgraphs/{namespace}": [Case()],
+    # No id of the store's is anybody else's; with a real store: test_store.py
+    "PUT /store/items": [same(422, {"namespace": ["{user}"], "key": "k"})],
+    "GET /store/items": [same(400, query="namespace={user}")],
+    "DELETE /store/items": [same(422, {"namespace": ["{user}"]})],
+    "POST /store/items/search": [same(422, {"namespace_prefix": "{user}"})],
+    "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
@@ -170,7 +218,8 @@ CASES: dict[str, list[Case]] = {
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
-    "thread_id", "run_id", "checkpoint_id", "assistant_id", "key_id", "session_id", "user_id",
+    "thread_id", "run_id", "checkpoint_id", "assistant_id", "cron_id", "key_id", "session_id",
+    "user_id", "namespace",
 )}  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_a_second_upgrade_finds_nothing_to_do(backend, settings):
     ("table", "record", "hidden"),
     [
         (models.runs, Run, {"progressed"}),
-        (models.threads, Thread, {"last_ordinal", "fence", "resting", "ttl_minutes", "ttl_strategy", "expires_at"}),
+        (models.threads, Thread, {"last_ordinal", "fence", "resting"}),
     ],
 )
 def test_columns_match_the_records_that_leave_storage(table, record, hidden):

@@ -23,7 +23,7 @@ Look = Callable[[Tx, Principal, UUID, UUID], object]
 LOOKS: dict[str, Look] = {
     "get a thread": lambda tx, who, thread_id, _: threads.get(tx, who, thread_id),
     "lock a thread": lambda tx, who, thread_id, _: threads.lock(tx, who, thread_id),
-    "change a thread": lambda tx, who, thread_id, _: threads.merge_metadata(tx, who, thread_id, {"a": 1}),
+    "change a thread": lambda tx, who, thread_id, _: threads.change(tx, who, thread_id, {"a": 1}),
     "delete a thread": lambda tx, who, thread_id, _: threads.delete(tx, who, thread_id),
     "get a run": runs.get,
     "get a run alone": lambda tx, who, _, run_id: runs.get_alone(tx, who, run_id),

@@ -83,3 +83,37 @@ async def the_owner(ctx, value):
 @auth.on.threads.delete
 async def the_owner_with_permission(ctx, value):
     return {"owner": ctx.user.identity} if "delete" in ctx.permissions else False
+
+
+@auth.on.crons
+async def ones_own_crons(ctx, value):
+    return {"owner": ctx.user.identity}
+
+
+@auth.on.crons.create
+async def stamped_cron(ctx, value):
+    assert value["schedule"] != "* * * * *", "Not every minute"
+    value["metadata"] |= {"owner": ctx.user.identity, "by": "cron-handler"}
+    value["payload"].setdefault("config", {}).setdefault("tags", []).append("by-cron-handler")
+
+
+@auth.on.store
+async def in_the_teams_namespace(ctx, value):
+    namespace: tuple[str, ...] = value["namespace"] or ()
+    assert isinstance(namespace, tuple | str)
+    if namespace == ("forbidden",):
+        return False
+    if isinstance(namespace, tuple):
+        value["namespace"] = (ctx.user.team, *namespace)
+    return {"owner": ctx.user.identity}
+
+
+@auth.on.store.put
+async def without_secrets(ctx, value):
+    value["value"].pop("secret", None)
+    return await in_the_teams_namespace(ctx, value)
+
+
+@auth.on.store.delete
+async def never(ctx, value):
+    raise AssertionError("Nothing is deleted here")

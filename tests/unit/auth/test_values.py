@@ -35,6 +35,21 @@ def test_a_run_is_shown_as_the_sdk_has_it() -> None:
     }
 
 
+@pytest.mark.parametrize("action", ["create", "update"])
+def test_a_cron_is_shown_as_the_sdk_has_it(action: str) -> None:
+    """When it fires, and what its runs are created with apart from that."""
+    cron, ids = {**RUN, "schedule": "* * * * *", "end_time": None}, {"thread_id": "t"}
+    value = value_of(action, ids, cron, resource="crons")
+    assert value == {
+        "thread_id": "t",
+        "schedule": "* * * * *",
+        "end_time": None,
+        "metadata": {"m": 1},
+        "payload": {"assistant_id": "a", "input": {"x": 1}, "config": {"tags": ["t"]}},
+    }
+    assert body_of(action, ids, value, resource="crons") == {**cron, "metadata": {"m": 1}}
+
+
 @pytest.mark.parametrize("action", ["create", "update", "delete", "read", "search", "create_run"])
 def test_what_no_handler_changes_stays_but_for_claims(action: str) -> None:
     ids = {"thread_id": "t"}
