@@ -6,6 +6,7 @@ Bytes are passed on as they come, so that streams stay streams and a closed conn
 import mimetypes
 import re
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,10 +24,11 @@ class Site:
         self._open: set[socket.socket] = set()
 
     def cut(self) -> None:
-        """Cut all connections, as a network does that breaks."""
+        """Cut all connections, as a network does that breaks: with a reset, which is no answer's end."""
         for connection in list(self._open):
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RD)
 
     def accept(self) -> None:
         """Answer whoever connects until nobody listens any more."""
@@ -63,7 +65,15 @@ def _answer(connection: socket.socket, folder: Path | None, to: int | None) -> N
     if folder is not None and path.startswith(PREFIX):
         _serve(connection, folder / path.removeprefix(PREFIX))
     elif to is not None:
-        _pass_on(connection, request, to)
+        _pass_on(connection, request if folder is None else _alone(request), to)
+
+
+def _alone(request: bytes) -> bytes:
+    """A request that says it is its connection's last: the next one may be for the folder."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    if b"\r\nupgrade:" not in head.lower():
+        head = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head) + b"\r\nConnection: close"
+    return head + b"\r\n\r\n" + body
 
 
 def _serve(connection: socket.socket, file: Path) -> None:
@@ -74,21 +84,19 @@ def _serve(connection: socket.socket, file: Path) -> None:
 
 
 def _pass_on(connection: socket.socket, request: bytes, to: int) -> None:
-    """One request a connection: the server is told so, and its end is the answer's end."""
-    head, _, body = request.partition(b"\r\n\r\n")
-    if b"\r\nupgrade:" not in head.lower():
-        head = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head) + b"\r\nConnection: close"
     with socket.create_connection(("127.0.0.1", to)) as server:
-        server.sendall(head + b"\r\n\r\n" + body)
-        threading.Thread(target=_pump, args=(connection, server), daemon=True).start()
+        server.sendall(request)
+        asking = threading.Thread(target=_pump, args=(connection, server), daemon=True)
+        asking.start()
         _pump(server, connection)
+        asking.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes until one of the two is gone; then both are."""
+    """Pass on what comes until one of the two is gone; then nothing more is read from either."""
     with suppress(OSError):
         while read := source.recv(65536):
             target.sendall(read)
     for each in (source, target):
         with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+            each.shutdown(socket.SHUT_RD)

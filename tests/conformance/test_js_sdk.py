@@ -12,7 +12,7 @@ from tests.live import Live
 pytestmark = javascript.NEEDED
 
 
-@pytest.mark.parametrize(("client", "which", "checks"), [("js-1.15", "sdk1", 29), ("js-2.0", "sdk2", 26)])
+@pytest.mark.parametrize(("client", "which", "checks"), [("js-1.15", "sdk1", 28), ("js-2.0", "sdk2", 25)])
 def test_every_method(live: Live, cells: Cells, client: str, which: str, checks: int) -> None:
     """Assistants, threads, runs, crons, store; errors, reconnects, and what only the newest one can."""
     lines = list(javascript.run_checks(live.url, which, live.api_key, live.kill))

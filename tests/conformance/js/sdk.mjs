@@ -359,7 +359,8 @@ await check("runs: a stream outlives its worker and its connection", async () =>
   assert.deepEqual(broken, ["worker", "connection"]);
   const steps = seen.filter((part) => part.event === "updates").map((part) => Object.keys(part.data)[0]);
   assert.deepEqual(steps, ["one", "two", "three", "four"]);
-  assert.equal(new Set(seen.map((part) => part.id)).size, seen.length, "nothing twice");
+  const ids = seen.filter((part) => part.event).map((part) => part.id); // 2.0.0 hands heartbeats over, as parts of nothing
+  assert.equal(new Set(ids).size, ids.length, "nothing twice");
   assert.ok(calls.some(([method, path]) => method === "GET" && path.endsWith("/stream")), "it came back");
 });
 
