@@ -4,6 +4,7 @@ import click
 from flask import Flask
 
 from deerflow import api, cli, identity, logs, web
+from deerflow.api import prefix
 from deerflow.backend import open_backend
 from deerflow.errors import ConfigError
 from deerflow.settings import Settings
@@ -24,8 +25,9 @@ def _create(settings: Settings) -> Flask:
     app = Flask("deerflow", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes
     app.extensions["deerflow"] = open_backend(settings)
+    prefix.register(app, app.extensions["deerflow"].project)
     identity.register(app, settings)
-    api.register(app)
+    api.register(app, settings)
     web.register(app)
     cli.register(app)
     return app

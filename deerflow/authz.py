@@ -42,16 +42,27 @@ _PLACES: dict[str, Place] = {
 _GRANTED = "deerflow.granted"
 
 
-def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says."""
+def requires(
+    permission: str, *, on: Place | None = None, shown: Callable[[Any], dict[str, Any]] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says.
+
+    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body.
+    """
     assert permission in PERMISSIONS, permission
     place = on or _PLACES.get(permission)
     assert place or permission not in THINGS, f"{permission} needs a resource and an action"
 
+    def shown_body() -> dict[str, Any]:
+        assert shown is not None
+        return shown(parsed(request.get_data()))
+
+    body = None if shown is None else shown_body
+
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            require(permission, on=place)
+            require(permission, on=place, body=body)
             return view(*args, **kwargs)
 
         checked.permission = permission  # type: ignore[attr-defined]
@@ -61,9 +72,10 @@ def requires(permission: str, *, on: Place | None = None) -> Callable[[Callable[
     return decorate
 
 
-def require(permission: str, *, on: Place | None = None) -> None:
+def require(permission: str, *, on: Place | None = None, body: Callable[[], dict[str, Any]] | None = None) -> None:
     """Raise Forbidden, or what a handler of the project answers, unless the caller may do this.
 
+    *body*: what the handlers are shown for the request's body.
     Conflict where nobody can have the permission.
     """
     caller = principal()
@@ -73,7 +85,7 @@ def require(permission: str, *, on: Place | None = None) -> None:
         raise Forbidden(f"This needs the permission {permission}")
     if caller.proof is Proof.HANDLER:
         place = on or _PLACES[permission]
-        request.environ[_GRANTED] = _ask(request, place)
+        request.environ[_GRANTED] = _ask(request, place, body)
 
 
 def granted(asked: Request) -> Any:
@@ -90,13 +102,15 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
-def _ask(asked: Request, place: Place) -> dict[str, Any] | list[dict[str, Any]]:
+def _ask(
+    asked: Request, place: Place, shown: Callable[[], dict[str, Any]] | None
+) -> dict[str, Any] | list[dict[str, Any]]:
     """Ask about all that this request wants; the body that it is to have. Asked again, it goes on as it was left."""
     if place[0] == "store":
         return _ask_of_item(asked, place)
     ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
     (resource, action), left_before = place, granted(asked)
-    body = _body(asked) if left_before is None else left_before
+    body = left_before if left_before is not None else _body(asked) if shown is None else shown()
     values = [value_of(action, ids, each, resource=resource) for each in (body if isinstance(body, list) else [body])]
     left = [body_of(action, ids, value, resource=resource) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]

@@ -23,6 +23,8 @@ from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
 from deerflow.events.tails import Tails
+from deerflow.events.tally import Tally
+from deerflow.events.threads import FollowedThreads
 from deerflow.events.wakeups import Wakeups
 from deerflow.hooks.policy import Policy
 from deerflow.settings import Settings, apply_project_env
@@ -63,6 +65,7 @@ class Rules:
     webhook_timeout_seconds: float
     webhook_tries: int
     webhook_slots: int
+    worker_runs: int
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,11 @@ class Backend:
     db: Database
     log: RunLog
     tails: Tails
+    threads: FollowedThreads
     wakeups: Wakeups
     answers: Answers
     presence: Presence
+    tally: Tally
     bell: Bell
     limits: Limits
     uses: Uses
@@ -111,15 +116,17 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         db=db,
         log=log,
         tails=Tails(log, wakeups),
+        threads=FollowedThreads(client, wakeups),
         wakeups=wakeups,
         answers=Answers(client),
         presence=Presence(client),
+        tally=Tally(client),
         bell=Bell(sender(settings.broker)),
         limits=Limits(client),
         uses=Uses(db),
         rules=_rules(settings),
         project=found,
-        webhook_policy=_webhook_policy(settings, found.webhooks),
+        webhook_policy=_webhook_policy(settings, found),
     )
 
 
@@ -130,9 +137,11 @@ def _rules(settings: Settings) -> Rules:
     return Rules(lease=lengths[0], lease_beat=lengths[1], **same)
 
 
-def _webhook_policy(settings: Settings, said: project.Webhooks) -> Policy:
+def _webhook_policy(settings: Settings, found: project.Project) -> Policy:
     """What langgraph.json says of webhooks goes before the settings, in both directions."""
+    said = found.webhooks
     return Policy(
+        disabled="webhooks" in found.http.disabled,
         allow_http=settings.webhook_allow_http if said.require_https is None else not said.require_https,
         allow_loopback=settings.webhook_allow_loopback if said.disable_loopback is None else not said.disable_loopback,
         allow_private=settings.webhook_allow_private,

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     Unix socket; ``*``: whoever is at the socket."""
     trusted_header: str = "X-Forwarded-User"
     """The header in which the proxy names the user in mode ``trusted-header``."""
+    cors_origins: str = ""
+    """Origins, separated by commas, whose pages may call from a browser; ``*``: all, ``none``: no other than this
+    server's own. Empty: what langgraph.json's ``http.cors`` says, else what the mode allows."""
+    metrics: Literal["public", "admin", "off"] = "public"
+    """Who may read ``/metrics``: anybody, administrators, nobody. It has numbers, and names nobody."""
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 0
     """Requests that one API key may make in a minute; 0: as many as it likes."""
     auth_cache_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0

@@ -24,6 +24,7 @@ from deerflow.runtime.set_up import finish_set_up, open_set_up
 from deerflow.runtime.submit import submit_once
 from deerflow.settings import Settings
 from deerflow.storage import models, runs, threads, users
+from tests.openapi import CheckingClient
 
 T = TypeVar("T")
 
@@ -132,10 +133,11 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 
 
 def make_app(settings: Settings, backend: Backend) -> Flask:
-    """The real app, on a Backend that the test has a hand in."""
+    """The real app, on a Backend that the test has a hand in; its clients look whether answers are as documented."""
     app = create_app(settings)
     app.extensions["deerflow"].close()
     app.extensions["deerflow"] = backend
+    app.test_client_class = CheckingClient
     return app
 
 

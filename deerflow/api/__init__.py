@@ -1,5 +1,6 @@
 """The wire protocol: a blueprint a noun, all of them under both mounts; and the account API, which is there once."""
 
+from functools import cache, partial
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -12,22 +13,29 @@ from deerflow import identity
 from deerflow.api import (
     account,
     assistants,
+    commands,
+    cors,
     crons,
+    disabled,
     errors,
     keys,
+    metrics,
     runs,
     setup,
     state,
     stateless,
     store,
     system,
+    thread_streams,
     threads,
     users,
 )
 from deerflow.api.hub import Aside, spare_cores
 from deerflow.api.mounts import MOUNTS
+from deerflow.api.openapi import document
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
+from deerflow.settings import Settings
 
 _MOST_OF_ANYBODY = 128 << 10
 """What a body may have that is read before it is known whose it is: two passwords of the longest, and a token."""
@@ -57,22 +65,26 @@ class IdConverter(BaseConverter):
         return str(value)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, settings: Settings) -> None:
     """Put the API into an app: converter, error table, identity, and the routes of both mounts."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
     errors.register(app)
+    metrics.register(app, settings)
+    cors.register(app)
+    disabled.register(app, app.extensions["deerflow"].project)
     app.before_request(_identify)
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
     app.after_request(_for_the_caller_alone)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
-        for room in (threads, state, runs, stateless, crons, assistants, store, system):
+        for room in (threads, state, runs, stateless, crons, commands, thread_streams, assistants, store, system):
             outer.register_blueprint(room.blueprint())
         app.register_blueprint(outer)
     app.extensions["deerflow.aside"] = Aside(at_once=spare_cores(), waiting=_WAITING)
     app.register_blueprint(_accounts())
+    app.extensions["deerflow.document"] = cache(partial(document, app))
 
 
 def _accounts() -> Blueprint:
@@ -93,7 +105,7 @@ def _never_stored(response: Response) -> Response:
 def _identify() -> None:
     """Name the caller, unless there is no such view, or it is for anybody: then little is read of the body."""
     view = _view()
-    if view is None:
+    if view is None or request.method == "OPTIONS":  # which Flask answers by itself, with what a path knows
         return
     if getattr(view, "permission", None) != PUBLIC:
         identity.identify(request)

@@ -29,9 +29,12 @@ from deerflow.identity import accounts, principal, sessions, set_up
 from deerflow.identity.own_page import require_own_page
 from deerflow.storage import users
 
-_MODE = {409: "Nobody signs in with a password here, or the e-mail is taken."}
-_OWN_PAGE = {400: "The body is not JSON.", 403: "Another site's page may have sent this, or registration is off."}
-_COUNTED = {429: "Too many tries; Retry-After tells how long to wait.", 503: "Too many wait for their turn."}
+MODE = {409: "Nobody signs in with a password here, or the e-mail is taken."}
+OWN_PAGE = {
+    400: "The body is not JSON.",
+    403: "Another site's page may have sent this, or what it brings opens nothing.",
+}
+COUNTED = {429: "Too many tries; Retry-After tells how long to wait.", 503: "Too many wait for their turn."}
 
 
 def blueprint() -> Blueprint:
@@ -51,7 +54,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(answer=Token, errors=_MODE)
+@describes(answer=Token, errors=MODE)
 @public
 def pre_session() -> Response:
     """The CSRF token that a browser sends when it signs in, and the cookie it belongs to."""
@@ -59,7 +62,7 @@ def pre_session() -> Response:
     return json({"csrf_token": sessions.csrf_token()})
 
 
-@describes(body=Login, answer=Me, errors=_MODE | _OWN_PAGE | _COUNTED | {401: "Wrong e-mail or password."})
+@describes(body=Login, answer=Me, errors=MODE | OWN_PAGE | COUNTED | {401: "Wrong e-mail or password."})
 @public
 def login() -> Response:
     """Sign in with e-mail and password; `remember` keeps the cookie for 30 days."""
@@ -70,7 +73,12 @@ def login() -> Response:
     return signed_in(accounts.login(body.email, body.password, remember=body.remember))
 
 
-@describes(body=Registration, answer=Me, status=201, errors=_MODE | _OWN_PAGE | _COUNTED)
+@describes(
+    body=Registration,
+    answer=Me,
+    status=201,
+    errors=MODE | OWN_PAGE | COUNTED | {401: "Set-up is not finished."},
+)
 @public
 def register() -> Response:
     """Make an account of one's own and sign in to it, where that is allowed."""
@@ -109,7 +117,7 @@ def change_profile() -> Response:
         return json(present_user(users.change(tx, mine.user.user_id, **body.changes())))
 
 
-@describes(body=PasswordChange, answer=Me, errors=_COUNTED)
+@describes(body=PasswordChange, answer=Me, errors=COUNTED)
 @requires("account:write")
 def change_password() -> Response:
     """Change one's password: every other session ends, this one is renewed."""
@@ -117,7 +125,7 @@ def change_password() -> Response:
     return signed_in(accounts.change_password(body.password, body.new_password))
 
 
-@describes(body=EmailChange, answer=Me, errors=_COUNTED | {409: "Somebody has this e-mail already."})
+@describes(body=EmailChange, answer=Me, errors=COUNTED | {409: "Somebody has this e-mail already."})
 @requires("account:write")
 def change_email() -> Response:
     """Change one's e-mail: every other session ends, this one is renewed."""

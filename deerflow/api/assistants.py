@@ -26,6 +26,7 @@ from deerflow.api.wire.assistants import (
     present_version,
 )
 from deerflow.api.wire.body import flag
+from deerflow.api.wire.queries import AssistantRemoval, DrawingWanted, SubgraphsWanted
 from deerflow.authz import require, requires
 from deerflow.domain.assistants import Assistant, AssistantSpec, system_assistant_id
 from deerflow.domain.ids import new_id, parse_id
@@ -125,7 +126,7 @@ def change_assistant(assistant_id: UUID) -> Response:
         return json(present_assistant(assistants.change(tx, principal(), assistant_id, spec)))
 
 
-@describes(status=204)
+@describes(query=AssistantRemoval, status=204)
 @requires("assistants:write", on=("assistants", "delete"))
 def delete_assistant(assistant_id: UUID) -> Response:
     """Delete an assistant with its versions and crons; with ``delete_threads`` the caller's threads of it as well."""
@@ -156,7 +157,7 @@ def put_version_in_force(assistant_id: UUID) -> Response:
         return json(present_assistant(assistants.put_in_force(tx, principal(), assistant_id, body.version)))
 
 
-@describes(answer=Drawing, errors=_NOT_DRAWN)
+@describes(query=DrawingWanted, answer=Drawing, errors=_NOT_DRAWN)
 @requires("assistants:read")
 def draw_graph(assistant_id: str) -> Response:
     """The nodes and edges of an assistant's graph, or of a graph by its name; ``xray`` draws subgraphs as well."""
@@ -171,14 +172,14 @@ def get_schemas(assistant_id: UUID) -> Response:
     return json(outline.schemas(backend(), principal(), _get(assistant_id)))
 
 
-@describes(answer=dict[str, SubgraphSchemas], errors=_NOT_DRAWN)
+@describes(query=SubgraphsWanted, answer=dict[str, SubgraphSchemas], errors=_NOT_DRAWN)
 @requires("assistants:read")
 def get_subgraphs(assistant_id: UUID) -> Response:
     """The schemas of the graphs within an assistant's graph, by namespace; ``recurse``: of those within them, too."""
     return _subgraphs(assistant_id, None)
 
 
-@describes(answer=dict[str, SubgraphSchemas], errors=_NOT_DRAWN)
+@describes(query=SubgraphsWanted, answer=dict[str, SubgraphSchemas], errors=_NOT_DRAWN)
 @requires("assistants:read")
 def get_subgraph(assistant_id: UUID, namespace: str) -> Response:
     """The same of one namespace (``outer|inner`` with ``recurse``); empty when there is none."""

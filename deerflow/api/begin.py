@@ -37,18 +37,17 @@ class Begun:
     """Where its creator's stream begins. One that comes back may name the last event that it has seen."""
 
 
-def begin(spec: RunSpec, thread_id: UUID) -> Begun:
-    """Begin one run."""
-    return begin_all([(spec, thread_id)])[0]
+def begin(spec: RunSpec, thread_id: UUID, *, is_request: bool = True) -> Begun:
+    """Begin one run. *is_request*: it is what the request asks for, not one of many things said on its connection."""
+    return begin_all([(spec, thread_id)], is_request=is_request)[0]
 
 
-def begin_all(asked: Sequence[tuple[RunSpec, UUID]]) -> list[Begun]:
+def begin_all(asked: Sequence[tuple[RunSpec, UUID]], *, is_request: bool = True) -> list[Begun]:
     """Begin several runs, all of them or none."""
-    of_request = configurable_of(request.headers, backend().project.configurable_headers)
+    of_request = configurable_of(request.headers, backend().project.http.configurable_headers)
     wanted = [(replace(spec, request=of_request), thread_id) for spec, thread_id in asked]
-    made = submit_once(
-        backend(), principal(), wanted, key=idempotency_key(), note=lambda new: [present_run(run) for run in new]
-    )
+    key = idempotency_key() if is_request else None
+    made = submit_once(backend(), principal(), wanted, key=key, note=lambda new: [present_run(run) for run in new])
     if isinstance(made, Repeat):
         say_replayed()
         return [_begun_before(shown) for shown in made.noted]

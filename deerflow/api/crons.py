@@ -10,6 +10,7 @@ from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.crons import (
     CronCreate,
+    CronFound,
     CronPatch,
     CronSearch,
     CronShown,
@@ -56,7 +57,7 @@ def create_thread_cron(thread_id: UUID) -> Response:
     return _create(CronCreate.read(request), thread_id)
 
 
-@describes(body=CronSearch, answer=list[dict[str, Any]])
+@describes(body=CronSearch, answer=list[CronFound])
 @requires("crons:read", on=("crons", "search"))
 def search_crons() -> Response:
     """A page of crons, newest first unless asked otherwise; headers say whether there are more."""

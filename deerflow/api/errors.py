@@ -37,10 +37,15 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def status_of(error: errors.DeerflowError) -> int | None:
+    """The status of an error of ours; None: it is a defect."""
+    return next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
+
+
 def _ours(error: errors.DeerflowError) -> Response:
     if isinstance(error, errors.HandlerRefused):
         return _refused(error)
-    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), None)
+    status = status_of(error)
     if status is None:
         return _unexpected(error)
     answer = detail(str(error), status)

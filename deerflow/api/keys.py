@@ -8,6 +8,7 @@ from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import page_wanted
 from deerflow.api.wire.keys import KeyCreate, KeyMade, KeyShown, present_key
+from deerflow.api.wire.queries import Page
 from deerflow.auth.limits import Limit
 from deerflow.authz import requires
 from deerflow.identity import principal
@@ -26,7 +27,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(answer=list[KeyShown])
+@describes(answer=list[KeyShown], query=Page)
 @requires("keys:read")
 def list_keys() -> Response:
     """The caller's API keys, newest first, those that are revoked or expired as well."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from inspect import cleandoc
 from typing import Any
 
 from flask import Flask
@@ -12,7 +13,9 @@ from werkzeug.routing import Rule
 
 from deerflow import __version__
 from deerflow.api.describe import Description, description_of
+from deerflow.api.disabled import is_disabled
 from deerflow.authz import PUBLIC
+from deerflow.domain.principal import THINGS
 from deerflow.identity.sessions import COOKIE, CSRF_HEADER
 
 _ARGUMENT = re.compile(r"<[^>]*?(\w+)>")
@@ -30,13 +33,24 @@ _SCHEMES = {
     },
 }
 _ERRORS = {
+    400: "It cannot be done as it was asked for.",
     401: "Nobody has said, or proved, who is calling.",
     403: "The caller may not do this.",
     404: "There is no such thing, or it is somebody else's.",
+    409: "This server's mode of authentication has no accounts.",
+    413: "The body is larger than the server takes.",
     422: "A value is not of its kind.",
     429: "Too much of it for now; Retry-After says when to come back.",
     503: "A part that is needed does not answer; Retry-After says when to come back.",
 }
+_HEADERS = {
+    "Idempotency-Key": "1 to 255 visible ASCII characters; the same request under the same key creates nothing more.",
+    "Last-Event-ID": "Events after this one; -1: all of them. Without it those that come from now on.",
+    "If-None-Match": "An ETag; 304 while nothing has changed.",
+    "Prefer": "return=minimal: an answer without body; wait=N: hold the answer up to N seconds.",
+    "x-request-id": "Names the request in the graph's configurable.",
+}
+"""The request's headers that views may name."""
 _ERROR = {
     "type": "object",
     "required": ["detail"],
@@ -49,7 +63,7 @@ def document(app: Flask) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Error": _ERROR}
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if is_page(rule.rule):
+        if is_page(rule.rule) or is_disabled(app, rule.rule):
             continue
         for method in methods_of(rule):
             operation = _operation(rule, method, app.view_functions[rule.endpoint], schemas)
@@ -64,7 +78,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 def is_page(path: str) -> bool:
     """Whether a path is for people: pages are no API."""
-    return path.startswith("/console") or path in {"/login", "/setup"}
+    return path.startswith("/console") or path in {"/login", "/setup", "/docs", "/api/docs"}
 
 
 def path_of(rule: Rule) -> str:
@@ -83,10 +97,11 @@ def _operation(rule: Rule, method: str, view: Any, schemas: dict[str, Any]) -> d
     operation: dict[str, Any] = {
         "operationId": f"{rule.endpoint}.{method.lower()}",
         "summary": told.partition("\n")[0],
+        "description": cleandoc(told),
         "tags": [rule.endpoint.rsplit(".", 2)[-2]],
         "x-permission": permission,
         "security": [] if permission == PUBLIC else _security(method),
-        "parameters": list(_parameters(rule)),
+        "parameters": [*_of_path(rule), *_of_query(described, schemas), *_of_headers(described)],
         "responses": _responses(rule, described, permission, schemas),
     }
     if described.body is not None:
@@ -100,23 +115,44 @@ def _security(method: str) -> list[dict[str, list[str]]]:
     return [{"key": []}, {"bearer": []}, session]
 
 
-def _parameters(rule: Rule) -> Iterator[dict[str, Any]]:
+def _of_path(rule: Rule) -> Iterator[dict[str, Any]]:
     for name in sorted(rule.arguments):
         kind = {"format": "uuid"} if name.endswith("_id") else {}
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", **kind}}
 
 
+def _of_query(described: Description, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if described.query is None:
+        return
+    whole = _schema_of(described.query, "validation")
+    schemas.update(whole.get("$defs", {}))
+    required = whole.get("required", [])
+    for name, schema in whole["properties"].items():
+        said = {"description": schema["description"]} if "description" in schema else {}
+        kept = {key: value for key, value in schema.items() if key not in {"title", "description"}}
+        yield {"name": name, "in": "query", "required": name in required, **said, "schema": kept}
+
+
+def _of_headers(described: Description) -> Iterator[dict[str, Any]]:
+    for name in described.headers:
+        yield {"name": name, "in": "header", "description": _HEADERS[name], "schema": {"type": "string"}}
+
+
 def _responses(rule: Rule, described: Description, permission: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": "It is done."}
+    good: dict[str, Any] = {str(status): {"description": text} for status, text in described.also.items()}
+    content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in described.produces}
     if described.answer is not None:
-        good["content"] = {"application/json": {"schema": _schema(described.answer, "serialization", schemas)}}
+        content["application/json"] = {"schema": _schema(described.answer, "serialization", schemas)}
+    good[str(described.status)] = {"description": "It is done.", **({"content": content} if content else {})}
     usual = {429, 503} | ({401, 403} if permission != PUBLIC else set())
+    usual |= set() if permission in {PUBLIC, *THINGS} else {409}
     usual |= {404, 422} if rule.arguments else set()
-    usual |= {422} if described.body is not None else set()
+    usual |= {400, 413, 422} if described.body is not None else set()
+    usual |= {422} if described.query is not None or described.headers else set()
     errors = {status: _ERRORS[status] for status in usual} | dict(described.errors)
     error = {"application/json": {"schema": {"$ref": _REF.format(model="Error")}}}
     told = {str(status): {"description": text, "content": error} for status, text in sorted(errors.items())}
-    return {str(described.status): good, **told}
+    return dict(sorted((good | told).items()))
 
 
 def _schema(shape: Any, mode: JsonSchemaMode, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,11 @@ from uuid import UUID
 from flask import Response, request
 
 from deerflow.api.context import backend, json
+from deerflow.api.describe import describes
 from deerflow.api.wire.body import number
+from deerflow.api.wire.queries import EventsWanted
 from deerflow.api.wire.runs import present_event_page
+from deerflow.api.wire.shown import EventPageShown, RunShown
 from deerflow.authz import requires
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Run
@@ -19,6 +22,7 @@ _MOST_WAIT_SECONDS = 55
 """Below the minute after which many proxies give up."""
 
 
+@describes(answer=EventPageShown, query=EventsWanted)
 @requires("runs:read")
 def list_events(thread_id: UUID, run_id: UUID) -> Response:
     """A page of a run's events; ``wait`` seconds for the first ones when there are none yet."""
@@ -34,6 +38,7 @@ def list_events(thread_id: UUID, run_id: UUID) -> Response:
     return json(present_event_page(page))
 
 
+@describes(answer=RunShown, headers=("If-None-Match", "Prefer"), also={304: "Nothing has changed."})
 @requires("runs:read")
 def get_run(thread_id: UUID, run_id: UUID) -> Response:
     """One run. With ``If-None-Match`` 304 while it has not changed; with ``Prefer: wait=N`` the answer waits for that.

@@ -1,6 +1,7 @@
 """Runs on the wire."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, after_this_request, request
@@ -8,12 +9,14 @@ from flask import Blueprint, Response, after_this_request, request
 from deerflow.api import polling, sse
 from deerflow.api.begin import Begun, begin
 from deerflow.api.context import backend, json
-from deerflow.api.describe import describes
+from deerflow.api.describe import EVENTS, describes
 from deerflow.api.follow import follow
 from deerflow.api.hub import ClientWatch
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.body import flag, many, page_wanted
+from deerflow.api.wire.queries import CancellingOne, JoiningAs, RunsWanted, Streaming
 from deerflow.api.wire.runs import RunCreate, present_outcome
+from deerflow.api.wire.shown import Nothing, RunPart, RunShown
 from deerflow.authz import require, requires
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Ended, Followed, RunSpec
@@ -26,6 +29,13 @@ from deerflow.runtime.remove import remove_run
 from deerflow.storage import runs, threads
 
 log = logging.getLogger(__name__)
+
+CREATING = ("Idempotency-Key", "Last-Event-ID", "x-request-id")
+REFUSED = {
+    404: "There is no such thread or assistant.",
+    409: "The thread is busy, or the key belongs to another request.",
+    429: "Too many runs wait on the thread.",
+}
 
 
 def blueprint() -> Blueprint:
@@ -44,7 +54,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, answer=RunShown, headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def create_run(thread_id: UUID) -> Response:
     """Start a run in the background."""
@@ -52,7 +62,7 @@ def create_run(thread_id: UUID) -> Response:
     return sse.name_run(json(begun.shown), current_mount(), begun.run)
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, produces=(EVENTS,), headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def stream_new_run(thread_id: UUID) -> Response:
     """Start a run and stream it."""
@@ -61,7 +71,7 @@ def stream_new_run(thread_id: UUID) -> Response:
     return sse.stream(current_mount(), begun.run, follow(begun.run, after=begun.after), watch)
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, answer=Any, headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def wait_for_new_run(thread_id: UUID) -> Response:
     """Start a run and answer what it leaves."""
@@ -70,6 +80,7 @@ def wait_for_new_run(thread_id: UUID) -> Response:
     return wait_for(begun.run, watch)
 
 
+@describes(answer=list[RunPart], query=RunsWanted)
 @requires("runs:read", on=("threads", "search"))
 def list_runs(thread_id: UUID) -> Response:
     """A thread's runs, newest first."""
@@ -83,6 +94,12 @@ def list_runs(thread_id: UUID) -> Response:
     return json(_selected([present_run(run) for run in found]))
 
 
+@describes(
+    answer=Nothing,
+    query=CancellingOne,
+    also={202: "It is told to stop.", 204: "It has stopped."},
+    errors={409: "It had ended by itself."},
+)
 @requires("runs:cancel")
 def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     """Stop a run; with ``wait`` the answer comes when it has stopped."""
@@ -102,7 +119,7 @@ def cancel_run(thread_id: UUID, run_id: UUID) -> Response:
     return sse.wait(mount, run, follow(run, after=None), body.encode, watch_client())
 
 
-@describes(status=204)
+@describes(status=204, errors={409: "It has ended, and another run of its thread is in flight."})
 @requires("runs:cancel", on=("threads", "delete"))
 def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     """Delete a run with the checkpoints that it wrote; one that is under way is stopped and rolled back."""
@@ -110,6 +127,7 @@ def delete_run(thread_id: UUID, run_id: UUID) -> Response:
     return Response(status=204)
 
 
+@describes(answer=Any, produces=(EVENTS,), query=JoiningAs, headers=("Last-Event-ID",))
 @requires("runs:read")
 def join_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run, or wait for what it leaves, as the client asks."""
@@ -122,6 +140,7 @@ def join_run(thread_id: UUID, run_id: UUID) -> Response:
     return wait_for(run, watch)
 
 
+@describes(produces=(EVENTS,), query=Streaming, headers=("Last-Event-ID",), also={204: "It has stopped."})
 @requires("runs:read")
 def stream_run(thread_id: UUID, run_id: UUID) -> Response:
     """Follow an existing run from ``Last-Event-ID``; with ``action`` it is cancelled first."""

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.account import signed_in
+from deerflow.api.account import COUNTED, MODE, OWN_PAGE, signed_in
 from deerflow.api.context import json
 from deerflow.api.describe import describes
 from deerflow.api.wire.account import Initialization, Me, SetUpStatus
@@ -26,7 +26,9 @@ def setup_status() -> Response:
     return json({"status": set_up.status()})
 
 
-@describes(body=Initialization, answer=Me, status=201, errors={409: "Set-up is finished already."})
+@describes(
+    body=Initialization, answer=Me, status=201, errors=MODE | OWN_PAGE | COUNTED | {409: "Set-up is finished already."}
+)
 @public
 def initialize() -> Response:
     """Become the administrator with the one-time link's token, and sign in."""

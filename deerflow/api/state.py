@@ -8,6 +8,8 @@ from flask import Blueprint, Response, request
 from deerflow.api.context import backend, json
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import flag, number
+from deerflow.api.wire.queries import HistoryWanted, StateWanted
+from deerflow.api.wire.shown import CheckpointWritten, StateShown
 from deerflow.api.wire.state import (
     History,
     StateAt,
@@ -36,19 +38,21 @@ def blueprint() -> Blueprint:
     return bp
 
 
+@describes(answer=StateShown, query=StateWanted)
 @requires("threads:read")
 def get_state(thread_id: UUID) -> Response:
     """What the thread's newest checkpoint says."""
     return _state(thread_id, {}, subgraphs=flag(request.args.get("subgraphs")))
 
 
+@describes(answer=StateShown, query=StateWanted)
 @requires("threads:read")
 def get_state_at(thread_id: UUID, checkpoint_id: UUID) -> Response:
     """What one checkpoint says."""
     return _state(thread_id, {"checkpoint_id": str(checkpoint_id)}, subgraphs=flag(request.args.get("subgraphs")))
 
 
-@describes(body=StateAt)
+@describes(body=StateAt, answer=StateShown)
 @requires("threads:read")
 def get_state_at_checkpoint(thread_id: UUID) -> Response:
     """What one checkpoint says, named by its full object."""
@@ -56,7 +60,7 @@ def get_state_at_checkpoint(thread_id: UUID) -> Response:
     return _state(thread_id, named_checkpoint(body.checkpoint), subgraphs=bool(body.subgraphs))
 
 
-@describes(body=StateUpdate)
+@describes(body=StateUpdate, answer=CheckpointWritten, errors={409: "A run is under way on the thread."})
 @requires("threads:write")
 def update_state(thread_id: UUID) -> Response:
     """Edit the state: always a new checkpoint, never during a run."""
@@ -68,6 +72,7 @@ def update_state(thread_id: UUID) -> Response:
     return json({"checkpoint": written, "configurable": written, "checkpoint_id": written["checkpoint_id"]})
 
 
+@describes(answer=list[StateShown], query=HistoryWanted)
 @requires("threads:read")
 def get_history(thread_id: UUID) -> Response:
     """States, newest first, for whoever has only a URL."""
@@ -76,7 +81,7 @@ def get_history(thread_id: UUID) -> Response:
     return _history(thread_id, limit=limit, before=before, metadata=None, checkpoint={})
 
 
-@describes(body=History)
+@describes(body=History, answer=list[StateShown])
 @requires("threads:read")
 def search_history(thread_id: UUID) -> Response:
     """States, newest first."""

@@ -1,5 +1,6 @@
 """Stateless runs on the wire: each on a thread of its own that nobody else can name."""
 
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -7,11 +8,22 @@ from flask import Blueprint, Response, request
 from deerflow.api import sse
 from deerflow.api.begin import begin, begin_all
 from deerflow.api.context import backend, json
-from deerflow.api.describe import describes
+from deerflow.api.describe import EVENTS, describes
 from deerflow.api.follow import follow
 from deerflow.api.mounts import current_mount
-from deerflow.api.runs import cancel_action, find_run, start_watched, stream_found, wait_for, watch_client
+from deerflow.api.runs import (
+    CREATING,
+    REFUSED,
+    cancel_action,
+    find_run,
+    start_watched,
+    stream_found,
+    wait_for,
+    watch_client,
+)
+from deerflow.api.wire.queries import Cancelling, Streaming
 from deerflow.api.wire.runs import CancelMany, RunCreate
+from deerflow.api.wire.shown import RunShown
 from deerflow.authz import requires
 from deerflow.domain.ids import new_id
 from deerflow.domain.runs import RunSpec
@@ -34,7 +46,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, answer=RunShown, headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def create_stateless_run() -> Response:
     """Start a run in the background, on a thread of its own."""
@@ -42,7 +54,7 @@ def create_stateless_run() -> Response:
     return sse.name_stateless(json(begun.shown), current_mount(), begun.run)
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, produces=(EVENTS,), headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def stream_stateless_run() -> Response:
     """Start a run on a thread of its own and stream it."""
@@ -53,7 +65,7 @@ def stream_stateless_run() -> Response:
     return sse.name_stateless(sse.stream(mount, run, following, watch), mount, run)
 
 
-@describes(body=RunCreate)
+@describes(body=RunCreate, answer=Any, headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def wait_for_stateless_run() -> Response:
     """Start a run on a thread of its own and answer what it leaves."""
@@ -61,7 +73,7 @@ def wait_for_stateless_run() -> Response:
     return wait_for(start_watched(watch, _spec(), new_id()).run, watch)
 
 
-@describes(body=list[RunCreate])
+@describes(body=list[RunCreate], answer=list[RunShown], headers=CREATING, errors=REFUSED)
 @requires("runs:create")
 def create_stateless_runs() -> Response:
     """Start several runs in the background, each on a thread of its own; all of them or none."""
@@ -70,7 +82,7 @@ def create_stateless_runs() -> Response:
     return json([begun.shown for begun in begin_all([(spec, new_id()) for spec in specs])])
 
 
-@describes(body=CancelMany, status=204)
+@describes(body=CancelMany, status=204, query=Cancelling, errors={404: "There were none to stop."})
 @requires("runs:cancel")
 def cancel_runs() -> Response:
     """Stop several runs: of one thread by their ids, or all of the caller's that have a status."""
@@ -84,6 +96,7 @@ def cancel_runs() -> Response:
     return Response(status=204)
 
 
+@describes(produces=(EVENTS,), query=Streaming, headers=("Last-Event-ID",), also={204: "It has stopped."})
 @requires("runs:read")
 def join_stateless_run(run_id: UUID) -> Response:
     """Follow a run by its id alone, from ``Last-Event-ID``."""

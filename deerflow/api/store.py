@@ -31,7 +31,9 @@ def put_item() -> Response:
     return Response(status=204)
 
 
-@describes(answer=StoreItem | None, errors={**_BAD, 422: "The namespace or the key is not of its kind."})
+@describes(
+    query=ItemRead, answer=StoreItem | None, errors={**_BAD, 422: "The namespace or the key is not of its kind."}
+)
 @requires("store:read", on=("store", "get"))
 def get_item() -> Response:
     """One item, by `namespace` (labels joined by full stops, or repeated) and `key`; `null` when there is none."""

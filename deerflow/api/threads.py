@@ -11,13 +11,13 @@ from deerflow.api.begin import idempotency_key, say_replayed
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import many
+from deerflow.api.wire.queries import ThreadQuery
+from deerflow.api.wire.shown import Pruned, ThreadPart, ThreadShown
 from deerflow.api.wire.threads import (
-    Pruned,
     ThreadCreate,
     ThreadPatch,
     ThreadPrune,
     ThreadSearch,
-    ThreadShown,
     ThreadWanted,
     present_thread,
     present_ttl,
@@ -48,7 +48,16 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(body=ThreadCreate, answer=ThreadShown)
+@describes(
+    body=ThreadCreate,
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={
+        400: "The graph does not take the supersteps, or none is named for them.",
+        404: "There is no such graph for the supersteps.",
+        409: "The id is taken, or the key belongs to another request.",
+    },
+)
 @requires("threads:write", on=("threads", "create"))
 def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one. `supersteps` give it a past."""
@@ -58,7 +67,11 @@ def create_thread() -> Response:
     return _once(lambda tx: _create(tx, body))
 
 
-@describes(answer=ThreadShown, errors={409: "There is no such thread"})
+@describes(
+    answer=ThreadShown,
+    headers=("Idempotency-Key",),
+    errors={409: "There is no such thread, or the key belongs to another request."},
+)
 @requires("threads:write", on=("threads", "create"))
 def copy_thread(thread_id: UUID) -> Response:
     """Copy a thread with its checkpoints, without its runs; the copy is the caller's."""
@@ -75,7 +88,7 @@ def copy_thread(thread_id: UUID) -> Response:
     return _once(lambda tx: build.settle(tx, principal(), built))
 
 
-@describes(answer=ThreadShown)
+@describes(answer=ThreadShown, query=ThreadQuery)
 @requires("threads:read")
 def get_thread(thread_id: UUID) -> Response:
     """One thread; with `include=ttl` also how long it is kept."""
@@ -85,7 +98,12 @@ def get_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread) | ttl)
 
 
-@describes(body=ThreadPatch, answer=ThreadShown)
+@describes(
+    body=ThreadPatch,
+    answer=ThreadShown,
+    headers=("Prefer",),
+    also={204: "It is done, and nothing was wanted in return."},
+)
 @requires("threads:write")
 def change_thread(thread_id: UUID) -> Response:
     """Merge metadata into a thread, or set how long it is kept; ``Prefer: return=minimal`` answers 204."""
@@ -98,7 +116,7 @@ def change_thread(thread_id: UUID) -> Response:
     return json(present_thread(thread))
 
 
-@describes(body=ThreadSearch, answer=list[dict[str, Any]])
+@describes(body=ThreadSearch, answer=list[ThreadPart])
 @requires("threads:read", on=("threads", "search"))
 def search_threads() -> Response:
     """A page of threads, last changed first unless asked otherwise; headers say whether there are more."""

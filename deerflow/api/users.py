@@ -5,9 +5,11 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
+from deerflow.api.account import COUNTED, MODE, OWN_PAGE
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import page_wanted
+from deerflow.api.wire.queries import AuditWanted, Page
 from deerflow.api.wire.users import (
     AccountMade,
     AccountShown,
@@ -40,7 +42,7 @@ def blueprint() -> Blueprint:
     return bp
 
 
-@describes(answer=list[AccountShown])
+@describes(answer=list[AccountShown], query=Page)
 @requires("users:read")
 def list_users() -> Response:
     """A page of accounts, oldest first; headers say whether there are more."""
@@ -86,7 +88,7 @@ def make_reset_link(user_id: UUID) -> Response:
     return json({"reset_token": accounts.signed(link)}, 201)
 
 
-@describes(body=PasswordReset, status=204, errors={403: "The token is spent, too old, or none of ours."})
+@describes(body=PasswordReset, status=204, errors=MODE | OWN_PAGE | COUNTED)
 @public
 def reset_password() -> Response:
     """Set the password of whom a one-time token is for; all sessions of the account end."""
@@ -97,7 +99,7 @@ def reset_password() -> Response:
     return Response(status=204)
 
 
-@describes(answer=list[EntryShown])
+@describes(answer=list[EntryShown], query=AuditWanted, errors={404: "Nobody is called like that."})
 @requires("audit:read")
 def list_audit() -> Response:
     """What was done, newest first; `action` may be a beginning (`key.`), `since` a length (`7d`)."""

@@ -48,12 +48,12 @@ class Query(Protocol):
     def getlist(self, key: str, /) -> list[str]: ...  # noqa: D102
 
 
-def item_named(query: Query) -> dict[str, Any]:
+def item_named(args: Query) -> dict[str, Any]:
     """The item that a query names. A namespace comes as its labels joined by full stops, or as one each."""
-    given = query.getlist("namespace")
+    given = args.getlist("namespace")
     labels = given[0].split(".") if len(given) == 1 else given
-    refresh = {"refresh_ttl": query.get("refresh_ttl")} if query.get("refresh_ttl") else {}
-    named = {"namespace": labels or [""], "key": query.get("key") or "", **refresh}
+    refresh = {"refresh_ttl": args.get("refresh_ttl")} if args.get("refresh_ttl") else {}
+    named = {"namespace": labels or [""], "key": args.get("key") or "", **refresh}
     return {name: fit(each) for name, each in named.items()}
 
 

@@ -168,7 +168,8 @@ class _Serve:
 
     def _introduce(self) -> None:
         """Say what is there and how to talk to it."""
-        settings, url = self._settings, f"http://{self._settings.address}"
+        settings = self._settings
+        url = f"http://{settings.address}{self._project.http.mount_prefix}"
         _say(f"graphs    {', '.join(self._project.graphs)} of {settings.project_file}")
         _say(f"data      {settings.data}" + ("" if settings.embedded_redis else f", Redis at {_place(settings.redis)}"))
         if not settings.database.startswith("sqlite"):
@@ -180,7 +181,7 @@ class _Serve:
         if (waiting := self._waiting()) is not None:
             link = links.set_up_path(secrets_in_force(settings), waiting)
             _say(f"set-up    nobody can use this server before you have opened {url}{link}")
-        _say(f"ready {url}")
+        _say(f"ready http://{settings.address}")
 
     def _waiting(self) -> User | None:
         """The administrator who has still to be set up."""

@@ -3,6 +3,7 @@
 import click
 import orjson
 
+from deerflow import project
 from deerflow.auth import links
 from deerflow.auth.secret import secrets_in_force
 from deerflow.cli import sentences
@@ -72,7 +73,7 @@ def setup_link_command() -> None:
         waiting = users.open_set_up(tx)
     if waiting is None:
         raise Conflict("Set-up is finished already: sign in, or see flask --app app users reset-password --help")
-    click.echo(f"http://{settings.address}{links.set_up_path(secrets, waiting)}")
+    click.echo(f"{_url(settings)}{links.set_up_path(secrets, waiting)}")
     click.echo("If the server is reached at another address, keep what follows it.", err=True)
 
 
@@ -108,7 +109,7 @@ def reset_password_command(email: str, *, password_stdin: bool) -> None:
     secrets = secrets_in_force(settings)
     with writing() as tx:
         link = acts.reset_link(tx, acts.find_user(tx, email), _BY_COMMAND)
-    click.echo(f"http://{settings.address}{links.reset_path(secrets, link)}")
+    click.echo(f"{_url(settings)}{links.reset_path(secrets, link)}")
     click.echo(_HOW_TO_RESET, err=True)
 
 
@@ -151,6 +152,11 @@ def promote_command(email: str) -> None:
 def demote_command(email: str) -> None:
     """Make an administrator a user; the last one stays."""
     _give_role(email, Role.USER)
+
+
+def _url(settings: Settings) -> str:
+    """Where the server is, as far as this machine knows."""
+    return f"http://{settings.address}{project.load(settings.project_file).http.mount_prefix}"
 
 
 def _give_role(email: str, role: Role) -> None:

@@ -64,6 +64,11 @@ class RunSpec:
     if_not_exists: IfNotExists = IfNotExists.REJECT
     webhook: str | None = None
     """The URL that is told of the run's end."""
+    protocol: str | None = None
+    """How the run speaks: ``v2``, or None for stream modes. One of v2 takes its input for the answer where its thread
+    waits for one."""
+    answers: tuple[str, ...] = ()
+    """Questions that its thread must still wait to have answered."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Redis keys, all of one run, ``<run>`` its id:
 ``df:<run>:head``     hash     ``attempt``: the newest one; an older one's words are refused
                                ``base``: places given before the list's first entry (0 unless entries went)
                                ``bytes``: size of all entries in the list; above its bound the oldest go
+                               ``paused``: it has ended with nodes left to run: a question, a breakpoint
 ``df:<run>:outcome``  string   JSON of what wait, join and webhooks answer; written before the finish commits
 ``df:<run>:ended``    string   JSON ``[thread, owner, cancelled]`` of a run that has left no row: it went with its
                                temporary thread, or was rolled back
@@ -158,6 +159,13 @@ class RunLog:
         """JSON of what the run left, or None when it has not ended or is no longer kept."""
         try:
             return cast(bytes | None, self._redis.get(outcome_key(run_id)))
+        except RedisError as error:
+            raise Unavailable("The event log does not answer") from error
+
+    def is_paused(self, run_id: UUID) -> bool:
+        """Whether a run that is over has left nodes to run."""
+        try:
+            return self._redis.hget(head_key(run_id), "paused") is not None
         except RedisError as error:
             raise Unavailable("The event log does not answer") from error
 

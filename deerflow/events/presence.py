@@ -1,7 +1,8 @@
 """Presence: which workers are alive, for whoever started them and for whoever asks.
 
 ``df:workers``, a hash: worker -> JSON ``{"queues": [...], "host": "...", "pid": N, "since": Unix seconds, "at": Unix
-seconds}``. A worker renews its field with every lease beat; one that has not for 20 s is not there.
+seconds, "executing": N, "slots": N}``. A worker renews its field with every lease beat; one that has not for 20 s is
+not there.
 """
 
 import os
@@ -29,6 +30,10 @@ class WorkerSeen:
     pid: int
     since: float
     at: float
+    executing: int = 0
+    """Runs that it executes."""
+    slots: int = 0
+    """Runs that it could execute at once."""
 
 
 class Presence:
@@ -38,7 +43,7 @@ class Presence:
         self._redis = client
         self._since = time.time()
 
-    def renew(self, worker: str, queues: tuple[str, ...]) -> None:
+    def renew(self, worker: str, queues: tuple[str, ...], *, executing: int = 0, slots: int = 0) -> None:
         """Say that this worker lives."""
         said = {
             "queues": queues,
@@ -46,6 +51,8 @@ class Presence:
             "pid": os.getpid(),
             "since": self._since,
             "at": time.time(),
+            "executing": executing,
+            "slots": slots,
         }
         self._redis.hset(_WORKERS, worker, orjson.dumps(said))
 

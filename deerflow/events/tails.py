@@ -114,9 +114,12 @@ class Tails:
         self._looked_at = 0.0
 
     @contextmanager
-    def follow(self, run_id: UUID) -> Iterator[Follower]:
-        """Follow a run for the length of the block; when this returns no ring can be missed any more."""
-        with self._wakeups.watch(log_key(run_id)) as watch:
+    def follow(self, run_id: UUID, by: Watch | None = None) -> Iterator[Follower]:
+        """Follow a run for the length of the block; when this returns no ring can be missed any more.
+
+        *by*: a watch that hears something else already.
+        """
+        with self._wakeups.watch(log_key(run_id), by) as watch:
             with self._lock:
                 tail = self._tails.setdefault(run_id, _Tail())
                 tail.watches.add(watch)

@@ -75,9 +75,12 @@ class Wakeups:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, name: str) -> Iterator[Watch]:
-        """Watch a channel for the length of the block; Unavailable when Redis does not confirm it."""
-        watch = Watch()
+    def watch(self, name: str, by: Watch | None = None) -> Iterator[Watch]:
+        """Watch a channel for the length of the block; Unavailable when Redis does not confirm it.
+
+        *by*: a watch that another channel has already, so that one waiter hears both.
+        """
+        watch = by or Watch()
         channel = self._join(name, watch)
         try:
             if not channel.confirmed.wait(_CONFIRM_SECONDS):
@@ -85,6 +88,11 @@ class Wakeups:
             yield watch
         finally:
             self._leave(name, watch)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(channel.watches) for channel in list(self._channels.values()))
 
     def end_waits(self) -> None:
         """Wake all that wait, as this process is told to stop; what they waited for is there for the next one."""

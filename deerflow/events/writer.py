@@ -169,9 +169,17 @@ class LogWriter:
         told = tombstone.told()
         await self._patiently(lambda: self._redis.set(ended_key(self._run_id), told, ex=LIVE_SECONDS))
 
-    async def store_outcome(self, outcome: bytes) -> None:
-        """Keep what wait, join and webhooks will answer."""
-        await self._patiently(lambda: self._redis.set(outcome_key(self._run_id), outcome, ex=LIVE_SECONDS))
+    async def store_outcome(self, outcome: bytes, *, is_paused: bool = False) -> None:
+        """Keep what wait, join and webhooks will answer. *is_paused*: its thread has nodes left to run."""
+
+        async def store() -> None:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.set(outcome_key(self._run_id), outcome, ex=LIVE_SECONDS)
+            if is_paused:
+                pipe.hset(head_key(self._run_id), "paused", 1)
+            await pipe.execute()
+
+        await self._patiently(store)
 
     async def expire(self, seconds: int) -> None:
         """The run is over: keep its log that long, and wake readers to look at its row. Best effort."""

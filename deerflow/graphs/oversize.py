@@ -14,11 +14,11 @@ _SHOWN_CHARACTERS = 32
 """Enough of a text to recognise it by: of a ``data:`` URL its media type."""
 
 
-def fit(data: bytes, most: int) -> bytes:
+def fit(data: bytes, most: int, *, within: str | None = None) -> bytes:
     """The JSON of one event in at most about *most* bytes.
 
     Its shape stays: of what is too large the longest texts are replaced by notes until it fits. Should that not be
-    enough (millions of small things), an object with ``left_out`` stands for all of it.
+    enough (millions of small things), an object with ``left_out`` stands for all of it, or for its field *within*.
     """
     if len(data) <= most:
         return data
@@ -32,7 +32,7 @@ def fit(data: bytes, most: int) -> bytes:
         size -= length - len(orjson.dumps(note))
     if size > most:
         told = f"{len(data)} bytes left out, larger than an event may be; the thread's state has the whole"
-        return orjson.dumps({"left_out": told})
+        return orjson.dumps({"left_out": told} if within is None else {**holder[0], within: {"left_out": told}})
     return orjson.dumps(holder[0])
 
 

@@ -1,8 +1,8 @@
-"""One attempt of a run: a graph streamed as Events, for the stream modes its creator asked for."""
+"""One attempt of a run: a graph streamed as Events, in the stream modes asked for or in the v2 protocol."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
@@ -20,6 +20,12 @@ from deerflow.graphs import jsonable
 from deerflow.graphs.modes import Modes
 from deerflow.graphs.registry import Graph
 from deerflow.graphs.start import Start, find_start, fitting_context, limit_steps
+from deerflow.graphs.v2 import MODES, Protocol
+
+T = TypeVar("T")
+
+V2 = "v2"
+"""The protocol of a run whose log holds the v2 protocol's events, in its ``kwargs``."""
 
 _QUIET_TURNS = 12
 """Turns of the loop without a new event after which LangGraph has none under way: its queue needs about five."""
@@ -38,26 +44,39 @@ class Performance:
         self._saver = saver
         self._run = run
         self._most_steps = most_steps
-        self._modes = Modes([StreamMode(mode) for mode in run.kwargs["stream_mode"]])
+        self._said: Modes | Protocol = (
+            Protocol()
+            if run.kwargs.get("protocol") == V2
+            else Modes([StreamMode(mode) for mode in run.kwargs["stream_mode"]])
+        )
         self._control = RunControl()
         self._heard = 0
         self._listening = True
 
     async def events(self) -> AsyncIterator[Event]:
         """Run the graph; raises what the graph raises, and Drained."""
-        modes = self._modes
         start = await find_start(self._graph, self._saver, self._run)
         if start is None:
             return
         limit_steps(self._graph, start.config, self._most_steps)
-        parts = self._with_callbacks(start, modes) if modes.wants_callbacks else self._parts(start, modes)
+        async for events in self._told(start):
+            for event in events:
+                yield event
+
+    def _told(self, start: Start) -> AsyncIterator[list[Event]]:
+        said = self._said
+        if isinstance(said, Protocol):
+            return said.events(self._graph, self._heard_of(self._stream(start, MODES, subgraphs=True)))
+        return self._with_callbacks(start, said) if said.wants_callbacks else self._parts(start, said)
+
+    async def _heard_of(self, parts: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+        """The same parts; it is noted when we wait for the next one and when we have our hands full."""
         self._listening = True
         try:
-            async for events in parts:
+            async for part in parts:
                 self._listening = False
                 self._heard += 1
-                for event in events:
-                    yield event
+                yield part
                 self._listening = True
         finally:
             self._listening = True  # whoever waits for us to catch up waits no longer
@@ -65,8 +84,7 @@ class Performance:
     async def _parts(self, start: Start, modes: Modes) -> AsyncIterator[list[Event]]:
         """LangGraph's own stream."""
         subgraphs = bool(self._run.kwargs["subgraphs"])
-        parts: AsyncIterator[Any] = self._graph.astream(start.input, start.config, **self._options(modes))
-        async for part in parts:
+        async for part in self._heard_of(self._stream(start, modes.native, subgraphs=subgraphs)):
             namespace, mode, payload = part if subgraphs else ((), *part)
             yield modes.events(mode, namespace, payload)
 
@@ -77,21 +95,24 @@ class Performance:
         config.setdefault("run_id", new_id())
         root = str(config["run_id"])
         events: AsyncIterator[Any] = self._graph.astream_events(
-            start.input, config, version="v2", **self._options(modes)
+            start.input, config, version="v2", **self._options(modes.native, subgraphs=subgraphs)
         )
-        async for event in events:
+        async for event in self._heard_of(events):
             if event["event"] == "on_chain_stream" and event["run_id"] == root:
                 namespace, mode, payload = event["data"]["chunk"] if subgraphs else ((), *event["data"]["chunk"])
                 yield modes.events(mode, namespace, payload)
             else:
                 yield modes.callback(event)
 
-    def _options(self, modes: Modes) -> dict[str, Any]:
+    def _stream(self, start: Start, modes: Sequence[str], *, subgraphs: bool) -> AsyncIterator[Any]:
+        return self._graph.astream(start.input, start.config, **self._options(modes, subgraphs=subgraphs))
+
+    def _options(self, modes: Sequence[str], *, subgraphs: bool) -> dict[str, Any]:
         kwargs = self._run.kwargs
         return {
             "context": fitting_context(self._graph, kwargs.get("context")),
-            "stream_mode": modes.native,
-            "subgraphs": bool(kwargs["subgraphs"]),
+            "stream_mode": list(modes),
+            "subgraphs": subgraphs,
             "interrupt_before": kwargs.get("interrupt_before"),
             "interrupt_after": kwargs.get("interrupt_after"),
             "durability": kwargs.get("durability") or "async",
@@ -101,7 +122,7 @@ class Performance:
     @property
     def last_values(self) -> Any:
         """What the graph has told of its values last; None before the first time."""
-        return self._modes.last_values
+        return self._said.last_values
 
     async def caught_up(self) -> None:
         """Wait until every event that the graph has put out so far was handed to the consumer of ``events``.

@@ -33,6 +33,8 @@ _EMBEDDING = [
 class Policy:
     """What webhooks may be sent to. ``None`` for a list means any."""
 
+    disabled: bool = False
+    """Whether there are none at all."""
     allow_http: bool = False
     allow_loopback: bool = False
     allow_private: bool = False
@@ -42,6 +44,8 @@ class Policy:
 
     def check_url(self, url: str) -> None:
         """Raise Invalid with one sentence when a webhook may not go there, as far as the URL alone tells."""
+        if self.disabled:
+            raise Invalid("webhook: this server sends none (http.disable_webhooks); leave the field out")
         if len(url) > self.max_url_length:
             raise Invalid(f"webhook: the URL is longer than {self.max_url_length} characters")
         if not _READABLE.fullmatch(url):

@@ -8,6 +8,7 @@
 - ``set_up``    nobody gets in before there is an administrator
 - ``accounts``  what people do with their own account; ``guesses`` counts wrong passwords, ``own_page`` keeps other
   sites' pages out
+- ``origins``   which other origins' pages may call (CORS); ``loopback`` knows this machine's own
 - ``proxies``   whose forwarded headers are believed; goes first
 - ``standing``  whether a caller whose answer is still open may go on reading
 - ``opened``    the Backend and the secrets of the app that answers
@@ -21,8 +22,9 @@ from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import require_secret, secrets_in_force
 from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import ConfigError, Unauthenticated
-from deerflow.identity import handlers, header, keys, local, opened, proxies, sessions, set_up
+from deerflow.identity import handlers, header, keys, local, opened, origins, proxies, sessions, set_up
 from deerflow.identity.guesses import UnderWay
+from deerflow.identity.loopback import is_loopback
 from deerflow.identity.standing import Standing
 from deerflow.project import Project
 from deerflow.settings import ANY_PROXY, Settings, proxies_in
@@ -39,6 +41,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.config.update(DEERFLOW_AUTH=settings.auth, DEERFLOW_REGISTRATION=settings.registration)
     app.extensions["deerflow.standing"] = Standing()
     app.extensions["deerflow.guesses"] = UnderWay()
+    origins.register(app, settings, project)
     keys.register(app, settings)
     if settings.auth != "none":
         sessions.register(app, secrets_in_force(settings), seconds=settings.session_seconds)
@@ -49,7 +52,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 def require_safe(settings: Settings, project: Project) -> None:
     """Raise ConfigError for a mode in which somebody could pass for somebody else."""
-    if settings.auth == "none" and not project.auth and not local.is_loopback(settings.host):
+    if settings.auth == "none" and not project.auth and not is_loopback(settings.host):
         raise ConfigError(
             f"Without authentication the server listens on this machine only, not on {settings.host}: leave out --host."
         )

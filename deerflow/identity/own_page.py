@@ -6,8 +6,9 @@ of its pre-session. A script sends none of these and needs none: no page can mak
 
 from flask import Request
 
+from deerflow.domain.principal import Principal, Proof
 from deerflow.errors import BadRequest, Forbidden
-from deerflow.identity import sessions
+from deerflow.identity import origins, sessions
 
 _OWN = {"same-origin", "none"}
 
@@ -36,12 +37,34 @@ def require_own_origin(asked: Request) -> None:
 def require_own_change(asked: Request) -> None:
     """The same for what can change something, when a browser may have added the credentials by itself.
 
-    It adds neither a key nor a bearer token, and lets no page of another site add them.
+    It adds neither a key nor a bearer token, and lets no page of another site add them. Of the origins that the
+    settings name, pages may do what our own may.
     """
-    scheme = asked.headers.get("Authorization", "").partition(" ")[0]
-    has_token = "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
-    if not has_token and sessions.may_change(asked):
+    if (
+        not _has_token(asked)
+        and sessions.may_change(asked)
+        and not origins.current().trusts(asked.headers.get("Origin", ""))
+    ):
         require_own_origin(asked)
+
+
+def require_own_socket(asked: Request, caller: Principal) -> None:
+    """The same for a WebSocket: browsers open it for every page, with the cookie, and say only whose page it is.
+
+    So a cookie without an origin opens none.
+    """
+    if _has_token(asked):
+        return
+    origin = asked.headers.get("Origin")
+    if origin is None and caller.proof is Proof.SESSION:
+        raise Forbidden("A WebSocket with a cookie needs the header Origin; send an API key in the header x-api-key")
+    if not origins.current().trusts(origin or ""):
+        require_own_origin(asked)
+
+
+def _has_token(asked: Request) -> bool:
+    scheme = asked.headers.get("Authorization", "").partition(" ")[0]
+    return "X-Api-Key" in asked.headers or scheme.lower() == "bearer"
 
 
 def is_of_a_browser(asked: Request) -> bool:

@@ -49,7 +49,7 @@ def announce(app: Flask, settings: Settings) -> None:
         log.warning("The database is away; whether set-up is needed will be seen", extra={"reason": error})
         return
     if waiting is not None:
-        link = links.set_up_path(opened.secrets(app), waiting)
+        link = backend.project.http.mount_prefix + links.set_up_path(opened.secrets(app), waiting)
         log.warning("Set-up is not finished: open this path of the server in a browser", extra={"link": link})
 
 

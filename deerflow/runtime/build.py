@@ -41,8 +41,9 @@ def copy_thread(backend: Backend, principal: Principal, source: Thread, thread_i
     graph_id = source.graph_id if source.graph_id in backend.project.graphs else None
     facts = about(principal, thread_id, principal.user_id, graph_id)
     head = _head(ask(backend, "copy", **facts, source_id=str(source.thread_id), token=token))
-    shown = head or ThreadHead(source.values, (), source.interrupts or {})
-    return Built(thread_id, token, source.metadata, source.ttl, shown, source)
+    if head is None and source.interrupts is not None:  # its graph is not there any more; a run has ended on it
+        head = ThreadHead(source.values, (), source.interrupts)
+    return Built(thread_id, token, source.metadata, source.ttl, head, source)
 
 
 def build_thread(

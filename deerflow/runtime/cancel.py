@@ -119,6 +119,8 @@ def carry_out(backend: Backend, run: Run) -> None:
         if run.takes_its_thread:
             with backend.db.begin() as tx:
                 threads.discard(tx, run.thread_id)
+        if not run.is_rolled_back:
+            backend.tally.ended(run.status)
         backend.log.wake(run.run_id)
         ring_next(backend, run.thread_id)
     elif run.status is RunStatus.RUNNING and run.task_id is not None:

@@ -120,13 +120,15 @@ class Conclusion:
     async def _finish(self, ending: Ending) -> bool:
         """Write the end of the run; False when the row refuses it."""
         await self._writer.flush()
-        await self._writer.store_outcome(_outcome(ending))
+        is_paused = ending.head is not None and bool(ending.head.next)
+        await self._writer.store_outcome(_outcome(ending), is_paused=is_paused)
         if self._run.takes_its_thread:
             await self._writer.leave_tombstone(tombstone(self._run, cancelled=ending.status is RunStatus.INTERRUPTED))
         finished, waiting = await self._insist(self._write_finish, ending)
         if finished:
             log.info("Run ended", extra={"status": ending.status})
             await self._leave(waiting)
+            await self._backend.sql(self._backend.tally.ended, ending.status)
         return finished
 
     async def _roll_back(self) -> None:

@@ -209,7 +209,8 @@ class _Attempt:
     async def _say(self, name: str, data: Any) -> None:
         if self._over:  # a node that was cut off is still talking
             raise Fenced("This attempt is over")
-        told = oversize.fit(jsonable.dumps(data), self._backend.rules.event_bytes)
+        within = "data" if name.startswith("v2:") else None
+        told = oversize.fit(jsonable.dumps(data), self._backend.rules.event_bytes, within=within)
         self._hold.said = await self._writer.say(name, told)
 
     async def _before_store(self) -> None:

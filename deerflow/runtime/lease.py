@@ -96,7 +96,7 @@ class Leases:
 
     def start(self) -> None:
         """Start renewing, and tell that this worker is there."""
-        self._backend.presence.renew(self._backend.worker, self._queues)
+        self._say_alive()
         self._thread.start()
 
     def close(self) -> None:
@@ -135,9 +135,13 @@ class Leases:
             self._stop_lapsed()
             self._tell()
 
+    def _say_alive(self) -> None:
+        slots = self._backend.rules.worker_runs if "runs" in self._queues else 0
+        self._backend.presence.renew(self._backend.worker, self._queues, executing=len(self._held), slots=slots)
+
     def _tell(self) -> None:
         try:
-            self._backend.presence.renew(self._backend.worker, self._queues)
+            self._say_alive()
         except Exception:  # without Redis nobody can ask either, and the leases matter more
             log.debug("Presence could not be told", exc_info=True)
 

@@ -49,6 +49,7 @@ def _follow_up(backend: Backend, run: Run) -> None:
     facts = {"run_id": run.run_id, "thread_id": run.thread_id, "crashes": run.crashes, "status": run.status}
     log.warning("Worker lost", extra=facts)
     if run.is_terminal:
+        backend.tally.ended(run.status)
         backend.log.wake(run.run_id)
         ring_next(backend, run.thread_id)
     else:

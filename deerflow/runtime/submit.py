@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,13 @@ log = logging.getLogger(__name__)
 
 _NOT_FOUND = "Thread or assistant not found."
 _BUSY = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
+
+
+class NoSuchInterrupt(NotFound):
+    """The thread does not wait for an answer to this question, or not any more."""
+
+    def __init__(self, interrupt_id: str) -> None:
+        super().__init__(f"Unknown or already-consumed interrupt: {interrupt_id}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ def set_going(backend: Backend, admitted: Admitted) -> None:
         carry_out(backend, stopping)
     if run.rung_at is not None:
         ring(backend, run)
+    backend.threads.wake(run.thread_id)
 
 
 def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thread_id: UUID) -> Admitted:
@@ -92,6 +100,7 @@ def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thr
     thread, last = _thread(tx, backend, principal, spec, thread_id)
     assistant = _assistant(tx, backend, principal, spec.assistant, thread)
     inflight = runs.inflight(tx, thread_id)
+    spec = _answering(spec, thread)
     admission = admit(spec.multitask_strategy, [run.status for run in inflight])
     if admission is Admission.REFUSE:
         raise Conflict(_BUSY)
@@ -115,6 +124,19 @@ def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thr
     row |= {"ordinal": last + 1, "thread_before": before}
     run = runs.insert(tx, row, rung=rung, after_seconds=spec.after_seconds)
     return Admitted(run, admission, displaced)
+
+
+def _answering(spec: RunSpec, thread: Thread) -> RunSpec:
+    """The same with its input as an answer, where the thread waits for one; NoSuchInterrupt if it answers nothing."""
+    waits = thread.status is ThreadStatus.INTERRUPTED
+    asked = [each.get("id") for of_task in (thread.interrupts or {}).values() for each in of_task] if waits else []
+    for interrupt_id in spec.answers:
+        if interrupt_id not in asked:
+            raise NoSuchInterrupt(interrupt_id)
+    starts_with_input = spec.input is not None and spec.command is None and spec.checkpoint is None
+    if spec.protocol is None or not asked or not starts_with_input:
+        return spec
+    return replace(spec, input=None, command={"resume": spec.input})
 
 
 def _require_room(ahead: list[Run], most: int) -> None:
@@ -239,5 +261,6 @@ def _row(
             "checkpoint_during": spec.durability is not Durability.EXIT,
             "durability": spec.durability,
             "user": principal.user,
+            **({"protocol": spec.protocol} if spec.protocol is not None else {}),
         },
     }

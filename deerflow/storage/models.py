@@ -160,7 +160,10 @@ doomed_threads = sa.Table(
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("deleted_at", UtcTime, nullable=False, default=now()),
 )
-"""Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again."""
+"""Deleted threads whose checkpoints the clock has still to remove; until then the id is not given again.
+
+One with a time to come is reserved: its checkpoints are written first, and are removed unless its row comes in time.
+"""
 
 crons = sa.Table(
     "crons",

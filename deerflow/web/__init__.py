@@ -1,11 +1,11 @@
-"""The pages for people, all of them under ``/console``; of Jinja, and without a script."""
+"""The pages for people, under ``/console`` but for ``/docs``; of Jinja, and without a script."""
 
 from collections.abc import Callable
 
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import errors, home, password, security, setup, sign_in
+from deerflow.web import docs, errors, home, password, security, setup, sign_in
 
 PREFIX = "/console"
 
@@ -19,6 +19,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(console)
     for short in ("login", "setup"):
         app.add_url_rule(f"/{short}", f"to_{short}", _leads_to(short), methods=["GET"])
+    docs.register(app)
     app.after_request(security.guard)  # the last one that is named goes first
     app.after_request(errors.as_page)
 

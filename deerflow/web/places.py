@@ -13,7 +13,7 @@ _OURS = re.compile(r"/console/[^\\\x00-\x1f\x7f]*")
 
 def is_page(asked: Request) -> bool:
     """Whether a request is for the pages."""
-    return asked.path == "/console" or asked.path.startswith("/console/")
+    return asked.path in {"/console", "/docs", "/api/docs"} or asked.path.startswith("/console/")
 
 
 def next_place(text: str | None) -> str:

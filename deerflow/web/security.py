@@ -1,4 +1,4 @@
-"""What every answer under ``/console`` says to the browser: nothing from elsewhere, no script, no frame, no copy."""
+"""What every page says to the browser: nothing from elsewhere, no script, no frame, no copy."""
 
 from flask import Response, request
 

@@ -151,7 +151,9 @@ def test_edits_in_every_form(client: SyncLangGraphClient, thread: str) -> None:
         assert (state["next"], state["values"]["done"][-len(tail) :]) == (follows, tail), as_node
     history = client.threads.get_history(thread, limit=100)
     assert len(history) == count + len(forms)
-    assert {state["metadata"]["graph_id"] for state in history} == {"steps"}
+    by_a_node = [state for state in history if state["metadata"]["source"] != "fork"]  # LangGraph's copy tells nothing
+    assert len(by_a_node) == len(history) - 1
+    assert {state["metadata"]["graph_id"] for state in by_a_node} == {"steps"}
 
 
 def test_a_subgraph_can_be_looked_at_and_edited(client: SyncLangGraphClient) -> None:

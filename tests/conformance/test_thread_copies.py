@@ -60,6 +60,7 @@ def test_a_copy_of_nothing(sdk: Sdk) -> None:
     bare = sdk.threads.create(metadata={"a": 1})
     copy = sdk.threads.copy(bare["thread_id"])
     assert (copy["metadata"], copy["values"], copy["status"]) == ({"a": 1}, None, "idle")
+    assert copy.keys() == bare.keys()
     with pytest.raises(ConflictError, match="cannot be copied"):
         sdk.threads.copy(str(uuid4()))
 

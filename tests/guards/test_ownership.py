@@ -30,6 +30,7 @@ OF_THE_SYSTEM = "assistants of the system, which everybody reads"
 OF_OPERATORS = "the operator's command line, which reads the database anyway"
 OF_CREDENTIALS = "finds whose a secret is that the caller holds"
 OF_ADMINISTRATION = "needs users:read, users:write or audit:read, which only administrators have"
+OF_METRICS = "numbers about everybody, which name nobody"
 OF_SET_UP = "there is no user yet"
 
 INTERNAL = {
@@ -42,6 +43,7 @@ INTERNAL = {
     OF_THE_CLOCK: {
         "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row", "take_expired", "look_later"},
+        "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
         "crons": {"due", "take"},
         "webhooks": {"any_due", "claim", "delivered", "failed", "forget"},
@@ -58,6 +60,7 @@ INTERNAL = {
         "sessions": {"discard", "find", "note_seen", "good", "addresses"},
     },
     OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page"}, "audit": {"note", "page"}},
+    OF_METRICS: {"load": {"measure"}},
     OF_SET_UP: {"users": {"open_set_up", "needs_set_up", "find_unfinished", "finish_set_up"}},
 }
 """Storage functions that take no caller, by why they need none."""

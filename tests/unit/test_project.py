@@ -33,6 +33,14 @@ def _checkpointer(value: Any) -> Any:
     return {"graphs": {"a": "./a.py:g"}, "checkpointer": value}
 
 
+def _http(**keys: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "http": keys}
+
+
+def _cors(value: Any) -> Any:
+    return {"graphs": {"a": "./a.py:g"}, "http": {"cors": value}}
+
+
 def test_graphs_in_both_spellings(tmp_path: Path) -> None:
     """A target alone, or a path with a description; by file and by module."""
     graphs = {"a": "./a.py:graph", "b": {"path": "pkg.mod:make", "description": "told"}}
@@ -91,10 +99,28 @@ def test_graphs_in_both_spellings(tmp_path: Path) -> None:
             _checkpointer({"ttl": {"default_tll": 5}}),
             '"checkpointer.ttl.default_tll" is not known; there are: strategy',
         ),
-        (_checkpointer({"ttl": {"default_ttl": 0}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
-        (_checkpointer({"ttl": {"default_ttl": True}}), '"checkpointer.ttl.default_ttl" must be a number of minutes'),
+        (
+            _checkpointer({"ttl": {"default_ttl": 0}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
+        (
+            _checkpointer({"ttl": {"default_ttl": True}}),
+            '"checkpointer.ttl.default_ttl" must be a positive number of minutes',
+        ),
         (_checkpointer({"ttl": {"strategy": "keep"}}), '"checkpointer.ttl.strategy" must be "delete" or "keep_latest"'),
         ({"graphs": {"a": "./a.py:g"}, "http": [1]}, '"http" must be an object'),
+        (_http(disable_runs="yes"), '"http.disable_runs" must be true or false'),
+        (_http(mount_prefix="agents"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix="/a b"), '"http.mount_prefix" must be a path like "/agents"'),
+        (_http(mount_prefix=5), '"http.mount_prefix" must be a path like "/agents"'),
+        (_cors([]), '"http.cors" must be an object'),
+        (_cors({"allow_origin": ["https://a.org"]}), '"http.cors.allow_origin" is not known; there are: allow_origins'),
+        (_cors({"allow_origins": "https://a.org"}), '"http.cors.allow_origins" must be a list of strings'),
+        (_cors({"allow_origin_regex": "("}), '"http.cors.allow_origin_regex" must be a regular expression'),
+        (_cors({"allow_origin_regex": 5}), '"http.cors.allow_origin_regex" must be a regular expression'),
+        (_cors({"allow_credentials": "yes"}), '"http.cors.allow_credentials" must be true or false'),
+        (_cors({"expose_headers": ["x-a\r\nx-b: c"]}), '"http.cors.expose_headers" must be a list of header names'),
+        (_cors({"max_age": -1}), '"http.cors.max_age" must be 0 to 86400 seconds'),
         ({"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": ["x"]}}, "must be an object with"),
         (
             {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": {"include": "x"}}},
@@ -116,7 +142,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A key of a later release and an unknown one are warned about; those for building images are not."""
-    http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}}
+    http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}, "app": "./a.py:app"}
     content = {
         "graphs": {"a": "./a.py:g"},
         "checkpointer": {},
@@ -127,7 +153,7 @@ def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureF
     }
     with caplog.at_level(logging.WARNING):
         project.load(_write(tmp_path, content))
-    assert {record.key for record in caplog.records} == {"checkpointer", "store.path", "grpahs", "http.cors"}
+    assert {record.key for record in caplog.records} == {"store.path", "grpahs", "http.app"}
 
 
 def test_store(tmp_path: Path) -> None:
@@ -191,4 +217,34 @@ def test_header_rule(tmp_path: Path, spelling: str) -> None:
     """In both spellings that are about; names are compared in lower case."""
     rule = {spelling.format("include"): ["X-Foo*"], spelling.format("exclude"): ["x-foo-Secret"]}
     found = project.load(_write(tmp_path, {"graphs": {"a": "./a.py:g"}, "http": {"configurable_headers": rule}}))
-    assert found.configurable_headers == project.HeaderRule(include=("x-foo*",), exclude=("x-foo-secret",))
+    assert found.http.configurable_headers == project.HeaderRule(include=("x-foo*",), exclude=("x-foo-secret",))
+
+
+def test_cors(tmp_path: Path) -> None:
+    """What is said; methods and headers, which restrict nothing, are taken in whatever form."""
+    told = {
+        "allow_origins": ["https://a.org"],
+        "allow_origin_regex": "https://.*\\.a\\.org",
+        "allow_credentials": True,
+        "expose_headers": ["x-mine"],
+        "max_age": 5,
+        "allow_methods": ["*"],
+        "allow_headers": ["x-yours"],
+    }
+    found = project.load(_write(tmp_path, _cors(told))).http.cors
+    assert found == project.Cors(("https://a.org",), "https://.*\\.a\\.org", True, ("x-mine",), 5)
+    assert project.load(_write(tmp_path, _cors(None))).http.cors == project.Cors()
+
+
+def test_what_is_served_and_where(tmp_path: Path) -> None:
+    """Families that are switched off, and the path of everything; null, false and / are as if they were not there."""
+    keys = _http(disable_runs=True, disable_store=False, disable_meta=None, mount_prefix="/a/b/")
+    found = project.load(_write(tmp_path, keys)).http
+    assert (found.disabled, found.mount_prefix) == (frozenset({"runs"}), "/a/b")
+    assert project.load(_write(tmp_path, _http(mount_prefix="/"))).http == project.Http()
+
+
+def test_an_app_of_ones_own_is_warned_of_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        project.load(_write(tmp_path, _http(app="./a.py:app")))
+    assert "run the app beside this server" in caplog.text

@@ -46,6 +46,12 @@ class Shape(BaseModel):
         return cls.check(parsed(request.get_data())) if body is None else cls._granted(body)
 
     @classmethod
+    def read_as(cls, request: Request, body: Any) -> Self:
+        """The same where *body* was made of the request's, as the project's handlers were shown it."""
+        left = granted(request)
+        return cls.check(body) if left is None else cls._granted(left)
+
+    @classmethod
     def read_all(cls, request: Request, *, most: int) -> list[Self]:
         """A body that is a list of them, from one to *most*."""
         left = granted(request)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
 
 from deerflow.api.mounts import PLATFORM
 from deerflow.api.wire.body import Shape
@@ -16,10 +17,6 @@ from deerflow.domain.runs import RunSpec
 from deerflow.domain.words import OnCompletion
 from deerflow.errors import Invalid
 
-_COLUMNS = {
-    "cron_id", "assistant_id", "thread_id", "user_id", "end_time", "schedule", "timezone", "payload", "next_run_date",
-    "metadata", "on_run_completed", "enabled", "created_at", "updated_at",
-}  # fmt: skip
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
@@ -93,8 +90,8 @@ class CronSearch(CronWanted):
 
     def require_columns(self) -> None:
         """Raise Invalid for columns that no cron has."""
-        if unknown := [name for name in self.select or [] if name not in _COLUMNS]:
-            raise Invalid(f"Invalid select columns: {unknown}. Expected: {sorted(_COLUMNS)}")
+        if unknown := [name for name in self.select or [] if name not in CronShown.model_fields]:
+            raise Invalid(f"Invalid select columns: {unknown}. Expected: {sorted(CronShown.model_fields)}")
 
     def shown(self, cron: Cron) -> dict[str, Any]:
         """A cron with the columns that were asked for."""
@@ -119,6 +116,25 @@ class CronShown(Shape):
     enabled: bool
     created_at: datetime
     updated_at: datetime
+
+
+class CronFound(TypedDict, total=False):
+    """The same in a search, which may ask for some of it only."""
+
+    cron_id: str
+    assistant_id: str
+    thread_id: str | None
+    user_id: str
+    end_time: str | None
+    schedule: str
+    timezone: str | None
+    payload: dict[str, Any]
+    next_run_date: str | None
+    metadata: dict[str, Any]
+    on_run_completed: str | None
+    enabled: bool
+    created_at: str
+    updated_at: str
 
 
 def spec_of(payload: dict[str, Any], *, stateless: bool) -> RunSpec:

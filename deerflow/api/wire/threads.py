@@ -1,7 +1,6 @@
 """Shapes of threads."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -105,12 +104,6 @@ class ThreadPrune(Shape):
     strategy: TtlStrategy = TtlStrategy.DELETE
 
 
-class Pruned(Shape):
-    """How many threads were pruned."""
-
-    pruned_count: int
-
-
 class ThreadWanted(Shape):
     """Which threads are looked for."""
 
@@ -152,30 +145,6 @@ class ThreadSearch(ThreadWanted):
         if paths:
             shown["extracted"] = {alias: follow(path, whole) for alias, path in paths.items()}
         return shown
-
-
-class ThreadTtlShown(Shape):
-    """How long a thread is kept."""
-
-    strategy: TtlStrategy
-    ttl_minutes: float
-    expires_at: datetime
-
-
-class ThreadShown(Shape):
-    """A thread as clients read it. Before its first run has ended it has neither ``error`` nor ``interrupts``."""
-
-    thread_id: UUID
-    created_at: datetime
-    updated_at: datetime
-    state_updated_at: datetime
-    metadata: dict[str, Any]
-    status: ThreadStatus
-    config: dict[str, Any]
-    values: Any
-    error: dict[str, Any] | None = None
-    interrupts: dict[str, list[Any]] | None = None
-    ttl: ThreadTtlShown | None = Field(default=None, description="With `include=ttl`, of a thread that expires")
 
 
 def present_ttl(thread: Thread) -> dict[str, Any]:

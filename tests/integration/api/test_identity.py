@@ -82,7 +82,7 @@ def test_every_method(web: FlaskClient, thread: str, mount: Mount) -> None:
     assert web.get(f"/threads/{thread}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/ok", "/info"])
+@pytest.mark.parametrize("path", ["/", "/ok", "/live", "/info", "/metrics"])
 @by_mount
 def test_public(web: FlaskClient, mount: Mount, path: str) -> None:
     """Whether the server lives, and which it is, may be asked by anybody: load balancers and monitors do."""

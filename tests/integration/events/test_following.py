@@ -11,7 +11,8 @@ from deerflow.domain.words import RunStatus
 from deerflow.events.connections import connect
 from deerflow.events.log import encode, log_key
 from deerflow.events.wakeups import Watch
-from deerflow.runtime.join import Following, Gap, Heartbeat
+from deerflow.runtime.join import Following, Gap
+from deerflow.runtime.listening import Heartbeat
 from deerflow.runtime.remove import remove_thread
 from tests.conftest import wait_for
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_running

@@ -159,7 +159,7 @@ def test_a_tail_ends_with_its_last_follower(valkey, tails, run_id):
 
 
 def test_a_follower_that_could_not_subscribe_leaves_no_tail(tails, run_id, monkeypatch):
-    def refuse(_name):
+    def refuse(*_channel):
         raise Unavailable("The event log does not answer")
 
     monkeypatch.setattr(tails._wakeups, "watch", refuse)

@@ -41,12 +41,18 @@ EVERYWHERE = {
     "as_node": "a",
 }
 """A body that every route takes which takes metadata or config at all."""
+BODIES: dict[str, Any] = {
+    "POST /runs/batch": [EVERYWHERE],
+    "POST /threads/{thread}/commands": {"id": 1, "method": "run.start", "params": EVERYWHERE},
+}
+"""Of the routes that take it wrapped."""
 TAKE_METADATA = {
     "POST /threads", "PATCH /threads/{thread}", "POST /threads/{thread}/state",
     "POST /threads/{thread}/runs", "POST /threads/{thread}/runs/stream", "POST /threads/{thread}/runs/wait",
     "POST /runs", "POST /runs/stream", "POST /runs/wait", "POST /runs/batch",
     "POST /assistants", "PATCH /assistants/{assistant}",
     "POST /runs/crons", "POST /threads/{thread}/runs/crons", "PATCH /runs/crons/{cron}",
+    "POST /threads/{thread}/commands",
 }  # fmt: skip
 """The least that the walk has to reach."""
 LOOK = {"state", "history"}
@@ -78,7 +84,7 @@ def stored(backend: Backend) -> str:
 
 
 def call(client: FlaskClient, name: str, path: str) -> tuple[int, str]:
-    body: Any = [EVERYWHERE] if name == "POST /runs/batch" else EVERYWHERE
+    body = BODIES.get(name, EVERYWHERE)
     if name == "POST /assistants":
         body = {**EVERYWHERE, "assistant_id": str(new_id())}
     answer = client.open(path, method=name.partition(" ")[0], json=body, buffered=False)

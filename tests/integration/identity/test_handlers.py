@@ -1,6 +1,7 @@
 """The project's own handlers: who is calling, what they may do, and that nobody comes in beside them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from deerflow.storage import models, runs, threads
 from deerflow.storage.types import now
 from tests.factories import at_once, claim_run, make_app, make_key, make_user
 from tests.integration.api.conftest import by_mount, detail
+from tests.integration.events.telling import begin
 from tests.integration.identity.answering import AnsweringBell
 from tests.integration.identity.conftest import SECRET
 
@@ -439,3 +441,38 @@ def test_what_the_graph_learns_of_its_caller_is_kept_back_from_everybody(as_: Ca
 
 def test_system_assistants_stay_readable(as_: Caller) -> None:
     assert "who" in {found["graph_id"] for found in as_("eve").post("/assistants/search", json={}).get_json()}
+
+
+def test_commands_are_asked_about_as_the_runs_that_they_create(as_: Caller) -> None:
+    """The handler sees the run's own body, and what it leaves is what is stored."""
+    ada, eve, thread = as_("ada"), as_("eve"), uuid4()
+
+    def command(client: FlaskClient, method: str = "run.start", **params: Any) -> Any:
+        body = {"id": 1, "method": method, "params": params}
+        return client.post(f"/threads/{thread}/commands", json=body)
+
+    started = command(ada, assistant_id="who", input={}, metadata={"owner": "eve", "x": 1}).get_json()
+    shown = ada.get(f"/threads/{thread}/runs/{started['result']['run_id']}").get_json()
+    assert {name: shown["metadata"][name] for name in ("owner", "team", "x")} == {"owner": "ada", "team": "red", "x": 1}
+    assert (shown["kwargs"]["config"]["tags"], shown["kwargs"]["protocol"]) == (["by-handler"], "v2")
+    assert command(as_("bob"), assistant_id="who", input={}).get_json()["type"] == "success"
+    assert detail(command(ada, assistant_id="who", input={"refuse": True}), 403) == "Forbidden"
+    assert command(eve, assistant_id="who", input={}).get_json()["message"].startswith("409: Thread with ID")
+    assert command(eve, "input.respond", interrupt_id="i", response=1).get_json()["error"] == "no_such_run"
+
+
+def test_a_threads_stream_tells_who_the_filter_lets_read(as_: Caller, backend: Backend) -> None:
+    thread = make(as_("ada"))
+    start(as_("bob"), thread)
+    with backend.db.read() as tx:
+        (run,) = runs.inflight(tx, UUID(thread))
+    claimed = claim_run(backend, run)
+    assert claimed is not None
+    begin(backend, claimed)
+    quick = replace(backend, rules=replace(backend.rules, heartbeat_seconds=0.05))
+    for name, heard in {"ada": b"event: lifecycle", "bob": b"event: lifecycle", "eve": b": heartbeat"}.items():
+        client = as_(name)
+        client.application.extensions["deerflow"] = quick
+        body = {"channels": ["lifecycle"]}
+        with closing(client.post(f"/threads/{thread}/stream/events", json=body, buffered=False)) as answer:
+            assert next(chunk for chunk in answer.iter_encoded() if chunk).startswith(heard), name

@@ -50,6 +50,11 @@ def cron(**fields: Any) -> dict[str, Any]:
     return run(schedule="0 0 1 1 *", **fields)
 
 
+def command(method: str, **params: Any) -> dict[str, Any]:
+    """A command of the v2 protocol; what it refuses is told with status 200."""
+    return {"id": 1, "method": method, "params": params}
+
+
 OF_A_RUN = [Case(), own(None, status=404)]
 """A run of the owner's is no more there on a thread of one's own."""
 
@@ -105,6 +110,20 @@ CASES: dict[str, list[Case]] = {
         Case(), Case(query="before={checkpoint}"), own(None, query="before={checkpoint}"),
     ],
     "POST /threads/{thread}/history": [Case({}), own({"before": ELSEWHERE}), own({"checkpoint": AT})],
+    "POST /threads/{thread}/commands": [
+        Case(command("run.start", **run()), status=200, unused=200),
+        Case(command("run.start", **run(assistant_id="{assistant}")), status=200, unused=200),
+        same(200, command("input.respond", interrupt_id="{run}", response=1)),
+        own(command("run.start", **run(assistant_id="{assistant}"))),
+        own(command("run.start", **run(config=ELSEWHERE))),
+        own(command("run.start", **run(metadata={"thread_id": "{thread}", "owner": "{user}"}))),
+        own(command("input.respond", interrupt_id="{run}", response=1, config=ELSEWHERE)),
+    ],
+    "GET /threads/{thread}/stream": [same(200), same(200, headers={"Last-Event-ID": "-"})],
+    "GET /threads/{thread}/stream/events": [same(400)],
+    "POST /threads/{thread}/stream/events": [
+        same(200, {"channels": ["values"]}), same(200, {"channels": ["lifecycle"], "since": 1}),
+    ],
     "POST /threads/{thread}/runs": OF_A_NEW_RUN,
     "POST /threads/{thread}/runs/stream": OF_A_NEW_RUN,
     "POST /threads/{thread}/runs/wait": OF_A_NEW_RUN,

@@ -72,6 +72,11 @@ def all_runs(backend: Backend) -> list[Run]:
         return [runs.record(row) for row in tx.execute(sa.select(*runs.columns).order_by(models.runs.c.run_id))]
 
 
+def count(backend: Backend, table: sa.Table) -> int:
+    with backend.db.read() as tx:
+        return tx.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
 def is_ahead(backend: Backend, cron: Cron) -> bool:
     """Whether the next run is the next full minute."""
     next_run, now = now_of(backend, cron).next_run_at, datetime.now(UTC)
@@ -281,7 +286,7 @@ def test_a_refused_run_holds_up_nobody(backend: Backend, caplog: pytest.LogCaptu
         object.__setattr__(backend, "rules", rules)
     if why == "full":
         make_run(backend, thread_id=running.thread_id)
-    before, last = len(all_runs(backend)), make_cron(backend, config={})
+    before, threads_before, last = len(all_runs(backend)), count(backend, models.threads), make_cron(backend, config={})
     make_due(backend, refused, ago=2)
     make_due(backend, last)
     with caplog.at_level(logging.WARNING):
@@ -289,6 +294,7 @@ def test_a_refused_run_holds_up_nobody(backend: Backend, caplog: pytest.LogCaptu
         tick(backend)
     assert [r.cron_id for r in caplog.records if r.message == "Cron's run refused"] == [refused.cron_id]  # type: ignore[attr-defined]
     assert [run.metadata["cron_id"] for run in all_runs(backend)[before:]] == [str(last.cron_id)]
+    assert count(backend, models.threads) == threads_before + 1, "a refused run leaves no thread of its own"
     assert is_ahead(backend, refused)
 
 
@@ -401,5 +407,4 @@ def test_a_thread_that_is_deleted_meanwhile(backend: Backend) -> None:
 
         at_once(lambda: tick(backend), remove)
         assert all_runs(backend) == []
-        with backend.db.read() as tx:
-            assert tx.scalar(sa.select(sa.func.count()).select_from(models.crons)) == 0
+        assert count(backend, models.crons) == 0

@@ -75,9 +75,9 @@ def _arm(doom: _Doom) -> None:
         doom.point()
 
     def counted(act: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(*args: Any) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
             doom.point()
-            answer = await act(*args)
+            answer = await act(*args, **kwargs)
             doom.point()
             return answer
 

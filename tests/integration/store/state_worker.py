@@ -34,6 +34,17 @@ class WorkerBell(SilentBell):
         """What an awaitable of the worker's loop gives."""
         return self._later(act).result(30)
 
+    def rows(self, query: str) -> list[Any]:
+        """What the worker's database answers."""
+        return list(self.do(self._fetch(query)))
+
+    async def _fetch(self, query: str) -> list[Any]:
+        savers = self.worker.savers
+        if hasattr(savers, "official_store"):
+            async with savers._pool.connection() as connection:
+                return [tuple(row.values()) for row in await (await connection.execute(query)).fetchall()]
+        return list(await savers._store._fetch(query))
+
     def _later(self, act: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(act, self._loop)
 

@@ -69,11 +69,12 @@ def test_of_many_writes_at_once_one_is_whole(bell: WorkerBell) -> None:
     bell.do(body())
 
 
-def test_a_deleted_item_is_forgotten(web: FlaskClient, put: Put, search: Search) -> None:
-    """Its vectors do not come back with the next item of its name."""
+def test_a_deleted_item_is_forgotten(web: FlaskClient, put: Put, search: Search, bell: WorkerBell) -> None:
+    """With its vectors, which do not come back with the next item of its name."""
     put(["c"], "k", {"text": "red"})
+    assert bell.rows("SELECT key FROM store_vectors") == [("k",)]
     assert web.delete(ITEMS, json={"namespace": ["c"], "key": "k"}).status_code == 204
-    assert search(["c"], query="red") == []
+    assert bell.rows("SELECT key FROM store_vectors") == []
     put(["c"], "k", {"text": "red"}, index=False)
     assert search(["c"], query="red") == []
 

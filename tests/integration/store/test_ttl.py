@@ -19,15 +19,7 @@ SOON = 0.02
 def rows(bell: WorkerBell) -> list[tuple[str, float | None]]:
     """Key and minutes of all that is stored, expired or not."""
 
-    async def read() -> list[Any]:
-        savers = bell.worker.savers
-        query = "SELECT key, ttl_minutes FROM store ORDER BY key"
-        if hasattr(savers, "official_store"):
-            async with savers._pool.connection() as connection:
-                return [tuple(row.values()) for row in await (await connection.execute(query)).fetchall()]
-        return await savers._store._fetch(query)
-
-    return [(key, minutes) for key, minutes in bell.do(read())]
+    return [(key, minutes) for key, minutes in bell.rows("SELECT key, ttl_minutes FROM store ORDER BY key")]
 
 
 def get(web: FlaskClient, key: str, **query: Any) -> Any:
