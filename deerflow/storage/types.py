@@ -105,6 +105,26 @@ def _contains_postgres(element: contains, compiler: Any, **kw: Any) -> str:
     return f"({column} @> CAST({value} AS JSONB))"
 
 
+class unindexed(FunctionElement[Any]):  # noqa: N801 - reads as a function in queries
+    """A condition or a key to sort by without an index: SQLite, which has no statistics, takes the wrong one."""
+
+    inherit_cache = True
+
+    def __init__(self, element: sa.ColumnElement[Any]) -> None:
+        super().__init__(element)
+        self.type = element.type
+
+
+@compiles(unindexed)
+def _unindexed(element: unindexed, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(unindexed, "sqlite")
+def _unindexed_sqlite(element: unindexed, compiler: Any, **kw: Any) -> str:
+    return f"+({compiler.process(element.clauses, **kw)})"
+
+
 def holds(there: Any, wanted: Any) -> bool:
     """The rule of ``contains`` for SQLite."""
     if isinstance(wanted, dict):

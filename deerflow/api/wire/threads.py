@@ -21,6 +21,7 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+_LARGE = {"metadata", "config", "values", "error", "interrupts"}
 _LONGEST_MINUTES = 100 * 366 * 24 * 60
 _MOST_SUPERSTEPS = 1_000
 _MOST_PRUNED = 1_000
@@ -128,6 +129,10 @@ class ThreadSearch(ThreadWanted):
     sort_order: Literal["asc", "desc"] | None = None
     select: list[str] | None = None
     extract: dict[str, str] | None = None
+
+    def unread(self) -> set[str]:
+        """Columns that may be large and that nobody has asked for."""
+        return set() if self.extract or not self.select else _LARGE - set(self.select)
 
     def shower(self) -> Callable[[Thread], dict[str, Any]]:
         """What shows a thread with the columns and values that are asked for; Invalid for those that none has."""
