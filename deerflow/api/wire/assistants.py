@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, field_validator
 from typing_extensions import TypedDict
 
-from deerflow.api.wire.body import Contained, Metadata, Shape
+from deerflow.api.wire.body import Contained, Metadata, Shape, or_absent
 from deerflow.api.wire.runs import RunConfig
 from deerflow.api.wire.state import CHECKPOINT_PARTS
 from deerflow.api.wire.times import iso
@@ -85,8 +85,8 @@ class AssistantWanted(Shape):
 class AssistantSearch(AssistantWanted):
     """Body of a search."""
 
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
     sort_by: Literal["assistant_id", "created_at", "updated_at", "name", "graph_id"] | None = None
     sort_order: Literal["asc", "desc"] | None = None
     select: list[Column] | None = None
@@ -101,8 +101,8 @@ class VersionSearch(Shape):
     """Body of a look at an assistant's versions."""
 
     metadata: Contained | None = None
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
 
 
 class VersionWanted(Shape):

@@ -101,8 +101,13 @@ class Shape(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
+            wrong = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {_sentence(e['msg'])}" for e in error.errors()]
             raise Invalid("\n".join(wrong)) from error
+
+
+def _sentence(message: str) -> str:
+    """What a validator says; pydantic puts the class of what ours raise in front."""
+    return message.removeprefix("Value error, ")
 
 
 def flag(value: str | None) -> bool:
