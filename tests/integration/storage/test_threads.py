@@ -137,8 +137,27 @@ def test_a_deleted_threads_id_is_taken_until_its_checkpoints_are_gone(backend):
     with pytest.raises(Conflict):
         make_thread(backend, thread_id=thread_id)
     with backend.db.begin() as tx:
-        threads.forget_doomed(tx, thread_id)
+        ((_, fence),) = threads.doomed(tx, limit=10)
+        threads.forget_doomed(tx, thread_id, fence)
     assert make_thread(backend, thread_id=thread_id).thread_id == thread_id
+
+
+def test_a_clock_that_comes_late_forgets_no_later_deletion_of_the_same_id(backend):
+    """What the thread's second life has stored would stay, for whoever uses the id next."""
+    thread_id = make_thread(backend).thread_id
+    delete(backend, thread_id)
+    with backend.db.begin() as tx:
+        ((_, first),) = threads.doomed(tx, limit=10)
+        threads.forget_doomed(tx, thread_id, first)
+    run = make_running(backend, thread_id=make_thread(backend, thread_id=thread_id).thread_id)
+    assert run.fence > first
+    delete(backend, thread_id)
+    with backend.db.begin() as tx:
+        threads.forget_doomed(tx, thread_id, first)
+        ((_, second),) = threads.doomed(tx, limit=10)
+    assert second > first
+    with pytest.raises(Conflict):
+        make_thread(backend, thread_id=thread_id)
 
 
 @pytest.mark.parametrize("caller", [OWNER, STRANGER], ids=lambda caller: caller.user_id)
