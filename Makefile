@@ -10,6 +10,12 @@ check: ## ruff, mypy, import contracts, unit tests and guards: under a minute
 test: ## everything, as CI does
 	./serve.sh test
 
+conformance: ## the clients' tests; writes the table of docs/conformance.md anew
+	./serve.sh test tests/conformance --write-conformance
+
+conformance-against: ## the checks of the npm SDKs against another server: URL=http://127.0.0.1:2024
+	$(PYTHON) -m tests.conformance.javascript $(URL)
+
 bench: ## how fast the server is; BENCH="--quick", "--only first wait", "--url ... --against ..."
 	$(PYTHON) -m bench $(BENCH)
 
@@ -20,4 +26,4 @@ lock: ## make the hashed locks anew from requirements*.in; needs uv
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help check test bench format lock
+.PHONY: help check test conformance conformance-against bench format lock

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import identity, options, processes, runs, streams
+from bench import identity, options, processes, runs, scale, streams
 from bench.target import Target, own_server
 
 Measure = Callable[[Target], dict[str, float]]
@@ -30,6 +30,24 @@ class Goal(NamedTuple):
     aim: float | None = None
     least: bool = False
 
+
+AT_SCALE = {
+    "page of 10 by owner, p50": Goal(5),
+    "page of 100 by owner, p50": Goal(5),
+    "page of 10 by status, p50": Goal(5),
+    "page of 10 by ids, p50": Goal(5),
+    "metadata of 10 %, p50": Goal(20),
+    "metadata of 10 threads, p50": Goal(20),
+    "metadata of none, p50": Goal(20),
+    "count of 10 %, p50": Goal(20),
+    "state at 200 checkpoints, p50": Goal(6),
+    "history(10) at 200 checkpoints, p50": Goal(10),
+    "state at 200 checkpoints, p50 beside full slots": Goal(6),
+    "history(10) at 200 checkpoints, p50 beside full slots": Goal(10),
+    "a run at 10000 in the database over few": Goal(1.2),
+    "a run at 10000 on its thread over 100": Goal(1.2),
+}
+"""Among 100,000 threads."""
 
 GOALS = {
     "first event p50": Goal(10, 6),
@@ -54,6 +72,7 @@ GOALS = {
     "a key adds to a get, ms": Goal(1),
     "a session adds to a get, ms": Goal(1.5),
     "wake p99 beside 20 clients logging in": Goal(20),
+    **{f"{kind}: {name}": goal for kind in ("SQLite", "Postgres") for name, goal in AT_SCALE.items()},
     "memory web before all that, MB": Goal(110),
     "web start over its imports": Goal(1.5),
 }
@@ -93,6 +112,14 @@ def measures(*, quick: bool) -> dict[str, Measure]:
             streams.idle, streams=10 if quick else 2_000, wakes=3 if quick else 1_000, seconds=0.1 if quick else 10
         ),
         "sleepers": partial(runs.sleepers, runs=4 if quick else 200, seconds=0.1 if quick else 5.0),
+        "scale": partial(
+            scale.at_scale,
+            threads=200 if quick else 100_000,
+            runs=100 if quick else 10_000,
+            checkpoints=10 if quick else 200,
+            times=few if quick else 100,
+            slots=few if quick else None,
+        ),
         "memory": partial(processes.memory, when="after all that"),
         "start": partial(processes.web_start, times=1 if quick else 5),
     }

@@ -75,6 +75,12 @@ def burn(state: State) -> State:
     return {"n": state.get("n", 0) + 1}
 
 
+async def hold_up(state: State) -> State:
+    """Do what no node should: wait without letting the loop go on."""
+    time.sleep(state.get("seconds", 5.0))  # noqa: ASYNC251 - that is what is measured
+    return await count(state)
+
+
 async def talk(state: TokenState) -> dict[str, list[BaseMessage]]:
     """Say the tokens."""
     await asyncio.sleep(state.get("delay", 0.0))
@@ -95,3 +101,4 @@ pace = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").add_edge("n
 tokens = StateGraph(TokenState).add_node("talk", talk).add_edge(START, "talk").compile()
 sleep = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").compile()
 spin = StateGraph(State).add_node("burn", burn).add_edge(START, "burn").compile()
+block = StateGraph(State).add_node("hold_up", hold_up).add_edge(START, "hold_up").compile()

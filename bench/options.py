@@ -96,7 +96,7 @@ def delayed(target: Target, *, pending: int, times: int, rounds: int) -> Figures
 def _start_and_looks(target: Target, times: int) -> tuple[float, float, float]:
     """Seconds to the first event of a run, of the tick's query and of the reaper's; each where nothing disturbed it."""
     client = Client(target)
-    return _undisturbed([first_events(client, client.thread())[0] for _ in range(times)]), *_looks(target)
+    return undisturbed([first_events(client, client.thread())[0] for _ in range(times)]), *_looks(target)
 
 
 @contextmanager
@@ -140,14 +140,14 @@ def _looks(target: Target, times: int = 20) -> tuple[float, float]:
                 tx.rollback()  # the server's own clock has to find what has lapsed
     finally:
         database.close()
-    return _undisturbed(ticks), _undisturbed(reaps)
+    return undisturbed(ticks), undisturbed(reaps)
 
 
 def store(_target: Target, *, runs: int) -> Figures:
     """The checkpoint stores alone, each in a process of its own (``bench.stores``); Postgres where there is one."""
     with tempfile.TemporaryDirectory(prefix="deerflow-bench-") as folder:
         found = _store(f"sqlite:///{Path(folder) / 'checkpoints.db'}", "SQLite", runs)
-        with _postgres(Path(folder)) as url:
+        with own_postgres(Path(folder)) as url:
             return found | (_store(url, "Postgres", runs) if url else {})
 
 
@@ -158,7 +158,7 @@ def _store(url: str, kind: str, runs: int) -> Figures:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
+def own_postgres(folder: Path) -> Iterator[str]:
     """The URL of a Postgres of our own; empty when none is installed with the tests."""
     try:
         with warnings.catch_warnings():
@@ -178,6 +178,6 @@ def _postgres(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-def _undisturbed(seconds: list[float]) -> float:
+def undisturbed(seconds: list[float]) -> float:
     """The lower quartile: batches are too far apart to meet the same disturbances."""
     return quantiles(seconds, n=4)[0]

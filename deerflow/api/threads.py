@@ -30,7 +30,7 @@ from deerflow.errors import Conflict, NotFound
 from deerflow.identity import principal
 from deerflow.runtime import build, prune
 from deerflow.runtime.remove import remove_thread
-from deerflow.storage import idempotency, threads
+from deerflow.storage import idempotency, thread_search, threads
 from deerflow.storage.database import Tx
 
 
@@ -123,7 +123,7 @@ def search_threads() -> Response:
     asked = ThreadSearch.read(request)
     show = asked.shower()
     with backend().db.read() as tx:
-        found = threads.search(
+        found = thread_search.search(
             tx,
             principal(),
             asked.to_filter(),
@@ -131,6 +131,7 @@ def search_threads() -> Response:
             descending=asked.sort_order != "asc",
             limit=asked.limit + 1,
             offset=asked.offset,
+            without=asked.unread(),
         )
     return page_of(found, show, limit=asked.limit, offset=asked.offset)
 
@@ -141,7 +142,7 @@ def count_threads() -> Response:
     """How many threads there are of a kind."""
     wanted = ThreadWanted.read(request).to_filter()
     with backend().db.read() as tx:
-        return json(threads.count(tx, principal(), wanted))
+        return json(thread_search.count(tx, principal(), wanted))
 
 
 @describes(body=ThreadPrune, answer=Pruned)

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ _LOCK_PATIENCE_SECONDS = 10.0
 _LOCK_PAUSE_SECONDS = 0.002
 
 _UNDEFINED_TABLE = "42P01"
+_REPLACED = "\ufffd"  # what was a NUL is stored as an escape, other ones as they are
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SQLITE_OUTAGES = _SQLITE_BUSY | {
@@ -161,7 +163,26 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _json_contains(there: str | None, wanted: str) -> bool:
-    return there is not None and holds(orjson.loads(there), orjson.loads(wanted))
+    parsed, written = _read_once(wanted)
+    # To look for the texts alone is ten times as fast as to read a thread's values, and few have them.
+    return there is not None and all(text in there for text in written) and holds(orjson.loads(there), parsed)
+
+
+@lru_cache(maxsize=64)
+def _read_once(wanted: str) -> tuple[Any, list[str]]:
+    """What is wanted, and the texts in it as ``dump_json`` writes them, as it has what is stored."""
+    parsed = orjson.loads(wanted)
+    return parsed, [dump_json(text) for text in _texts(parsed) if _REPLACED not in text]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value:
+            yield from _texts(part)
+        for part in value.values() if isinstance(value, dict) else ():
+            yield from _texts(part)
 
 
 def _now_us(offset_seconds: float) -> int:

@@ -51,7 +51,7 @@ threads = sa.Table(
     "threads",
     metadata,
     sa.Column("thread_id", sa.Uuid, primary_key=True),
-    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("owner", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("resting", sa.Text, nullable=False),  # the status when no run is in flight
     sa.Column("metadata", Json, nullable=False),
@@ -78,6 +78,26 @@ sa.Index(
     sqlite_where=sa.text("expires_at IS NOT NULL"),
     postgresql_where=sa.text("expires_at IS NOT NULL"),
 )
+
+sa.Index("ix_threads_owner_thread_id", threads.c.owner, threads.c.thread_id)
+sa.Index("ix_threads_owner_updated_at", threads.c.owner, threads.c.updated_at, threads.c.thread_id)
+sa.Index("ix_threads_owner_created_at", threads.c.owner, threads.c.created_at, threads.c.thread_id)
+sa.Index("ix_threads_owner_state_updated_at", threads.c.owner, threads.c.state_updated_at, threads.c.thread_id)
+sa.Index("ix_threads_owner_status", threads.c.owner, threads.c.status, threads.c.updated_at, threads.c.thread_id)
+# For callers whom the project's filter shows threads of any owner.
+sa.Index("ix_threads_updated_at", threads.c.updated_at, threads.c.thread_id)
+sa.Index("ix_threads_created_at", threads.c.created_at, threads.c.thread_id)
+
+thread_labels = sa.Table(
+    "thread_labels",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("thread_id", sa.Uuid, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""What threads are found by; written by triggers alone: see labels.py."""
 
 runs = sa.Table(
     "runs",
@@ -114,6 +134,7 @@ runs = sa.Table(
     sa.UniqueConstraint("thread_id", "ordinal"),
 )
 
+sa.Index("ix_runs_thread_status", runs.c.thread_id, runs.c.status, runs.c.ordinal)
 one_running_run = sa.Index(
     "uq_runs_one_running",
     runs.c.thread_id,

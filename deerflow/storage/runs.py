@@ -22,11 +22,12 @@ from deerflow.errors import NotFound
 from deerflow.storage.database import Tx
 from deerflow.storage.models import runs, threads
 from deerflow.storage.scope import scoped, seen_by, within
-from deerflow.storage.types import now
+from deerflow.storage.types import now, unindexed
 
 columns = [c for c in runs.c if c.name != "progressed"]
 """What a Run is made of."""
-_inflight = sorted(INFLIGHT)
+_inflight: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{status}'") for status in sorted(INFLIGHT)]
+"""Spelled as in the condition of ``ix_runs_inflight``: SQLite uses it where it reads the same words."""
 _other = runs.alias("other")  # made once: an alias copies every column
 _RING_AGAIN_AFTER_SECONDS = 60.0
 
@@ -94,7 +95,7 @@ def inflight(tx: Tx, thread_id: UUID) -> list[Run]:
 _INFLIGHT = (
     sa.select(*columns)
     .where(runs.c.thread_id == sa.bindparam("of_thread"), runs.c.status.in_(_inflight))
-    .order_by(runs.c.ordinal)
+    .order_by(unindexed(runs.c.ordinal))
 )
 
 
@@ -153,7 +154,8 @@ def _in_the_way() -> sa.Exists:
     other = _other
     older = sa.and_(other.c.ordinal < runs.c.ordinal, other.c.run_at <= now())
     ahead = sa.and_(other.c.status == RunStatus.PENDING, runs.c.attempt == 0, sa.or_(other.c.attempt > 0, older))
-    return sa.exists().where(other.c.thread_id == runs.c.thread_id, sa.or_(other.c.status == RunStatus.RUNNING, ahead))
+    in_the_way = sa.or_(other.c.status == RunStatus.RUNNING, ahead)
+    return sa.exists().where(other.c.thread_id == runs.c.thread_id, other.c.status.in_(_inflight), in_the_way)
 
 
 def _safe_beside(worker: sa.BindParameter[str], last_try: sa.BindParameter[int]) -> sa.ColumnElement[bool]:
@@ -394,7 +396,8 @@ def unrung(tx: Tx, *, limit: int, quiet_seconds: float = _RING_AGAIN_AFTER_SECON
     quiet = sa.or_(runs.c.rung_at.is_(None), runs.c.rung_at < now(-quiet_seconds))
     query = (
         sa.select(runs.c.run_id)
-        .where(runs.c.status == RunStatus.PENDING, runs.c.run_at <= now(), quiet, ~_in_the_way())
+        .where(runs.c.status.in_(_inflight), runs.c.status == RunStatus.PENDING)
+        .where(runs.c.run_at <= now(), quiet, ~_in_the_way())
         .order_by(runs.c.run_at, runs.c.ordinal)
         .limit(limit)
     )

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 
 from deerflow.domain.principal import SYSTEM, Principal
 from deerflow.storage.database import Tx
-from deerflow.storage.models import assistants, crons, runs, threads
+from deerflow.storage.models import assistants, crons, runs, thread_labels, threads
 from deerflow.storage.types import contains
 
-_RESOURCES = {threads: "threads", runs: "threads", assistants: "assistants", crons: "crons"}
+_RESOURCES = {threads: "threads", thread_labels: "threads", runs: "threads", assistants: "assistants", crons: "crons"}
 """The resource whose filter says what is seen of a table."""
 
 
 def within(principal: Principal, table: sa.Table) -> sa.ColumnElement[bool]:
     """The condition that a caller sees a row of this table."""
-    wanted = _filter(principal, table)
+    wanted = filter_of(principal, table)
     if wanted is None:
         return _owned(principal, table)
     if table is runs:
@@ -35,7 +35,8 @@ def _owned(principal: Principal, table: sa.Table) -> sa.ColumnElement[bool]:
     return table.c.owner == principal.user_id
 
 
-def _filter(principal: Principal, table: sa.Table) -> dict[str, Any] | None:
+def filter_of(principal: Principal, table: sa.Table) -> dict[str, Any] | None:
+    """What a handler of the project has answered instead of the owner; None when it has not."""
     return principal.filters.get(_RESOURCES[table])
 
 
@@ -55,6 +56,6 @@ def scoped(table: sa.Table, query: sa.Select[Any]) -> Scoped:
 
 def seen_by(tx: Tx, principal: Principal, query: Scoped, **parameters: Any) -> sa.CursorResult[Any]:
     """The rows of a query that this caller may see."""
-    if _filter(principal, query.table) is None:
+    if filter_of(principal, query.table) is None:
         return tx.execute(query.owned, {**parameters, "caller": principal.user_id})
     return tx.execute(query.whole.where(within(principal, query.table)), parameters)

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from deerflow.domain.principal import Principal
-from deerflow.domain.threads import StoredHead, Thread, ThreadFilter, ThreadHead, Ttl, resting_status
+from deerflow.domain.threads import StoredHead, Thread, ThreadHead, Ttl, resting_status
 from deerflow.domain.words import ThreadStatus, TtlStrategy
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
@@ -18,7 +18,8 @@ from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import contains, epoch_ms, now
 
 _HIDDEN = {"last_ordinal", "fence", "resting"}
-_columns = [c for c in threads.c if c.name not in _HIDDEN]
+columns = [c for c in threads.c if c.name not in _HIDDEN]
+"""What a Thread is made of."""
 
 
 def create(
@@ -48,10 +49,10 @@ def create(
     )
     try:
         with tx.begin_nested():
-            row = tx.execute(statement.returning(*_columns)).one()
+            row = tx.execute(statement.returning(*columns)).one()
     except sa.exc.IntegrityError as error:  # another process inserted it between our look and our insert
         raise taken(thread_id) from error
-    return _record(row)
+    return record(row)
 
 
 def _require_free(tx: Tx, thread_id: UUID) -> None:
@@ -123,10 +124,10 @@ def get(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:
     row = seen_by(tx, principal, _GET, of=thread_id).one_or_none()
     if row is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
-    return _record(row)
+    return record(row)
 
 
-_GET = scoped(threads, sa.select(*_columns).where(threads.c.thread_id == sa.bindparam("of")))
+_GET = scoped(threads, sa.select(*columns).where(threads.c.thread_id == sa.bindparam("of")))
 
 
 def see(tx: Tx, principal: Principal, thread_id: UUID) -> bool | None:
@@ -147,7 +148,7 @@ def lock(tx: Tx, principal: Principal, thread_id: UUID) -> tuple[Thread, int]:
 # Statements that every run needs are built once: building one costs several times what SQLite takes to execute it.
 _LOCK = scoped(
     threads,
-    sa.select(*_columns, threads.c.last_ordinal).where(threads.c.thread_id == sa.bindparam("of")).with_for_update(),
+    sa.select(*columns, threads.c.last_ordinal).where(threads.c.thread_id == sa.bindparam("of")).with_for_update(),
 )
 
 
@@ -168,34 +169,6 @@ _TAKE_RUN = (
 )
 
 
-def search(
-    tx: Tx, principal: Principal, wanted: ThreadFilter, *, sort_by: str, descending: bool, limit: int, offset: int
-) -> list[Thread]:
-    """A page of the caller's threads; *sort_by* is a column, equal ones come in the order of their ids."""
-    column = threads.c[sort_by]
-    order = (column.desc(), threads.c.thread_id.desc()) if descending else (column, threads.c.thread_id)
-    query = sa.select(*_columns).where(*_wanted(principal, wanted)).order_by(*order)
-    return [_record(row) for row in tx.execute(query.limit(limit).offset(offset))]
-
-
-def count(tx: Tx, principal: Principal, wanted: ThreadFilter) -> int:
-    """How many of the caller's threads there are of that kind."""
-    return tx.scalar(sa.select(sa.func.count()).select_from(threads).where(*_wanted(principal, wanted))) or 0
-
-
-def _wanted(principal: Principal, wanted: ThreadFilter) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = [within(principal, threads)]
-    if wanted.ids is not None:
-        found.append(threads.c.thread_id.in_(wanted.ids))
-    if wanted.status is not None:
-        found.append(threads.c.status == wanted.status)
-    if wanted.metadata:
-        found.append(contains(threads.c.metadata, wanted.metadata))
-    if wanted.values:
-        found.append(contains(threads.c["values"], wanted.values))
-    return found
-
-
 def of_assistant(tx: Tx, principal: Principal, assistant_id: UUID, *, limit: int) -> list[UUID]:
     """Some of the caller's threads whose last run was this assistant's."""
     theirs = (within(principal, threads), contains(threads.c.metadata, {"assistant_id": str(assistant_id)}))
@@ -212,7 +185,7 @@ def change(
     thread, _ = lock(tx, principal, thread_id)
     changed = {"metadata": {**thread.metadata, **metadata}, **_kept_for(ttl)}
     statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(**changed, updated_at=now())
-    return _record(tx.execute(statement.returning(*_columns)).one())
+    return record(tx.execute(statement.returning(*columns)).one())
 
 
 def raise_fence(tx: Tx, thread_id: UUID) -> int:
@@ -250,7 +223,7 @@ def show_head(tx: Tx, thread_id: UUID, *, head: ThreadHead | None, rests: Thread
     status = rests or resting_status(head, failed=False)
     left = {} if head is None else {"values": head.values, "interrupts": head.interrupts}
     statement = sa.update(threads).where(threads.c.thread_id == thread_id)
-    return _record(tx.execute(statement.values(status=status, resting=status, **left).returning(*_columns)).one())
+    return record(tx.execute(statement.values(status=status, resting=status, **left).returning(*columns)).one())
 
 
 def delete(tx: Tx, principal: Principal, thread_id: UUID) -> None:
@@ -357,7 +330,8 @@ def forget_doomed(tx: Tx, thread_id: UUID) -> None:
     tx.execute(sa.delete(doomed_threads).where(doomed_threads.c.thread_id == thread_id))
 
 
-def _record(row: sa.Row[Any]) -> Thread:
+def record(row: sa.Row[Any]) -> Thread:
+    """The thread that a row of ``columns`` tells of."""
     return _thread(dict(row._mapping))
 
 

@@ -1,5 +1,6 @@
 """``/docs``: what the API tells of itself (``deerflow.document``) as a page: no script, nothing from elsewhere."""
 
+import re
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ PLACES = ("/docs", "/api/docs")
 
 _LIMITS = {"minimum": "at least", "maximum": "at most", "maxLength": "at most", "default": "default"}
 _UNITS = {"maxLength": " characters"}
+_QUOTED = re.compile(r"`+([^`]+)`+")
 
 
 def register(app: Flask) -> None:
@@ -28,11 +30,20 @@ def page() -> Response:
         told = current_app.extensions["deerflow.document"]()
         shapes = told["components"]["schemas"]
         kept[request.script_root] = render_template(
-            "docs.html", groups=_groups(told), shapes=shapes, kind=kind, version=told["info"]["version"]
+            "docs.html", groups=_groups(told), shapes=shapes, kind=kind, prose=prose, version=told["info"]["version"]
         )
     answer = make_response(kept[request.script_root])
     answer.headers["Cache-Control"] = "no-cache"
     return answer
+
+
+def prose(text: str) -> Markup:
+    """A docstring's sentence; what stands there between backticks is code."""
+    pieces = _QUOTED.split(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if odd % 2 else Markup("{}").format(piece)
+        for odd, piece in enumerate(pieces)
+    )
 
 
 def kind(schema: dict[str, Any]) -> Markup:

@@ -1,5 +1,6 @@
 """What the checkout as a whole must keep."""
 
+import json
 import re
 import subprocess
 import sys
@@ -64,3 +65,13 @@ def test_locks_are_hashed(name: str) -> None:
     for pin in filter(str.strip, pins):
         assert re.match(r"[\w.\[\],-]+==\S+", pin), pin
         assert "--hash=sha256:" in pin, pin
+
+
+def test_npm_locks_name_no_registry() -> None:
+    """As above; each package carries the hash of its archive."""
+    locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in path.parts]
+    assert locks
+    for lock in locks:
+        packages = json.loads(lock.read_text())["packages"]
+        assert [name for name, told in packages.items() if "resolved" in told] == []
+        assert [name for name, told in packages.items() if name and "integrity" not in told] == []

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from deerflow.api.mounts import PLATFORM
-from deerflow.api.wire.body import Shape, or_absent
+from deerflow.api.wire.body import Contained, Shape, or_absent
 from deerflow.api.wire.runs import RunCreate, RunPayload
 from deerflow.api.wire.times import iso
 from deerflow.domain.crons import Cron, CronFilter
@@ -65,7 +65,7 @@ class CronWanted(Shape):
     assistant_id: UUID | None = None
     thread_id: UUID | None = None
     enabled: bool | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Contained | None = None
 
     def to_filter(self) -> CronFilter:
         """The same for storage."""

@@ -1,6 +1,8 @@
 """``POST /threads/{id}/stream/events``: what a whole thread says, in the v2 protocol."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,6 +23,7 @@ from deerflow.events.log import log_key
 from deerflow.runtime.cancel import cancel
 from deerflow.settings import Settings
 from deerflow.storage import cancels
+from tests.conftest import wait_for
 from tests.factories import LOCAL_USER, OWNER, claim_run, make_app, make_run, make_running, make_thread, row_of
 from tests.integration.api.conftest import by_mount, detail
 from tests.integration.api.streaming import Stream
@@ -351,6 +354,20 @@ def test_a_new_run_is_heard_of_although_its_doorbell_is_lost(
         run = running(quick, thread_id)
         assert told(stream.events(1)) == [("lifecycle", "running")]
         end(quick, run)
+
+
+def test_a_new_run_rings_who_follows_its_thread(settings: Settings, backend: Backend) -> None:
+    """At once, and not at the next heartbeat."""
+    web, thread_id = make_app(settings, backend).test_client(), make_thread(backend, LOCAL_USER).thread_id
+    body = {"channels": ["lifecycle"]}
+    answer = web.post(f"/threads/{thread_id}/stream/events", json=body, buffered=False)
+    with closing(answer), ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(lambda: Told(answer.iter_encoded()).events(1))
+        wait_for(lambda: backend.threads._doors, what="the follower")
+        began = time.monotonic()
+        running(backend, thread_id)
+        assert told(heard.result(20)) == [("lifecycle", "running")]
+        assert time.monotonic() - began < backend.rules.heartbeat_seconds / 2
 
 
 def test_a_displaced_run_ends_before_the_one_that_displaced_it_begins(quick: Backend, listen: Any) -> None:

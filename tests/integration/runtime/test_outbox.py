@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from deerflow.backend import open_worker
 from deerflow.domain.ids import least_id
 from deerflow.domain.presented import present_run
+from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import CancelAction, MultitaskStrategy, OnCompletion, RunStatus
 from deerflow.errors import Invalid
 from deerflow.runtime.cancel import cancel
@@ -16,7 +17,7 @@ from deerflow.runtime.outbox import note_end
 from deerflow.runtime.reap import reap
 from deerflow.runtime.remove import remove_thread
 from deerflow.runtime.sweep import sweep
-from deerflow.storage import models, threads, webhooks
+from deerflow.storage import models, thread_search, threads, webhooks
 from deerflow.storage.types import now
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_running, row_of, set_columns
 
@@ -107,7 +108,7 @@ def test_a_stateless_run_is_told_though_its_thread_goes_with_it(backend):
     run = make_run(backend, webhook=URL, temporary=True, on_completion=OnCompletion.DELETE)
     cancel(backend, OWNER, run.thread_id, run.run_id, CancelAction.INTERRUPT)
     with backend.db.read() as tx:
-        assert threads.count(tx, OWNER, threads.ThreadFilter()) == 0
+        assert thread_search.count(tx, OWNER, ThreadFilter()) == 0
     ((webhook, _),) = outbox(backend)
     assert webhook.run_id == run.run_id
 

@@ -13,7 +13,7 @@ from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import CancelAction, IfNotExists, RunStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.runtime.cancel import cancel, cancel_all, left_of
-from deerflow.storage import assistants, runs, threads
+from deerflow.storage import assistants, runs, thread_search, threads
 from deerflow.storage.database import Tx
 from tests.factories import OWNER, TEAM_MATE, make_run, make_spec, make_thread, submit
 
@@ -81,9 +81,9 @@ def test_pages_and_counts_follow_the_filter(backend: Backend) -> None:
     for team, wanted, its_run in (("a", ours, run), ("b", theirs, other)):
         caller = seeing(TEAM_MATE, threads={"team": team})
         with backend.db.read() as tx:
-            assert [t.thread_id for t in threads.search(tx, caller, ThreadFilter(), **page)] == [wanted.thread_id]
-            assert threads.count(tx, caller, ThreadFilter()) == 1
-            assert threads.count(tx, caller, ThreadFilter(metadata={"team": "z"})) == 0
+            assert [t.thread_id for t in thread_search.search(tx, caller, ThreadFilter(), **page)] == [wanted.thread_id]
+            assert thread_search.count(tx, caller, ThreadFilter()) == 1
+            assert thread_search.count(tx, caller, ThreadFilter(metadata={"team": "z"})) == 0
             found = runs.page(tx, caller, wanted.thread_id, status=None, limit=9, offset=0)
             hidden = runs.page(
                 tx, seeing(caller, threads={"team": "z"}), wanted.thread_id, status=None, limit=9, offset=0

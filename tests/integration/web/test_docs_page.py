@@ -7,7 +7,7 @@ from flask import Flask
 
 from deerflow.api.mounts import Mount
 from deerflow.api.openapi import document
-from deerflow.web.docs import kind
+from deerflow.web.docs import kind, prose
 from tests.integration.api.conftest import by_mount
 
 
@@ -46,3 +46,9 @@ def test_every_shape_that_is_linked_is_there(accounts_app: Flask) -> None:
 )
 def test_values_in_words(schema: dict[str, object], words: str) -> None:
     assert str(kind(schema)) == words
+
+
+def test_what_is_quoted_is_code() -> None:
+    """One backtick or two; and nothing of it is markup."""
+    told = "`a` or ``b|c``; <b>"
+    assert str(prose(told)) == "<code>a</code> or <code>b|c</code>; &lt;b&gt;"

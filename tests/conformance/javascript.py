@@ -1,0 +1,102 @@
+"""Node and the npm packages of ``js/``, installed when the first test needs them."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.site import site
+
+FOLDER = Path(__file__).parent / "js"
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+
+
+def _version() -> tuple[int, ...]:
+    """What there is of Node.js; nothing when npm is missing."""
+    if NODE is None or NPM is None:
+        return ()
+    told = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in told.strip().removeprefix("v").split("."))
+
+
+NEEDED = pytest.mark.skipif(
+    _version() < (20, 19), reason="for want of Node.js 20.19 or newer with npm: older ones do not load the SDK"
+)
+"""Marks tests that need it."""
+
+
+def install() -> None:
+    """Make ``node_modules`` hold what the lock names; of two processes one installs."""
+    lock = FOLDER / "package-lock.json"
+    stamp = FOLDER / "node_modules" / ".lock-hash"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        ended = subprocess.run(
+            [str(NPM), "ci", "--ignore-scripts"], cwd=FOLDER, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        stamp.write_text(wanted)
+
+
+def bundle(folder: Path) -> Path:
+    """Build the page into *folder*."""
+    install()
+    command = [str(NODE), "node_modules/esbuild/bin/esbuild", "page.jsx", "--bundle", "--jsx=automatic"]
+    options = ["--log-level=warning", '--define:process.env.NODE_ENV="production"', f"--outfile={folder / 'page.js'}"]
+    subprocess.run([*command, *options], cwd=FOLDER, check=True, timeout=100)
+    shutil.copy(FOLDER / "page.html", folder)
+    return folder
+
+
+def run_checks(
+    url: str, which: str, api_key: str | None, kill: Callable[[str], None] = lambda _kind: None
+) -> Iterator[dict[str, Any]]:
+    """The lines that sdk.mjs says of one SDK: a check each. What it asks for is broken for it."""
+    install()
+    key = {"LANGGRAPH_API_KEY": api_key} if api_key else {}
+    port = int(url.rpartition(":")[2])
+    with site(None, to=port) as line, _node("sdk.mjs", which, url, line.origin, **key) as process:
+        assert process.stdout is not None
+        for told in map(json.loads, process.stdout):
+            match told.get("break"):
+                case "connection":
+                    line.cut()
+                case None:
+                    yield told
+                case kind:
+                    kill(kind)
+        assert process.wait(10) == 0
+
+
+@contextmanager
+def _node(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    command, variables = [str(NODE), *words], {**os.environ, **environment}
+    with subprocess.Popen(command, cwd=FOLDER, env=variables, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _against(url: str) -> None:
+    """Say how the SDKs fare with another server, the reference for one; no process of it is killed."""
+    for which in ("sdk1", "sdk2"):
+        for line in run_checks(url, which, os.environ.get("LANGGRAPH_API_KEY")):
+            mark, told = ("✗", line["error"].partition("\n")[0]) if line["error"] else ("✓", "")
+            sys.stdout.write(f"{mark} {which} {line['check']} {told}\n")
+
+
+if __name__ == "__main__":
+    _against(sys.argv[1])
