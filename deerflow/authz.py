@@ -96,6 +96,11 @@ def granted(asked: Request) -> Any:
     return asked.environ.get(_GRANTED)
 
 
+def ask_anew(asked: Request) -> None:
+    """Let what is said next on this request's connection be asked about by itself, not as what was said before."""
+    asked.environ.pop(_GRANTED, None)
+
+
 def public(view: Callable[P, R]) -> Callable[P, R]:
     """Declare a view that anybody may call."""
     view.permission = PUBLIC  # type: ignore[attr-defined]

@@ -77,6 +77,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.before_request(_measure_chunks)
     app.after_request(_lead_by_path)
     app.after_request(_for_the_caller_alone)
+    app.after_request(_untyped_when_empty)
     for mount in MOUNTS:
         outer = Blueprint(mount.name, __name__, url_prefix=mount.prefix or None)
         for room in (threads, state, runs, stateless, crons, commands, thread_streams, assistants, store, system):
@@ -126,6 +127,13 @@ def _for_the_caller_alone(response: Response) -> Response:
     """Nothing that a caller was told, not even that a thing is not there, is for others of the same proxy's cache."""
     if "principal" in g:
         response.headers.setdefault("Cache-Control", "private")
+    return response
+
+
+def _untyped_when_empty(response: Response) -> Response:
+    """An answer that never has a body has no type either; Flask would call it HTML."""
+    if response.status_code in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
+        response.headers.pop("Content-Type", None)
     return response
 
 

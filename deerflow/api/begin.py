@@ -13,6 +13,7 @@ from deerflow.api import sse
 from deerflow.api.context import backend
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.headers import configurable_of
+from deerflow.domain.bodies import parsed
 from deerflow.domain.idempotency import IdempotencyKey, fingerprint
 from deerflow.domain.presented import present_run
 from deerflow.domain.runs import Ended, Followed, RunSpec
@@ -61,7 +62,7 @@ def idempotency_key() -> IdempotencyKey | None:
         return None
     if not _VISIBLE.fullmatch(text):
         raise Invalid("Idempotency-Key: must be 1 to 255 visible ASCII characters")
-    body = orjson.dumps(orjson.loads(request.get_data() or b"{}"), option=orjson.OPT_SORT_KEYS)
+    body = orjson.dumps(parsed(request.get_data()), option=orjson.OPT_SORT_KEYS)
     path = request.path.removeprefix(current_mount().prefix)
     return IdempotencyKey(text, fingerprint(request.method, path, body))
 

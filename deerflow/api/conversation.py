@@ -21,7 +21,7 @@ from deerflow.api.context import backend
 from deerflow.api.sockets import FAILED, FORBIDDEN, RESTARTING, TOO_MUCH, Closed, Socket
 from deerflow.api.sse import protocol_events
 from deerflow.api.wire.protocol import Command, Done, EventStream, Refusal
-from deerflow.authz import require
+from deerflow.authz import ask_anew, require
 from deerflow.domain.bodies import parsed
 from deerflow.domain.protocol import Subscription, Telling, before
 from deerflow.errors import BadRequest, DeerflowError, Invalid
@@ -88,6 +88,7 @@ class Conversation:
         act = self._acts.get(asked.method)
         try:
             identity.identify(request)
+            ask_anew(request)
             if act is not None:
                 require("runs:read", body=dict)
         except DeerflowError as error:

@@ -24,6 +24,7 @@ from deerflow.settings import Settings
 T = TypeVar("T")
 
 _FRESH_SECONDS = 1.0
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
@@ -65,7 +66,8 @@ class Metrics:
     def observe(self, response: Response) -> Response:
         """Count a request that is answered."""
         route = request.url_rule.rule if request.url_rule else "none"
-        labels = (request.method, route, f"{response.status_code // 100}xx")
+        method = request.method if request.method in _METHODS else "other"  # clients make up as many as they like
+        labels = (method, route, f"{response.status_code // 100}xx")
         self._requests.labels(*labels).observe(time.perf_counter() - g.began_at)
         return response
 

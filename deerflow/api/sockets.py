@@ -6,7 +6,7 @@ compression, which keeps some hundred kilobytes a connection. And it has no answ
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,8 @@ FORBIDDEN, FAILED, RESTARTING, TOO_MUCH = 4403, 1011, 1012, 1008
 _PING_SECONDS = 25.0
 _MOST_WAITING = 100
 """Messages that were received and not yet looked at."""
+_MOST_LARGE = 2
+"""How many of the largest they may be together."""
 _CLOSE_SECONDS = 1.0
 _SERVERS = ("gunicorn.socket", "werkzeug.socket")
 
@@ -43,12 +45,13 @@ class Socket:
         """Answer a request's handshake; BadRequest when it is a wrong one. *most_bytes*: of one message."""
         environ = {name: value for name, value in asked.environ.items() if name != "HTTP_SEC_WEBSOCKET_EXTENSIONS"}
         server = next(name for name in _SERVERS if name in environ)
-        self._raw = environ[server]
+        self._raw, self._most_bytes = environ[server], most_bytes
         self._wire = environ[server] = _Wire(self._raw)
         try:
             self._server = Server(environ, ping_interval=_PING_SECONDS, max_message_size=most_bytes)
         except ProtocolError as error:
             raise BadRequest(f"This is no WebSocket handshake of version 13: {error}") from error
+        self._wire.may_read = self._may_read
 
     def receive(self, seconds: float) -> str | bytes | None:
         """The next message; None when none has come within that time."""
@@ -61,7 +64,15 @@ class Socket:
     @property
     def is_flooded(self) -> bool:
         """Whether its client says more than anybody can look at."""
-        return len(self._server.input_buffer) > _MOST_WAITING
+        waiting = self._server.input_buffer
+        return len(waiting) > _MOST_WAITING or sum(map(len, waiting)) > _MOST_LARGE * self._most_bytes
+
+    def _may_read(self) -> bool:
+        """Whether there is room for more; nobody may be looking just now, so it is closed here if there is none."""
+        if self.is_flooded:
+            self.close(TOO_MUCH, "Too many messages at once")
+            return False
+        return True
 
     def send(self, message: bytes) -> None:
         """Send one message of text; waits for a client that reads slowly."""
@@ -87,11 +98,16 @@ class Socket:
 
 
 class _Wire:
-    """A connection that writes one whole thing after the other."""
+    """A connection that writes one whole thing after the other, and reads as long as there is room."""
 
     def __init__(self, raw: Any) -> None:
         self._raw, self._lock = raw, threading.Lock()
-        self.recv, self.close, self.fileno = raw.recv, raw.close, raw.fileno
+        self.close, self.fileno = raw.close, raw.fileno
+        self.may_read: Callable[[], bool] = lambda: True
+
+    def recv(self, most: int) -> bytes:
+        """What has come; nothing, as at its end, when there is no room for it."""
+        return bytes(self._raw.recv(most)) if self.may_read() else b""
 
     def send(self, data: bytes) -> None:
         """Write all of it."""

@@ -75,10 +75,10 @@ def _modes_wanted() -> set[str]:
 
 
 def _cursor() -> Spot | None:
-    text = request.headers.get("Last-Event-ID")
-    if text is None:
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text:  # an EventSource that has heard nothing yet may send an empty one
         return None
-    spot = parse_spot(text.strip())
+    spot = parse_spot(text)
     if spot is None:
         raise Invalid(f"Invalid last-event-id: '{text}' is not the id of an event of this stream, nor - for everything")
     return spot

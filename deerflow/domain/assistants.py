@@ -80,7 +80,7 @@ def first_content(spec: AssistantSpec) -> dict[str, Any]:
     config, context = _settled(spec, {}, {})
     return {
         "graph_id": spec.graph_id,
-        "name": "Untitled" if spec.name is None else spec.name,
+        "name": spec.name or "Untitled",
         "description": spec.description,
         "config": config,
         "context": context,

@@ -25,6 +25,9 @@ _PATHS = (PurePath, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6In
 _DEEPEST = 200
 """Far above what a real state nests, below the encoder's own limit of 254."""
 
+_LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
+"""The whole numbers that the encoder takes."""
+
 _TOLD = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError, TimeoutError)
 """Errors whose text is written for the caller; any other may carry what is none of their business."""
 
@@ -115,7 +118,7 @@ def _plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one line a typ
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, int) and not isinstance(value, bool):
-        return value if value.bit_length() <= 64 else _big(value)  # noqa: PLR2004 - what the encoder takes
+        return value if _LEAST <= value <= _GREATEST else _big(value)
     if value is None or isinstance(value, bool | float | date | time | UUID):
         return value
     if isinstance(value, dict):

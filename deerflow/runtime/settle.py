@@ -15,13 +15,13 @@ _LOOK_SECONDS = 1.0
 
 
 def settle(backend: Backend, principal: Principal, thread_id: UUID, *, seconds: float) -> bool:
-    """Whether a run of this caller's thread was running and has ended within that time.
+    """Whether nothing runs on this caller's thread, or has ended within that time.
 
-    Who has heard a run's question may answer before the run has ended.
+    Who has heard a run's question may answer before the run has ended; it may end while one looks.
     """
     running = _running(backend, principal, thread_id)
     if running is None:
-        return False
+        return True
     deadline = time.monotonic() + seconds
     with backend.wakeups.watch(log_key(running)) as watch:
         while True:

@@ -130,12 +130,26 @@ def holds(there: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         return isinstance(there, dict) and all(k in there and holds(there[k], v) for k, v in wanted.items())
     if isinstance(wanted, list):
-        return isinstance(there, list) and all(any(holds(t, w) for t in there) for w in wanted)
-    return (type(there) is type(wanted) and bool(there == wanted)) or _same_number(there, wanted)
+        return isinstance(there, list) and _all_in(there, wanted)
+    return _named(there) == _named(wanted)
 
 
-def _same_number(one: Any, other: Any) -> bool:
-    return not isinstance(one, bool) and not isinstance(other, bool) and isinstance(one, int | float) and one == other
+def _all_in(there: list[Any], wanted: list[Any]) -> bool:
+    """Whether a list has all of these elements, of which only lists and objects have to be compared one by one."""
+    plain = {_named(each) for each in there if not isinstance(each, list | dict)}
+    nested = [each for each in there if isinstance(each, list | dict)]
+    return all(
+        any(holds(each, one) for each in nested) if isinstance(one, list | dict) else _named(one) in plain
+        for one in wanted
+    )
+
+
+def _named(value: Any) -> tuple[str, Any] | None:
+    """What two values have in common that are the same: all numbers are of one kind. None: an object or a list."""
+    if isinstance(value, dict | list):
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "number" if is_number else type(value).__name__, value
 
 
 def dump_json(value: Any) -> str:

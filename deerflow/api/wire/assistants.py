@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, field_validator
 from typing_extensions import TypedDict
 
-from deerflow.api.wire.body import Metadata, Shape
+from deerflow.api.wire.body import Contained, Metadata, Shape, or_absent
 from deerflow.api.wire.runs import RunConfig
 from deerflow.api.wire.state import CHECKPOINT_PARTS
 from deerflow.api.wire.times import iso
@@ -75,7 +75,7 @@ class AssistantWanted(Shape):
 
     graph_id: str | None = None
     name: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Contained | None = None
 
     def to_filter(self) -> AssistantFilter:
         """The same for storage."""
@@ -85,8 +85,8 @@ class AssistantWanted(Shape):
 class AssistantSearch(AssistantWanted):
     """Body of a search."""
 
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
     sort_by: Literal["assistant_id", "created_at", "updated_at", "name", "graph_id"] | None = None
     sort_order: Literal["asc", "desc"] | None = None
     select: list[Column] | None = None
@@ -100,9 +100,9 @@ class AssistantSearch(AssistantWanted):
 class VersionSearch(Shape):
     """Body of a look at an assistant's versions."""
 
-    metadata: dict[str, Any] | None = None
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    metadata: Contained | None = None
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
 
 
 class VersionWanted(Shape):

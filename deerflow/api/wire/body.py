@@ -16,6 +16,26 @@ Metadata = Annotated[dict[str, Any], AfterValidator(believed)]
 """Metadata that a client gives to what it creates or changes; what claims an owner is left out."""
 
 
+_MOST_WANTED = 1_000
+
+
+def _few(wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is looked for, unless it is so much that to compare it with what is stored would take the database long."""
+    level: list[Any] = [wanted]
+    count = 0
+    while level:
+        inner = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+        count += len(inner)
+        if count > _MOST_WANTED:
+            raise ValueError(f"must not look for more than {_MOST_WANTED} values")
+        level = [child for child in inner if isinstance(child, dict | list)]
+    return wanted
+
+
+Contained = Annotated[dict[str, Any], AfterValidator(_few)]
+"""What has to be contained in what is found."""
+
+
 def _label(value: Any) -> Any:
     """A name without the white space around it; control characters, line feeds and the like are no name."""
     if not isinstance(value, str):
@@ -81,8 +101,13 @@ class Shape(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
+            wrong = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {_sentence(e['msg'])}" for e in error.errors()]
             raise Invalid("\n".join(wrong)) from error
+
+
+def _sentence(message: str) -> str:
+    """What a validator says; pydantic puts the class of what ours raise in front."""
+    return message.removeprefix("Value error, ")
 
 
 def flag(value: str | None) -> bool:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from deerflow.api.mounts import PLATFORM
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Contained, Shape, or_absent
 from deerflow.api.wire.runs import RunCreate, RunPayload
 from deerflow.api.wire.times import iso
 from deerflow.domain.crons import Cron, CronFilter
@@ -65,7 +65,7 @@ class CronWanted(Shape):
     assistant_id: UUID | None = None
     thread_id: UUID | None = None
     enabled: bool | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Contained | None = None
 
     def to_filter(self) -> CronFilter:
         """The same for storage."""
@@ -75,8 +75,8 @@ class CronWanted(Shape):
 class CronSearch(CronWanted):
     """Body of a search."""
 
-    limit: int = Field(default=10, ge=1, le=1_000)
-    offset: int = Field(default=0, ge=0, lt=2**31)
+    limit: Annotated[int, or_absent(10)] = Field(default=10, ge=1, le=1_000)
+    offset: Annotated[int, or_absent(0)] = Field(default=0, ge=0, lt=2**31)
     sort_by: (
         Literal["cron_id", "assistant_id", "thread_id", "next_run_date", "end_time", "created_at", "updated_at"] | None
     ) = None

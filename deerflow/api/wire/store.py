@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Literal, Self
 
 from flask import Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, Field, StrictBool
 
-from deerflow.api.wire.body import Shape
+from deerflow.api.wire.body import Shape, or_absent
 from deerflow.auth.values import item_named
 from deerflow.authz import granted
 from deerflow.errors import BadRequest
@@ -44,19 +44,15 @@ def _labels(labels: list[str]) -> list[str]:
     return labels
 
 
-def _never_none(default: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: default if value is None else value)
-
-
 Namespace = Annotated[list[Annotated[str, AfterValidator(_label)]], AfterValidator(_labels)]
-Prefix = Annotated[Namespace, _never_none([])]
+Prefix = Annotated[Namespace, or_absent([])]
 Key = Annotated[str, AfterValidator(_key)]
 Paths = Annotated[list[Annotated[str, AfterValidator(_path)]], Field(max_length=_MOST_PATHS)]
-Offset = Annotated[int, Field(ge=0, le=2**31), _never_none(0)]
+Offset = Annotated[int, Field(ge=0, le=2**31), or_absent(0)]
 
 
 def _limit(default: int) -> Any:
-    return Annotated[int, Field(ge=0, le=_MOST), _never_none(default)]
+    return Annotated[int, Field(ge=0, le=_MOST), or_absent(default)]
 
 
 class ItemName(Shape):

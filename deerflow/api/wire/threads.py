@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from deerflow.api.wire.body import Metadata, Shape, or_absent
+from deerflow.api.wire.body import Contained, Metadata, Shape, or_absent
 from deerflow.api.wire.extract import Path, follow, parse_paths
 from deerflow.api.wire.runs import RunCommand
 from deerflow.api.wire.times import iso
@@ -25,6 +25,8 @@ _LARGE = {"metadata", "config", "values", "error", "interrupts"}
 _LONGEST_MINUTES = 100 * 366 * 24 * 60
 _MOST_SUPERSTEPS = 1_000
 _MOST_PRUNED = 1_000
+_MOST_IDS = 10_000
+"""Databases take some ten thousand parameters in a statement, and to write them down takes a while."""
 
 
 class TimeToLive(Shape):
@@ -107,9 +109,9 @@ class ThreadPrune(Shape):
 class ThreadWanted(Shape):
     """Which threads are looked for."""
 
-    ids: list[UUID] | None = None
-    metadata: dict[str, Any] | None = None
-    values: dict[str, Any] | None = None
+    ids: list[UUID] | None = Field(default=None, max_length=_MOST_IDS)
+    metadata: Contained | None = None
+    values: Contained | None = None
     status: ThreadStatus | None = None
 
     def to_filter(self) -> ThreadFilter:

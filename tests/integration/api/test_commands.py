@@ -8,12 +8,14 @@ from uuid import UUID, uuid4
 import pytest
 from flask.testing import FlaskClient
 
+from deerflow.api import commands
 from deerflow.api.mounts import MOUNTS, Mount
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import MultitaskStrategy, RunStatus
+from deerflow.runtime.settle import settle
 from deerflow.storage import runs
 from tests.conftest import SilentBell, wait_for
 from tests.factories import LOCAL_USER, OWNER, at_once, make_run, make_running, make_thread, row_of, thread_of
@@ -168,6 +170,21 @@ def test_who_answers_before_the_run_has_ended_need_not_ask_again(backend: Backen
         ask(backend, run, "i1")
         assert answering.result(10)["type"] == "success"
     assert row(backend, run.thread_id).kwargs["command"] == {"resume": {"i1": 1}}
+
+
+def test_a_run_that_ends_between_two_looks_is_answered(
+    backend: Backend, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look finds it running, the second, whether it is worth waiting, that nothing runs."""
+    run = make_running(backend, LOCAL_USER, thread_id=make_thread(backend, LOCAL_USER).thread_id)
+
+    def ends_now(*args: Any, **kwargs: Any) -> bool:
+        ask(backend, run, "i1")
+        return settle(*args, **kwargs)
+
+    monkeypatch.setattr(commands, "settle", ends_now)
+    assert command(run.thread_id, "input.respond", interrupt_id="i1", response=1)["type"] == "success"
+    assert count(backend, run.thread_id) == 2
 
 
 def test_where_nothing_has_run_there_is_nothing_to_answer(backend: Backend, command: Command) -> None:

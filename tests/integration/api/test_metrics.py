@@ -58,6 +58,15 @@ def test_requests_are_timed_by_route(web: FlaskClient, thread: str) -> None:
     assert thread not in web.get("/metrics").text
 
 
+def test_methods_that_clients_make_up_are_counted_as_one(web: FlaskClient) -> None:
+    """Who needs no key for it could fill the memory with labels."""
+    for method in ("AAAA", "BBBB", "PROPFIND"):
+        web.open("/nowhere", method=method)
+    found = numbers(web)
+    assert found["deerflow_request_seconds_count", "other", "none", "4xx"] == 3
+    assert {key[1] for key in found if key[0] == "deerflow_request_seconds_count"} <= {"GET", "other"}
+
+
 @pytest.mark.parametrize(
     ("setting", "statuses"), [("public", (200, 200, 200)), ("admin", (401, 403, 200)), ("off", (404,) * 3)]
 )

@@ -1,5 +1,6 @@
 """Finding, counting and changing threads: alike on both databases."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,28 @@ def _found(web: FlaskClient, **asked: Any) -> list[str]:
 def test_metadata_is_contained(web: FlaskClient, threads: list[str], metadata: dict, expected: set[int]) -> None:
     """Objects may have more keys and lists more elements; a stranger's thread is not there."""
     assert set(_found(web, metadata=metadata)) == {threads[i] for i in expected}
+
+
+def test_long_lists_are_compared_within_moments(web: FlaskClient) -> None:
+    """Each with each would stop a process that has SQLite in it for as long as it takes."""
+    numbers = list(range(20_000))
+    made = web.post(
+        "/threads", json={"metadata": {"numbers": numbers, "mixed": [1, True, "1", None, [1], {"a": 1}]}}
+    ).json
+    before = time.monotonic()
+    assert _found(web, metadata={"numbers": [-1]}) == []
+    assert _found(web, metadata={"numbers": numbers[-900:]}) == [made["thread_id"]]
+    assert time.monotonic() - before < 5, "it is 18 million comparisons for who compares each with each"
+    for element, is_found in (
+        (1.0, True),
+        (False, False),
+        ("1", True),
+        (None, True),
+        ([], True),
+        ([2], False),
+        ({}, True),
+    ):
+        assert _found(web, metadata={"mixed": [element]}) == ([made["thread_id"]] if is_found else [])
 
 
 def test_order_pages_and_columns(web: FlaskClient, threads: list[str]) -> None:
@@ -136,6 +159,9 @@ def test_change_merges(web: FlaskClient, threads: list[str]) -> None:
         {"extract": {"status": "values.a"}},
         {"extract": {f"a{i}": "values.a" for i in range(11)}},
         {"metadata": "kind"},
+        {"metadata": {"tags": list(range(1_000))}},
+        {"values": {"a": [{"b": n} for n in range(500)]}},
+        {"ids": ["01932c07-0000-7000-8000-000000000001"] * 10_001},
     ],
 )
 def test_bad_searches_are_refused(web: FlaskClient, asked: dict[str, Any]) -> None:

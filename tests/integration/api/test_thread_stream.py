@@ -101,12 +101,16 @@ def test_all_that_is_kept_is_told_to_who_asks_for_it_and_then_what_comes(
             assert stream.is_silent()
 
 
-def test_without_a_cursor_only_what_comes_from_now_on_is_told(quick: Backend, listen: Listen, thread_id: UUID) -> None:
+@pytest.mark.parametrize("cursor", [None, ""])
+def test_without_a_cursor_only_what_comes_from_now_on_is_told(
+    quick: Backend, listen: Listen, thread_id: UUID, cursor: str | None
+) -> None:
+    """An empty one is none: what an EventSource may send that has heard nothing yet."""
     say_a_run(quick, thread_id)
     run = make_running(quick, LOCAL_USER, thread_id=thread_id)
     begin(quick, run)
     waiting = make_run(quick, LOCAL_USER, thread_id=thread_id)
-    with listen(thread_id) as stream:
+    with listen(thread_id, cursor) as stream:
         assert stream.is_silent()
         say(quick, run, "values", {"n": 2})
         end(quick, run)
@@ -158,6 +162,6 @@ def test_a_wish_that_is_none_is_refused(web: FlaskClient, mount: Mount) -> None:
     assert detail(web.get(path, query_string="stream_modes=run_modes,zz"), 422).startswith(
         "stream_modes: zz is not one"
     )
-    for text in ("7", "x", "1-", "-1-1", "1-1-1", "99999999999999999999-1", ""):
+    for text in ("7", "x", "1-", "-1-1", "1-1-1", "99999999999999999999-1"):
         answer = web.get(path, headers={"Last-Event-ID": text})
         assert detail(answer, 422).startswith("Invalid last-event-id:")

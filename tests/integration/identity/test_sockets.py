@@ -259,3 +259,23 @@ def test_plain_http_is_told_what_to_do(accounts_app: Flask, quick: Backend, owne
     for more in ({}, {"Upgrade": "websocket"}, {"Upgrade": "h2c"}):
         answer = client.get(f"/threads/{new_id()}/stream/events", headers={**headers, **more})
         assert answer.status_code == 400
+
+
+def test_who_floods_a_socket_while_nobody_looks_is_closed(
+    accounts_app: Flask, quick: Backend, owner: User, open_socket: Open
+) -> None:
+    """An answer to a run that has not asked waits for some seconds; what comes meanwhile would lie in memory."""
+    accounts_app.config["MAX_CONTENT_LENGTH"] = 1 << 20
+    run = make_running(quick, principal_for(owner))
+    with open_socket(run.thread_id, **{"x-api-key": make_key(quick, owner)}) as talk:
+        command = {"id": 1, "method": "input.respond", "params": {"interrupt_id": "x", "response": 1}}
+        talk.socket.send(orjson.dumps(command).decode())
+        with pytest.raises(ConnectionClosed):
+            flood(talk.socket)
+
+
+def flood(socket: ClientConnection) -> None:
+    """Send large messages, each as soon as the server has taken the one before."""
+    for _ in range(50):
+        socket.send("x" * (1 << 20))
+        socket.ping().wait(0.2)
