@@ -20,6 +20,8 @@ from deerflow.settings import Settings
 from tests.databases import Databases
 from tests.live import Live
 
+pytest_plugins = ["tests.conformance.table"]
+
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 SETUPS = ("sqlite", "postgres")
 AUTH = {"sqlite": "accounts", "postgres": "none"}

@@ -11,6 +11,8 @@ import pytest
 from langgraph_sdk import get_client
 
 from deerflow.api.mounts import GATEWAY, MOUNTS, PLATFORM, Mount
+from tests.conformance.cells import Cells
+from tests.conformance.table import SEEN
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import Frame, read_frames
@@ -86,6 +88,31 @@ def http(live: Live) -> httpx.Client:
 def thread(http: httpx.Client) -> str:
     """A new thread of the shared server."""
     return str(http.post("/threads", json={}).json()["thread_id"])
+
+
+@pytest.fixture
+def cells(live: Live, request: pytest.FixtureRequest) -> Cells:
+    """Where this database's cells are noted."""
+    found = SEEN.setdefault(request.node.callspec.params["live"], Cells())
+    if not found.endpoints:
+        found.know(live.http().get("/openapi.json").json())
+    return found
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Leave with a test whether it has failed, for fixtures that end after it."""
+    report: Any = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+def went_well(item: pytest.Item) -> bool:
+    """Whether a test has run without a failure; for its fixtures, behind their ``yield``."""
+    return not item.stash.get(_FAILED, True)
 
 
 class Wire:

@@ -1,0 +1,138 @@
+"""Debian's Chromium without a screen, and the page that it shows."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from tests.conformance.site import PREFIX
+from tests.conftest import wait_for
+
+PROGRAM = shutil.which("chromium")
+DRIVER = shutil.which("chromedriver")
+NEEDED = pytest.mark.skipif(
+    PROGRAM is None or DRIVER is None, reason="for want of Chromium (apt-get install chromium chromium-driver)"
+)
+"""Marks tests that need it."""
+
+_OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --disable-dev-shm-usage --disable-features=BackForwardCache"
+)
+"""Without the cache for going back: it keeps the streams of pages that were left, and of six connections none is free."""
+_LOOK = """
+const text = (id) => document.getElementById(id)?.textContent ?? "";
+const line = (each) => [each.dataset.type, each.querySelector("span").textContent];
+return {
+  lines: [...document.querySelectorAll("li")].map(line),
+  state: text("state"), error: text("error"), question: text("question"), run: text("run"), past: Number(text("past")),
+  thread: new URLSearchParams(location.search).get("thread"),
+  steps: Math.max(0, ...Object.values(window.grown ?? {}).map((lengths) => lengths.length)),
+};
+"""
+
+
+@contextmanager
+def chromium() -> Iterator[Chrome]:
+    """A browser until the end of the block."""
+    options = ChromeOptions()
+    options.binary_location = str(PROGRAM)
+    for option in _OPTIONS.split():
+        options.add_argument(option)
+    driver = Chrome(options=options, service=ChromeService(str(DRIVER)))
+    try:
+        driver.set_page_load_timeout(30)
+        yield driver
+    finally:
+        driver.quit()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a person sees, and the address."""
+
+    lines: list[list[str]]
+    state: str
+    error: str
+    question: str
+    run: str
+    past: int
+    thread: str | None
+    steps: int
+    """How often the longest answer has changed on the screen."""
+
+    @property
+    def answer(self) -> str:
+        """The last line, when it is the agent's."""
+        return self.lines[-1][1] if self.lines and self.lines[-1][0] == "ai" else ""
+
+    @property
+    def words(self) -> int:
+        """How long the answer is."""
+        return len(self.answer.split())
+
+
+class Chat:
+    """The page: ``js/page.jsx`` with one of the hooks."""
+
+    def __init__(self, driver: Chrome, origin: str, **asked: str) -> None:
+        self.driver = driver
+        self._page, self._asked = f"{origin}{PREFIX}page.html", asked
+        self.has_branches = asked["hook"].startswith("classic")
+
+    def open(self, **asked: str) -> None:
+        """Open it, with *thread* on one that is there."""
+        self.driver.get(f"{self._page}?{urlencode({**self._asked, **asked})}")
+        self.until(lambda seen: seen.state != "")
+
+    def reload(self) -> None:
+        """As F5 does."""
+        self.driver.refresh()
+
+    def look(self) -> Seen:
+        """What is on the screen now."""
+        return Seen(**self.driver.execute_script(_LOOK))
+
+    def until(self, condition: Callable[[Seen], object]) -> Seen:
+        """Wait until what is seen is as it should be."""
+        last: list[Seen] = []
+
+        def holds() -> object:
+            last[:] = [self.look()]
+            return condition(last[0])
+
+        try:
+            wait_for(holds)
+        except AssertionError as error:
+            raise AssertionError(f"{last[0]}\n{self.calls()}") from error
+        return last[0]
+
+    def until_idle(self, *lines: list[str]) -> Seen:
+        """Wait until no run is under way, and the conversation is exactly this."""
+        return self.until(lambda seen: seen.state == "idle" and seen.lines == list(lines))
+
+    def type(self, text: str) -> None:
+        """Fill the field."""
+        field = self.driver.find_element("id", "text")
+        field.clear()
+        field.send_keys(text)
+
+    def say(self, text: str) -> None:
+        """Type and send."""
+        self.type(text)
+        self.press("#send")
+
+    def press(self, selector: str) -> None:
+        """Click the first that fits."""
+        self.driver.find_element("css selector", selector).click()
+
+    def calls(self) -> list[tuple[str, str, int]]:
+        """The HTTP calls of the page, also of before a reload."""
+        told: Any = self.driver.execute_script('return sessionStorage.getItem("calls")')
+        return [(method, path, status) for method, path, status in json.loads(told or "[]")]

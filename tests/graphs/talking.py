@@ -1,0 +1,20 @@
+"""Does what the last message says: ``count 8 0.1`` says eight words slowly, ``ask`` asks a person, ``fail`` fails."""
+
+from chat import CountingModel
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+
+async def answer(state: MessagesState):
+    match state["messages"][-1].text.split():
+        case ["ask"]:
+            return {"messages": [AIMessage("heard " + interrupt({"question": "ok?"}))]}
+        case ["count", words, pause]:
+            model = CountingModel(words=int(words), pause=float(pause))
+            return {"messages": [await model.ainvoke(state["messages"])]}
+        case _:
+            raise ValueError("boom happened")
+
+
+graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").compile()
