@@ -18,7 +18,7 @@ from deerflow.events.connections import connect
 from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
 from tests.databases import Databases
-from tests.live import Live
+from tests.live import Elsewhere, Live
 
 pytest_plugins = ["tests.conformance.table"]
 
@@ -138,11 +138,17 @@ def live_on(setup: str, databases: Databases, folder: Path, config: Path = GRAPH
     return Live(folder, config, **{"database_url": url, "auth": AUTH[setup], **given})
 
 
-@pytest.fixture(scope="session", params=SETUPS)
+@pytest.fixture(scope="session", params=["elsewhere"] if os.environ.get("DEERFLOW_CONFORMANCE_URL") else SETUPS)
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own."""
+    """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own.
+
+    ``DEERFLOW_CONFORMANCE_URL`` names another one instead, which serves the graphs of tests/graphs.
+    """
+    if url := os.environ.get("DEERFLOW_CONFORMANCE_URL"):
+        yield Elsewhere(url.rstrip("/"), tmp_path_factory.mktemp("elsewhere"))
+        return
     server = live_on(request.param, databases, tmp_path_factory.mktemp(f"live-{request.param}"))
     server.start()
     yield server
