@@ -70,7 +70,14 @@ class Live:
         self._https: dict[str, httpx.Client] = {}
 
     def start(self) -> None:
-        """Start it and wait for its ``ready``."""
+        """Start it and wait for its ``ready``; one that does not come is stopped, or it would slow all other tests."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop_if_running()
+            raise
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "deerflow.cli", "serve", "--port", str(self.port)]
         command += ["--data", str(self.folder / "data"), "--config", str(self._config), *self._options]
         with self.log.open("ab") as log:
