@@ -26,12 +26,16 @@ class StateUpdate(Shape):
     checkpoint_id: str | None = None
 
 
+MetadataKey = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]+$")]
+"""What both checkpoint stores can look for; langgraph's own for SQLite refuses other keys."""
+
+
 class History(Shape):
     """Body of a look at a thread's past."""
 
     limit: Annotated[int, or_absent(1)] = Field(default=1, ge=1, le=1_000)
     before: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[MetadataKey, Any] | None = None
     checkpoint: dict[str, Any] | None = None
 
 
@@ -42,7 +46,13 @@ def named_checkpoint(checkpoint: dict[str, Any] | None, checkpoint_id: str | Non
     for name in ("checkpoint_id", "checkpoint_ns"):
         if not isinstance(found.get(name, ""), str):
             raise Invalid(f"checkpoint.{name}: Input should be a valid string")
+    if not _are_ids(found.get("checkpoint_map", {})):  # an edit would store it, and no state be read any more
+        raise Invalid("checkpoint.checkpoint_map: Input should be an object of checkpoint ids by their namespaces")
     return found
+
+
+def _are_ids(parents: Any) -> bool:
+    return isinstance(parents, dict) and all(isinstance(each, str) for each in parents.values())
 
 
 def named_before(before: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -247,11 +247,11 @@ def test_deleted_thread(web: FlaskClient) -> None:
     detail(web.get(f"/threads/{first['thread_id']}"), 404)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[" * 500 + b"]" * 500], ids=["no JSON", "too deep"])
-def test_copy_with_a_body_that_is_none(web: FlaskClient, thread: str, body: bytes) -> None:
+def test_copy_with_a_body_that_is_none(web: FlaskClient, thread: str) -> None:
     """A copy needs no body, so nobody but the key looks at it."""
-    answer = web.post(f"/threads/{thread}/copy", data=body, headers=KEY)
-    assert "request body" in detail(answer, 422)
+    for body in (b"{", b"[" * 500 + b"]" * 500):
+        answer = web.post(f"/threads/{thread}/copy", data=body, headers=KEY)
+        assert "request body" in detail(answer, 422)
 
 
 def test_expired_key_is_free(web: FlaskClient, backend: Backend) -> None:
