@@ -67,8 +67,10 @@ if [ "${1-}" = test ]; then
     shift
     install requirements-dev.txt
     cd "$root"
-    # Most of the whole suite is waiting for servers: the two databases go beside each other.
-    if [ $# = 0 ]; then set -- -n 2 --dist loadgroup; fi
+    # The suite starts hundreds of processes, and each would compile all modules anew.
+    unset PYTHONDONTWRITEBYTECODE
+    # Most of the whole suite is waiting for servers: the two databases, and what kills servers, go beside each other.
+    if [ $# = 0 ]; then set -- -n 3 --dist loadgroup; fi
     exec "$venv/bin/python" -m pytest "$@"
 fi
 exec "$venv/bin/python" -m deerflow.cli serve "$@"

@@ -18,12 +18,11 @@ from deerflow.events.connections import connect
 from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
 from tests.databases import Databases
-from tests.live import Live
+from tests.live import Elsewhere, Live
+from tests.shares import SETUPS, Shares, Watch, setup_of
 
 pytest_plugins = ["tests.conformance.table"]
-
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
-SETUPS = ("sqlite", "postgres")
 AUTH = {"sqlite": "accounts", "postgres": "none"}
 """How clients of a live server on each database say who they are, so that every test of one runs once with an API key
 (``Live.headers``) and once without.
@@ -138,29 +137,33 @@ def live_on(setup: str, databases: Databases, folder: Path, config: Path = GRAPH
     return Live(folder, config, **{"database_url": url, "auth": AUTH[setup], **given})
 
 
-@pytest.fixture(scope="session", params=SETUPS)
+@pytest.fixture(scope="session", params=["elsewhere"] if os.environ.get("DEERFLOW_CONFORMANCE_URL") else SETUPS)
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own."""
+    """A whole server as a user starts it, on SQLite and Postgres; all tests share it and use threads of their own.
+
+    ``DEERFLOW_CONFORMANCE_URL`` names another one instead, which serves the graphs of tests/graphs.
+    """
+    if url := os.environ.get("DEERFLOW_CONFORMANCE_URL"):
+        yield Elsewhere(url.rstrip("/"), tmp_path_factory.mktemp("elsewhere"))
+        return
     server = live_on(request.param, databases, tmp_path_factory.mktemp(f"live-{request.param}"))
     server.start()
     yield server
     server.stop()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in two processes, each has a database of its own: both servers are started once."""
-    for item in items:
-        if (setup := _setup_of(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(setup))
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run in several processes, look whether each has its share for itself."""
+    if config.getoption("dist", "no") == "loadgroup":
+        config.pluginmanager.register(Watch())
 
 
-def _setup_of(item: pytest.Item) -> str | None:
-    """The database that a test runs on, whichever of its parameters says so; None when it needs none."""
-    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return next((value for value in params if isinstance(value, str) and value in SETUPS), None)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares | None:
+    """``--dist loadgroup``: a process has a database for itself, so its server is started once."""
+    return Shares(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -204,4 +207,5 @@ def _reason(report: pytest.TestReport) -> str:
 
 def _per_setup(reporter: pytest.TerminalReporter) -> dict[str, int]:
     ran = [r for kind in ("passed", "failed") for r in reporter.stats.get(kind, []) if getattr(r, "when", "") == "call"]
-    return {setup: sum(f"[{setup}" in r.nodeid or f"-{setup}" in r.nodeid for r in ran) for setup in SETUPS}
+    counted = Counter(setup_of(report.nodeid) for report in ran)
+    return {setup: counted[setup] for setup in SETUPS}

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
@@ -69,7 +70,14 @@ class Live:
         self._https: dict[str, httpx.Client] = {}
 
     def start(self) -> None:
-        """Start it and wait for its ``ready``."""
+        """Start it and wait for its ``ready``; one that does not come is stopped, or it would slow all other tests."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop_if_running()
+            raise
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "deerflow.cli", "serve", "--port", str(self.port)]
         command += ["--data", str(self.folder / "data"), "--config", str(self._config), *self._options]
         with self.log.open("ab") as log:
@@ -221,6 +229,34 @@ class Live:
         told = {"Host": f"127.0.0.1:{self.port}", **self.headers, **headers}
         lines = (f"{name.replace('_', '-')}: {value}\r\n" for name, value in told.items())
         return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode()
+
+
+class Elsewhere(Live):
+    """A server that somebody else has started; tests that reach for its processes are skipped."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        super().__init__(folder, folder)
+        self.url = url
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self) -> float:
+        """It goes on."""
+        return 0.0
+
+    @property
+    def api_key(self) -> str | None:
+        """As the SDKs find one."""
+        return os.environ.get("LANGGRAPH_API_KEY")
+
+    def pids(self, kind: str) -> list[int]:
+        """Not ours to know."""
+        pytest.skip(f"for want of the server's own {kind}")
+
+    def command(self, *words: str, stdin: str = "") -> str:  # noqa: ARG002 - as it is called
+        """Not ours to run."""
+        pytest.skip(f"for want of the server's own command {words[0]}")
 
 
 def _answers(url: str) -> bool:

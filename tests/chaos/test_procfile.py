@@ -16,8 +16,6 @@ from tests.conftest import GRAPHS, wait_for
 from tests.databases import Databases
 from tests.live import ADMIN, ROOT, free_port
 
-pytestmark = pytest.mark.xdist_group("procfile")  # one process has the platform that both tests share
-
 
 @pytest.fixture(scope="module")
 def platform(

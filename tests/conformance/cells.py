@@ -15,10 +15,11 @@ from typing import Any
 from deerflow.settings import ROOT
 
 PAGE = ROOT / "docs" / "conformance.md"
+_PYTHON = tuple(f"test_sdk_{noun}.py" for noun in ("assistants", "threads", "thread_stream", "runs", "crons", "store"))
 CLIENTS = {
-    "python-sync": (),
-    "python-async": (),
-    "python-remotegraph": (),
+    "python-sync": _PYTHON,
+    "python-async": _PYTHON,
+    "python-remotegraph": ("test_remote_graph.py",),
     "js-1.15": ("test_js_sdk.py",),
     "js-2.0": ("test_js_sdk.py",),
     "react-classic": ("test_react.py",),

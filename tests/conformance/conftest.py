@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -25,56 +26,135 @@ Sdk = Any
 
 
 class Flattened:
-    """Calls a client of either flavour alike: awaits what it has to, and reads streams to their end."""
+    """Calls a client of either flavour alike: awaits what it has to, and reads streams to their end.
 
-    def __init__(self, target: object, loop: asyncio.AbstractEventLoop) -> None:
-        self._target, self._loop = target, loop
+    What is no JSON comes flattened too, and is iterated as a list. *most*: of a stream only so many parts are read.
+    """
+
+    def __init__(self, target: object, loop: asyncio.AbstractEventLoop, most: int | None = None) -> None:
+        self._target, self._loop, self._most = target, loop, most
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._target, name)
-        return self._call(found) if callable(found) else Flattened(found, self._loop)
+        found = self._loop.run_until_complete(_got(self._target, name))
+        return self._call(found) if callable(found) else self._flat(found)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._flat(self._target[key])  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self._flat(part) for part in self._read(self._target)])
+
+    def taking(self, most: int) -> "Flattened":
+        """The same, for streams that have no end."""
+        return Flattened(self._target, self._loop, most)
+
+    @contextmanager
+    def within(self, manager: Any) -> Iterator["Flattened"]:
+        """A context of this client's flavour, entered and left."""
+        is_async = hasattr(manager, "__aenter__")
+        entered = self._loop.run_until_complete(manager.__aenter__()) if is_async else manager.__enter__()
+        try:
+            yield Flattened(entered, self._loop, self._most)
+        finally:
+            left = manager.__aexit__(None, None, None) if is_async else manager.__exit__(None, None, None)
+            if is_async:
+                self._loop.run_until_complete(left)
 
     def _call(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = method(*args, **kwargs)
             if inspect.isawaitable(result):
-                return self._loop.run_until_complete(result)
-            if hasattr(result, "__aiter__"):
-                return self._loop.run_until_complete(_listed(result))
-            return list(result) if hasattr(result, "__next__") else result
+                result = self._loop.run_until_complete(_awaited(result))
+            is_stream = inspect.isasyncgen(result) or hasattr(result, "__next__")
+            return self._read(result) if is_stream else result
 
         return call
 
+    def _flat(self, found: Any) -> Any:
+        if isinstance(found, _PLAIN):
+            return found
+        if inspect.isawaitable(found) and not hasattr(found, "__aiter__"):
+            return self._loop.run_until_complete(_awaited(found))
+        return Flattened(found, self._loop, self._most)
 
-async def _listed(stream: Any) -> list[Any]:
-    return [part async for part in stream]
+    def _read(self, stream: Any) -> list[Any]:
+        if hasattr(stream, "__aiter__"):
+            return self._loop.run_until_complete(_listed(stream, self._most))
+        return list(islice(stream, self._most))
+
+
+_PLAIN = (dict, list, tuple, str, int, float, type(None))
+
+
+async def _got(target: object, name: str) -> Any:
+    """An attribute, as code on the loop finds it; what an async client does in the background goes on meanwhile."""
+    await asyncio.sleep(0)
+    return getattr(target, name)
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+async def _listed(stream: Any, most: int | None) -> list[Any]:
+    parts: list[Any] = []
+    async for part in stream:
+        parts.append(part)
+        if len(parts) == most:
+            break
+    return parts
+
+
+Call = tuple[str, str, int]
+"""Method, path and status of a request that a client has made."""
 
 
 @contextmanager
-def opened(live: Live, flavour: str, mount: Mount) -> Iterator[Sdk]:
-    """A client of the SDK."""
+def opened(live: Live, flavour: str, mount: Mount) -> Iterator[tuple[Sdk, list[Call]]]:
+    """A client of the SDK, and the calls that it makes."""
     loop = asyncio.new_event_loop()
     if flavour == "sync":
-        yield Flattened(live.client(mount.prefix), loop)
+        shared = live.client(mount.prefix)
+        with heard(shared.http.client) as calls:
+            yield Flattened(shared, loop), calls
     else:
         client = get_client(url=live.url + mount.prefix, api_key=live.api_key)
-        yield Flattened(client, loop)
+        with heard(client.http.client) as calls:
+            yield Flattened(client, loop), calls
         loop.run_until_complete(client.aclose())
     loop.close()
 
 
+@contextmanager
+def heard(client: httpx.Client | httpx.AsyncClient) -> Iterator[list[Call]]:
+    """What an HTTP client calls within the block, as httpx itself tells it."""
+    calls: list[Call] = []
+
+    def note(answer: httpx.Response) -> None:
+        calls.append((answer.request.method, answer.request.url.path, answer.status_code))
+
+    async def note_later(answer: httpx.Response) -> None:
+        note(answer)
+
+    hook = note if isinstance(client, httpx.Client) else note_later
+    client.event_hooks["response"].append(hook)
+    yield calls
+    client.event_hooks["response"].remove(hook)
+
+
 @pytest.fixture(params=["sync", "async"])
-def sdk(live: Live, request: pytest.FixtureRequest) -> Iterator[Sdk]:
-    """The SDK on ``/``."""
-    with opened(live, request.param, PLATFORM) as client:
+def sdk(live: Live, cells: Cells, request: pytest.FixtureRequest) -> Iterator[Sdk]:
+    """The SDK on ``/``; what it calls is noted in the table."""
+    with opened(live, request.param, PLATFORM) as (client, calls):
         yield client
+    cells.record_calls(f"python-{request.param}", calls, ok=went_well(request.node))
 
 
 @pytest.fixture(params=[f"{m.name}-{flavour}" for m in (PLATFORM, GATEWAY) for flavour in ("sync", "async")])
 def any_sdk(live: Live, request: pytest.FixtureRequest) -> Iterator[Sdk]:
     """The SDK on either mount: for streams and wait."""
     mount, flavour = request.param.split("-")
-    with opened(live, flavour, {m.name: m for m in MOUNTS}[mount]) as client:
+    with opened(live, flavour, {m.name: m for m in MOUNTS}[mount]) as (client, _):
         yield client
 
 

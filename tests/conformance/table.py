@@ -48,8 +48,8 @@ def pytest_testnodedown(node: object) -> None:
     """Take what a process has sent; one that died has sent nothing."""
     sent = getattr(node, "workeroutput", {})
     SEEN.update({setup: unpacked(text) for setup, text in sent.get("conformance", {}).items()})
-    if SEEN:
-        node.config.stash[_CLIENTS] = sent.get("conformance_clients", [])  # type: ignore[attr-defined]
+    if sent.get("conformance"):
+        node.config.stash[_CLIENTS] = sent["conformance_clients"]  # type: ignore[attr-defined]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

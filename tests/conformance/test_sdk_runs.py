@@ -138,6 +138,29 @@ def test_cancel_too_late(sdk: Sdk, thread_id: str) -> None:
         sdk.runs.cancel(thread_id, sdk.runs.list(thread_id)[0]["run_id"])
 
 
+def test_several_runs(sdk: Sdk) -> None:
+    """Made at once, each on a thread of its own; those of one thread are cancelled at once, and deleted."""
+    made = sdk.runs.create_batch([{"assistant_id": "steps", "input": QUICK, "metadata": {"n": n}} for n in range(2)])
+    assert len({run["thread_id"] for run in made}) == 2
+    assert [run["metadata"]["n"] for run in made] == [0, 1]
+    thread_id = sdk.threads.create()["thread_id"]
+    runs = [sdk.runs.create(thread_id, "stubborn", input=PATIENT) for _ in range(2)]
+    until(sdk, runs[0], "running")
+    assert sdk.runs.cancel_many(thread_id=thread_id, run_ids=[run["run_id"] for run in runs]) is None
+    for run in runs:
+        until(sdk, run, "interrupted")
+        assert sdk.runs.delete(thread_id, run["run_id"]) is None
+    assert sdk.runs.list(thread_id) == []
+
+
+def test_runs_without_a_thread(sdk: Sdk) -> None:
+    """In the background, streamed and waited for, on a thread that goes with the run."""
+    run = sdk.runs.create(None, "steps", input=QUICK)
+    assert sdk.runs.join(run["thread_id"], run["run_id"])["done"] == STEPS
+    assert sdk.runs.stream(None, "steps", input=QUICK)[-1].data["done"] == STEPS
+    assert sdk.runs.wait(None, "steps", input=QUICK)["done"] == STEPS
+
+
 def test_reject(sdk: Sdk, thread_id: str) -> None:
     """A busy thread refuses a run that asks to be refused."""
     run = sdk.runs.create(thread_id, "stubborn", input=PATIENT)

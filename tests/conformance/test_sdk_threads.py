@@ -99,3 +99,73 @@ def test_state_with_subgraphs(sdk: Sdk) -> None:
     thread_id = sdk.threads.create()["thread_id"]
     sdk.runs.wait(thread_id, "nested", input={"log": []})
     assert sdk.threads.get_state(thread_id, subgraphs=True)["values"] == {"log": ["inner"]}
+
+
+def test_pages_of_threads(sdk: Sdk) -> None:
+    """Found by metadata, values, ids and status, counted, sorted, and told in part."""
+    word = str(uuid4())
+    ids = [sdk.threads.create(metadata={"word": word, "n": n}, graph_id="steps")["thread_id"] for n in range(3)]
+    sdk.runs.wait(ids[0], "steps", input={"pause": 0.0})
+    assert sdk.threads.count(metadata={"word": word}) == 3
+    assert sdk.threads.count(metadata={"word": word}, values={"pause": 0.0}, status="idle") == 1
+    page = sdk.threads.search(metadata={"word": word}, sort_by="created_at", sort_order="asc", limit=2)
+    assert [each["thread_id"] for each in page] == ids[:2]
+    rest = sdk.threads.search(metadata={"word": word}, sort_by="created_at", sort_order="asc", offset=2)
+    assert [each["thread_id"] for each in rest] == ids[2:]
+    (found,) = sdk.threads.search(
+        ids=ids, values={"pause": 0.0}, status="idle", select=["thread_id"], extract={"last": "values.done[-1]"}
+    )
+    assert found == {"thread_id": ids[0], "extracted": {"last": "four"}}
+    assert sdk.threads.search(metadata={"word": word}, status="busy") == []
+
+
+def test_a_thread_is_changed(sdk: Sdk) -> None:
+    """Metadata are merged; how long it is kept is set and told."""
+    thread_id = sdk.threads.create(metadata={"a": 1})["thread_id"]
+    changed = sdk.threads.update(thread_id, metadata={"b": 2}, ttl=5)
+    assert changed["metadata"] == {"a": 1, "b": 2}
+    assert sdk.threads.update(thread_id, metadata={"a": 3}, return_minimal=True) is None
+    told = sdk.threads.get(thread_id, include=["ttl"])
+    assert (told["metadata"], told["ttl"]["ttl_minutes"]) == ({"a": 3, "b": 2}, 5.0)
+
+
+def test_copied_and_pruned(sdk: Sdk) -> None:
+    thread_id = sdk.threads.create()["thread_id"]
+    sdk.runs.wait(thread_id, "steps", input={})
+    copy = sdk.threads.copy(thread_id)
+    assert copy["values"] == sdk.threads.get(thread_id)["values"]
+    assert sdk.threads.prune([thread_id], strategy="keep_latest") == {"pruned_count": 1}
+    assert len(sdk.threads.get_history(thread_id)) == 1
+    assert len(sdk.threads.get_history(copy["thread_id"])) > 1
+    assert sdk.threads.prune([thread_id, copy["thread_id"]]) == {"pruned_count": 2}
+    assert sdk.threads.search(ids=[thread_id, copy["thread_id"]]) == []
+
+
+def test_states_of_the_past(sdk: Sdk) -> None:
+    """Pages of history, one checkpoint of it in each of its spellings, and an edit that begins there."""
+    thread_id = sdk.threads.create()["thread_id"]
+    sdk.runs.wait(thread_id, "steps", input={})
+    states = sdk.threads.get_history(thread_id, limit=10)
+    assert [state["next"] for state in states] == [[], ["four"], ["three"], ["two"], ["one"], ["__start__"]]
+    two = states[3]["checkpoint"]
+    assert sdk.threads.get_history(thread_id, limit=2, before=two) == states[4:6]
+    assert sdk.threads.get_history(thread_id, metadata={"step": states[3]["metadata"]["step"]}) == [states[3]]
+    by_object = sdk.threads.get_state(thread_id, checkpoint=two)
+    assert by_object == sdk.threads.get_state(thread_id, checkpoint_id=two["checkpoint_id"])
+    assert by_object["values"]["done"] == ["one"]
+    written = sdk.threads.update_state(thread_id, {"done": ["mine"]}, as_node="two", checkpoint=two)
+    state = sdk.threads.get_state(thread_id)
+    assert state["checkpoint"]["checkpoint_id"] == written["checkpoint"]["checkpoint_id"]
+    assert (state["values"]["done"], state["next"]) == (["one", "mine"], ["three"])
+    assert sdk.runs.wait(thread_id, "steps", input=None)["done"] == ["one", "mine", "three", "four"]
+
+
+def test_following_a_thread(sdk: Sdk) -> None:
+    """All its runs, one after the other, from any place on; such a stream has no end."""
+    thread_id = sdk.threads.create()["thread_id"]
+    runs = [sdk.runs.create(thread_id, "steps", input={})["run_id"] for _ in range(2)]
+    told = sdk.taking(12).threads.join_stream(thread_id, last_event_id="-")
+    begun = [part.data["run_id"] for part in told if part.event == "metadata" and "attempt" in part.data]
+    done = [part.data["run_id"] for part in told if part.event == "metadata" and "status" in part.data]
+    assert begun == done == runs
+    assert sdk.taking(11).threads.join_stream(thread_id, last_event_id=told[0].id) == told[1:]

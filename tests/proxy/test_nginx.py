@@ -16,7 +16,7 @@ from tests.live import ADMIN, Live
 from tests.nginx import NEEDED, front, nginx
 from tests.sse import read_frames
 
-pytestmark = [NEEDED, pytest.mark.xdist_group("proxy")]  # one process has the server that all of them share
+pytestmark = NEEDED
 
 NEAR, FAR = "127.0.0.2", "127.0.0.3"
 """From where the proxies call; the tests' own clients call from 127.0.0.1, which nobody trusts."""

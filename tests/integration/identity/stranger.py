@@ -25,7 +25,6 @@ from deerflow.runtime.cancel import cancel
 from deerflow.runtime.schedule import add_cron
 from deerflow.storage import assistants, keys, models, webhooks
 from deerflow.storage import sessions as session_rows
-from tests.conftest import wait_for
 from tests.factories import claim_run, finish_run, make_key, make_run, make_user
 
 WORD = "what only the owner knows"
@@ -142,17 +141,13 @@ def unused(things: Things) -> Things:
 
 
 def with_key(app: Flask, backend: Backend, user: User, scope: Scope = Scope.ADMIN) -> FlaskClient:
-    """A client that carries a key of this user, whose first use is noted: a thread aside does that, soon or late."""
+    """A client that carries a key of this user, which was just used: a first use is noted aside, soon or late."""
     client = app.test_client()
     client.environ_base["HTTP_X_API_KEY"] = make_key(backend, user, scope=scope)
-    assert client.get("/api/v1/auth/me").status_code == 200
-    wait_for(lambda: _is_used(backend, user), what="the note of a key's use")
+    with backend.db.begin() as tx:
+        for key in keys.of_user(tx, user.user_id):
+            keys.note_used(tx, key.key_id)
     return client
-
-
-def _is_used(backend: Backend, user: User) -> bool:
-    with backend.db.read() as tx:
-        return any(key.last_used_at for key in keys.of_user(tx, user.user_id))
 
 
 def with_session(app: Flask, backend: Backend, user: User) -> FlaskClient:

@@ -1,0 +1,61 @@
+"""What one of several test processes runs as a whole: its servers are started once, and no other process has them.
+
+Not by ``xdist_group``: what pytest-xdist 3.8 makes of that mark is lost on pytest 9.2, without a word.
+"""
+
+import re
+from collections import defaultdict
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SETUPS = ("sqlite", "postgres")
+_PARAMETERS = re.compile(r"\[(.+)]$")
+
+
+def setup_of(nodeid: str) -> str | None:
+    """The database that a test runs on, as its name tells; None when it needs none."""
+    found = _PARAMETERS.search(nodeid)
+    words = found[1].split("-") if found else []
+    return next((setup for setup in SETUPS if setup in words), None)
+
+
+def share_of(nodeid: str) -> str:
+    """All of a database, but for what kills servers: most of that is waiting, and goes file by file beside the rest."""
+    file, setup = nodeid.partition("::")[0], setup_of(nodeid)
+    if setup is None:
+        return file
+    return f"{setup} {file}" if "/chaos/" in file else setup
+
+
+class Shares(LoadScopeScheduling):
+    """Hands out shares, the largest first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return share_of(nodeid)
+
+
+class Watch:
+    """Sees in the process that hands out whether a share was torn: the suite would pass, and take twice as long."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, set[str]] = defaultdict(set)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note who ran it."""
+        if (node := getattr(report, "node", None)) is not None:
+            self._processes[share_of(report.nodeid)].add(node.gateway.id)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail a session that has torn one."""
+        if self._torn() and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say which."""
+        for share in self._torn():
+            terminalreporter.write_line(f"torn between processes, which fails the session: {share}")
+
+    def _torn(self) -> list[str]:
+        return sorted(share for share, processes in self._processes.items() if len(processes) > 1)
