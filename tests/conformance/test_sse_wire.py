@@ -79,7 +79,7 @@ _READ_BY_ANYBODY = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": ", ".join(EXPOSED),
 }
-"""With accounts: an answer is its caller's, and pages of any origin may call with a key. Without, only named origins may."""
+"""With accounts an answer is its caller's, and pages of any origin may call with a key; without, named ones may."""
 
 
 @by_mount
