@@ -41,6 +41,7 @@ _TABLES = (
 )""",
 )
 
+_NOT_NEWER = "thread_id = %(thread)s AND (SELECT token FROM fences WHERE thread_id = %(thread)s) = %(token)s"
 _FORGET_KEPT = """
 WITH heads AS (DELETE FROM kept_heads WHERE thread_id = %(thread)s AND run_id IS DISTINCT FROM %(run)s)
 DELETE FROM kept_writes WHERE thread_id = %(thread)s AND run_id IS DISTINCT FROM %(run)s
@@ -226,7 +227,7 @@ class _Savers:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(RAISE_FENCE, facts)
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
-                await connection.execute(f"DELETE FROM {table} WHERE thread_id = %(thread)s", facts)  # noqa: S608
+                await connection.execute(f"DELETE FROM {table} WHERE {_NOT_NEWER}", facts)  # noqa: S608 - our words
 
     async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
         facts = {"source": str(source_id), "thread": str(thread_id), "token": token}

@@ -63,7 +63,10 @@ class Savers(Protocol):
         """The attempt with that token is over in this process."""
 
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
-        """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write."""
+        """Delete all that is stored of a thread, and refuse what holders of smaller tokens still write.
+
+        Nothing is deleted where the thread has a newer token: its id was used again, and who asks is too late.
+        """
 
     async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
         """Write all that is stored of a thread for another one as well, whose token this is; Fenced when it is not.

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS kept_writes (
 );
 """
 
+_NOT_NEWER = "thread_id = :thread AND (SELECT token FROM fences WHERE thread_id = :thread) = :token"
 _FORGET_KEPT = tuple(
     f"DELETE FROM {table} WHERE thread_id = :thread AND run_id IS NOT :run"  # noqa: S608 - our words
     for table in ("kept_heads", "kept_writes")
@@ -236,7 +237,7 @@ class _Savers:
         async with self._transaction() as connection:
             await connection.execute(RAISE_FENCE, facts)
             for table in ("checkpoints", "writes", "kept_heads", "kept_writes"):
-                await connection.execute(f"DELETE FROM {table} WHERE thread_id = :thread", facts)  # noqa: S608
+                await connection.execute(f"DELETE FROM {table} WHERE {_NOT_NEWER}", facts)  # noqa: S608 - our words
 
     async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
         facts = {"source": str(source_id), "thread": str(thread_id), "token": token}

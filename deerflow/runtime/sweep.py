@@ -39,7 +39,7 @@ async def sweep(backend: WorkerBackend) -> None:
         pass
     for thread_id, fence in await backend.sql(_doomed, backend):
         await backend.savers.remove_thread(thread_id, fence)
-        await backend.sql(_forget, backend, thread_id)
+        await backend.sql(_forget, backend, thread_id, fence)
         log.info("Checkpoints of a deleted thread removed", extra={"thread_id": thread_id})
     await backend.sql(_forget_webhooks, backend)
     await finish_adoptions(backend)
@@ -103,9 +103,9 @@ def _doomed(backend: WorkerBackend) -> list[tuple[UUID, int]]:
         return threads.doomed(tx, limit=_THREADS_A_SWEEP)
 
 
-def _forget(backend: WorkerBackend, thread_id: UUID) -> None:
+def _forget(backend: WorkerBackend, thread_id: UUID, fence: int) -> None:
     with backend.db.begin() as tx:
-        threads.forget_doomed(tx, thread_id)
+        threads.forget_doomed(tx, thread_id, fence)
 
 
 def _forget_webhooks(backend: WorkerBackend) -> None:

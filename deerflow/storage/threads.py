@@ -325,9 +325,13 @@ def doomed(tx: Tx, *, limit: int) -> list[tuple[UUID, int]]:
     return [(row.thread_id, row.fence) for row in tx.execute(query.limit(limit))]
 
 
-def forget_doomed(tx: Tx, thread_id: UUID) -> None:
-    """The checkpoints of a deleted thread are gone: its id may be used again."""
-    tx.execute(sa.delete(doomed_threads).where(doomed_threads.c.thread_id == thread_id))
+def forget_doomed(tx: Tx, thread_id: UUID, fence: int) -> None:
+    """The checkpoints of a deleted thread are gone: its id may be used again.
+
+    *fence*: of that deletion. Another clock may have done it already, and the id have been used and deleted since.
+    """
+    this = (doomed_threads.c.thread_id == thread_id, doomed_threads.c.fence == fence)
+    tx.execute(sa.delete(doomed_threads).where(*this))
 
 
 def record(row: sa.Row[Any]) -> Thread:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deerflow.api.cors import EXPOSED
 from deerflow.api.mounts import Mount
 from tests.conformance.conftest import Wire, by_mount
 from tests.live import Live
@@ -73,6 +74,14 @@ def connected(live: Live, method: str, path: str, body: Any = None) -> Iterator[
         connection.close()
 
 
+_READ_BY_ANYBODY = {
+    "vary": "Cookie",
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": ", ".join(EXPOSED),
+}
+"""With accounts an answer is its caller's, and pages of any origin may call with a key; without, named ones may."""
+
+
 @by_mount
 def test_head_of_a_stream(live: Live, wire: Wire, mount: Mount) -> None:
     """The headers are these and no others; they name the run, and where to come back to."""
@@ -93,7 +102,7 @@ def test_head_of_a_stream(live: Live, wire: Wire, mount: Mount) -> None:
             "transfer-encoding": "chunked",
             "location": f"{wire.path(run_id)}/stream",
             "content-location": mount.prefix + wire.path(run_id),
-            **({"vary": "Cookie"} if live.api_key else {}),  # with accounts an answer is its caller's
+            **(_READ_BY_ANYBODY if live.api_key else {"vary": "Origin"}),
         },
     )
 

@@ -85,6 +85,24 @@ def test_deleted_thread_takes_nothing_more(run: Callable[..., None]) -> None:
     run(body)
 
 
+def test_a_late_removal_leaves_the_next_thread_of_that_id_alone(run: Callable[..., None]) -> None:
+    """Two clocks have seen the deletion; one has carried it out, and the id is used again when the other comes."""
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread = uuid4()
+        await _put(await _saver(one, thread, 3), thread)
+        await one.remove_thread(thread, 4)
+        saver = await _saver(one, thread, 6)
+        await _put(saver, thread)
+        await other.remove_thread(thread, 4)
+        await _put(saver, thread)
+        assert await _count(one, thread) == 2
+        await other.remove_thread(thread, 7)
+        assert await _count(one, thread) == 0
+
+    run(body)
+
+
 def test_shut_gate_refuses_before_the_store_is_asked(run: Callable[..., None]) -> None:
     """The first line, in memory."""
 

@@ -79,6 +79,10 @@ CASES: dict[str, list[Case]] = {
     "GET /ok": OPEN,
     "GET /info": OPEN,
     "GET /openapi.json": OPEN,
+    "GET /docs": OPEN,
+    "GET /live": OPEN,
+    "GET /ready": [same(503)],
+    "GET /metrics": [Case(status=200, unused=200)],  # its counts go on; test_metrics.py: it names no id
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],

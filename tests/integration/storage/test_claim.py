@@ -152,7 +152,7 @@ def test_a_thread_used_again_after_a_deletion_has_a_higher_fence_than_its_namesa
     with backend.db.begin() as tx:
         threads.delete(tx, OWNER, first.thread_id)
         doomed = tx.scalar(sa.select(models.doomed_threads.c.fence))
-        threads.forget_doomed(tx, first.thread_id)
+        threads.forget_doomed(tx, first.thread_id, doomed)
     make_thread(backend, thread_id=first.thread_id)
     second = make_running(backend, thread_id=first.thread_id)
     assert second.fence > first.fence

@@ -6,7 +6,9 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from deerflow.domain.assistants import AssistantFilter
 from deerflow.domain.principal import SYSTEM
+from deerflow.domain.text import fit
 from deerflow.domain.words import CancelAction, ThreadStatus
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage import assistants, cancels, models, runs, threads
@@ -97,11 +99,13 @@ def test_assistants_are_seen_by_their_owner_and_the_systems_by_all(backend):
     ids=lambda value: ascii(sorted(value) if isinstance(value, set) else value),
 )
 def test_assistants_are_found_alike_on_both_databases_whatever_is_asked(backend, wish, found):
+    """Of what clients send, the characters that no database keeps have been replaced before it comes here."""
+    asked = AssistantFilter(**fit(wish))
     with backend.db.begin() as tx:
         table = models.assistants
         row = dict(tx.execute(sa.select(table).limit(1)).one()._mapping)
         tx.execute(sa.insert(table).values(row | {"assistant_id": uuid4(), "name": "\u00e4rger", "graph_id": "x"}))
-        named = {each.name for each in assistants.search(tx, OWNER, **wish, limit=100, offset=0)}
+        named = {each.name for each in assistants.search(tx, OWNER, asked, limit=100, offset=0)}
     assert named == found
 
 
@@ -137,8 +141,27 @@ def test_a_deleted_threads_id_is_taken_until_its_checkpoints_are_gone(backend):
     with pytest.raises(Conflict):
         make_thread(backend, thread_id=thread_id)
     with backend.db.begin() as tx:
-        threads.forget_doomed(tx, thread_id)
+        ((_, fence),) = threads.doomed(tx, limit=10)
+        threads.forget_doomed(tx, thread_id, fence)
     assert make_thread(backend, thread_id=thread_id).thread_id == thread_id
+
+
+def test_a_clock_that_comes_late_forgets_no_later_deletion_of_the_same_id(backend):
+    """What the thread's second life has stored would stay, for whoever uses the id next."""
+    thread_id = make_thread(backend).thread_id
+    delete(backend, thread_id)
+    with backend.db.begin() as tx:
+        ((_, first),) = threads.doomed(tx, limit=10)
+        threads.forget_doomed(tx, thread_id, first)
+    run = make_running(backend, thread_id=make_thread(backend, thread_id=thread_id).thread_id)
+    assert run.fence > first
+    delete(backend, thread_id)
+    with backend.db.begin() as tx:
+        threads.forget_doomed(tx, thread_id, first)
+        ((_, second),) = threads.doomed(tx, limit=10)
+    assert second > first
+    with pytest.raises(Conflict):
+        make_thread(backend, thread_id=thread_id)
 
 
 @pytest.mark.parametrize("caller", [OWNER, STRANGER], ids=lambda caller: caller.user_id)
