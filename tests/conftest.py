@@ -121,9 +121,15 @@ def bell() -> SilentBell:
 
 
 @pytest.fixture
-def backend(settings: Settings, bell: SilentBell) -> Iterator[Backend]:
-    """A web process's Backend on real servers, with the fake bell."""
-    opened = open_backend(settings)
+def served(settings: Settings) -> Settings:
+    """What ``backend`` is opened with: files that serve another project, or in another mode, have their own."""
+    return settings
+
+
+@pytest.fixture
+def backend(served: Settings, bell: SilentBell) -> Iterator[Backend]:
+    """A web process's Backend on real servers, with the file's bell: silent, or a state worker's."""
+    opened = open_backend(served)
     opened.bell.close()
     object.__setattr__(opened, "bell", bell)
     boot(opened)

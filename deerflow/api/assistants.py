@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.begin import idempotency_key, say_replayed
+from deerflow.api.begin import once
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.assistants import (
@@ -34,7 +34,7 @@ from deerflow.errors import Conflict, Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime import outline
 from deerflow.runtime.remove import remove_assistant
-from deerflow.storage import assistants, idempotency
+from deerflow.storage import assistants
 from deerflow.storage.database import Tx
 
 _TAKEN = {409: "The id is taken, or the Idempotency-Key stands for something else."}
@@ -69,17 +69,7 @@ def create_assistant() -> Response:
     """Create an assistant of a graph; ``if_exists: do_nothing`` answers the caller's existing one."""
     body = AssistantCreate.read(request)
     spec = body.spec_for(_served(body.graph_id))
-    key, resources, caller = idempotency_key(), backend(), principal()
-    with resources.db.begin() as tx:
-        if key is not None:
-            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
-            if noted is not None:
-                say_replayed()
-                return json(_created_before(tx, noted))
-        shown = present_assistant(_create(tx, body, spec))
-        if key is not None:
-            idempotency.note(tx, caller, key, shown)
-    return json(shown)
+    return once(lambda tx: present_assistant(_create(tx, body, spec)), _created_before)
 
 
 @describes(body=AssistantSearch, answer=list[AssistantFound])

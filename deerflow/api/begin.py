@@ -1,7 +1,7 @@
 """Begin what a request asks for; under an ``Idempotency-Key`` only once, and a repeat finds what the first has made."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import orjson
 from flask import Response, after_this_request, request
 
 from deerflow.api import sse
-from deerflow.api.context import backend
+from deerflow.api.context import backend, json
 from deerflow.api.mounts import current_mount
 from deerflow.api.wire.headers import configurable_of
 from deerflow.domain.bodies import parsed
@@ -20,8 +20,10 @@ from deerflow.domain.runs import Ended, Followed, RunSpec
 from deerflow.errors import Invalid, NotFound
 from deerflow.identity import principal
 from deerflow.runtime.submit import Repeat, submit_once
-from deerflow.storage import runs
+from deerflow.storage import idempotency, runs
+from deerflow.storage.database import Tx
 
+Shown = dict[str, Any]
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -47,15 +49,46 @@ def begin_all(asked: Sequence[tuple[RunSpec, UUID]], *, is_request: bool = True)
     """Begin several runs, all of them or none."""
     of_request = configurable_of(request.headers, backend().project.http.configurable_headers)
     wanted = [(replace(spec, request=of_request), thread_id) for spec, thread_id in asked]
-    key = idempotency_key() if is_request else None
+    key = _idempotency_key() if is_request else None
     made = submit_once(backend(), principal(), wanted, key=key, note=lambda new: [present_run(run) for run in new])
     if isinstance(made, Repeat):
-        say_replayed()
+        _say_replayed()
         return [_begun_before(shown) for shown in made.noted]
     return [Begun(run, present_run(run)) for run in made]
 
 
-def idempotency_key() -> IdempotencyKey | None:
+def once(make: Callable[[Tx], Shown], again: Callable[[Tx, Shown], Shown]) -> Response:
+    """Answer what *make* has created, or what the earlier request with this ``Idempotency-Key`` has.
+
+    Both in one transaction. *again*: how what was told then is told now.
+    """
+    key, resources, caller = _idempotency_key(), backend(), principal()
+    with resources.db.begin() as tx:
+        if key is not None:
+            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
+            if noted is not None:
+                _say_replayed()
+                return json(again(tx, noted))
+        shown = make(tx)
+        if key is not None:
+            idempotency.note(tx, caller, key, shown)
+    return json(shown)
+
+
+def begun_before(again: Callable[[Tx, Shown], Shown]) -> Response | None:
+    """What an earlier request with this ``Idempotency-Key`` has made, if any: before anything is built in vain."""
+    key = _idempotency_key()
+    if key is None:
+        return None
+    with backend().db.read() as tx:
+        noted = idempotency.find(tx, principal(), key, keep_seconds=backend().rules.idempotency_seconds)
+        if not noted:
+            return None
+        _say_replayed()
+        return json(again(tx, noted))
+
+
+def _idempotency_key() -> IdempotencyKey | None:
     """The key of this request, if it carries one. Which mount it came through makes no difference."""
     text = request.headers.get("Idempotency-Key")
     if text is None:
@@ -67,7 +100,7 @@ def idempotency_key() -> IdempotencyKey | None:
     return IdempotencyKey(text, fingerprint(request.method, path, body))
 
 
-def say_replayed() -> None:
+def _say_replayed() -> None:
     """Tell the client that its request has created nothing, as it was a repeat."""
 
     @after_this_request

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.begin import idempotency_key, say_replayed
+from deerflow.api.begin import once
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.crons import (
@@ -23,7 +23,7 @@ from deerflow.domain.bodies import parsed
 from deerflow.errors import BadRequest, NotFound
 from deerflow.identity import principal
 from deerflow.runtime import schedule
-from deerflow.storage import crons, idempotency
+from deerflow.storage import crons
 from deerflow.storage.database import Tx
 
 
@@ -135,17 +135,7 @@ def _create(body: CronCreate, thread_id: UUID | None) -> Response:
         "payload": payload,
         "metadata": body.metadata or {},
     }
-    key, resources, caller = idempotency_key(), backend(), principal()
-    with resources.db.begin() as tx:
-        if key is not None:
-            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
-            if noted is not None:
-                say_replayed()
-                return json(_created_before(tx, noted))
-        shown = present_cron(schedule.add_cron(tx, resources, caller, spec, values))
-        if key is not None:
-            idempotency.note(tx, caller, key, shown)
-    return json(shown)
+    return once(lambda tx: present_cron(schedule.add_cron(tx, backend(), principal(), spec, values)), _created_before)
 
 
 def _created_before(tx: Tx, shown: dict[str, Any]) -> dict[str, Any]:

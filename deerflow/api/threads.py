@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from deerflow.api.begin import idempotency_key, say_replayed
+from deerflow.api.begin import begun_before, once
 from deerflow.api.context import backend, json, page_of
 from deerflow.api.describe import describes
 from deerflow.api.wire.body import many
@@ -30,7 +30,7 @@ from deerflow.errors import Conflict, NotFound
 from deerflow.identity import principal
 from deerflow.runtime import build, prune
 from deerflow.runtime.remove import remove_thread
-from deerflow.storage import idempotency, thread_search, threads
+from deerflow.storage import thread_search, threads
 from deerflow.storage.database import Tx
 
 
@@ -63,7 +63,7 @@ def create_thread() -> Response:
     """Create a thread; ``if_exists: do_nothing`` answers the caller's existing one. `supersteps` give it a past."""
     body = ThreadCreate.read(request)
     if body.supersteps:
-        return _begun_before() or _create_with_past(body)
+        return begun_before(_created_before) or _create_with_past(body)
     return _once(lambda tx: _create(tx, body))
 
 
@@ -77,7 +77,7 @@ def copy_thread(thread_id: UUID) -> Response:
     """Copy a thread with its checkpoints, without its runs; the copy is the caller's."""
     left = granted(request)
     require("threads:read")  # the source; from here on a filter of the project's handlers is that for reading
-    repeat = _begun_before()
+    repeat = begun_before(_created_before)
     if repeat is not None:
         return repeat
     with backend().db.read() as tx:
@@ -167,31 +167,7 @@ def delete_thread(thread_id: UUID) -> Response:
 
 
 def _once(make: Callable[[Tx], Thread]) -> Response:
-    """A new thread, or the one that an earlier request with this ``Idempotency-Key`` has made."""
-    key, resources, caller = idempotency_key(), backend(), principal()
-    with resources.db.begin() as tx:
-        if key is not None:
-            noted = idempotency.take(tx, caller, key, keep_seconds=resources.rules.idempotency_seconds)
-            if noted is not None:
-                say_replayed()
-                return json(_created_before(tx, noted))
-        shown = present_thread(make(tx))
-        if key is not None:
-            idempotency.note(tx, caller, key, shown)
-    return json(shown)
-
-
-def _begun_before() -> Response | None:
-    """What an earlier request with this ``Idempotency-Key`` has made, if any: before anything is built in vain."""
-    key = idempotency_key()
-    if key is None:
-        return None
-    with backend().db.read() as tx:
-        noted = idempotency.find(tx, principal(), key, keep_seconds=backend().rules.idempotency_seconds)
-        if not noted:
-            return None
-        say_replayed()
-        return json(_created_before(tx, noted))
+    return once(lambda tx: present_thread(make(tx)), _created_before)
 
 
 def _create(tx: Tx, body: ThreadCreate) -> Thread:

@@ -1,7 +1,6 @@
 """The checkpoint store in Postgres: a schema of its own, a small pool of connections for all runs of the process."""
 
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -9,27 +8,22 @@ from uuid import UUID
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.types import INTERRUPT
-from langgraph.store.base import BaseStore, PutOp
-from langgraph.store.postgres.aio import AsyncPostgresStore
-from langgraph.store.postgres.base import VECTOR_MIGRATIONS
+from langgraph.store.base import BaseStore
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.errors import DivisionByZero, FeatureNotSupported, InsufficientPrivilege, UndefinedFile
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from deerflow.domain.ids import time_of_checkpoint
 from deerflow.domain.threads import StoredHead
-from deerflow.errors import ConfigError, Fenced
-from deerflow.graphs.embedding import Embedding, index_config, require_dims
-from deerflow.graphs.gate import FENCED, Gate
+from deerflow.graphs.embedding import Embedding, index_config
+from deerflow.graphs.gate import Gate
 from deerflow.graphs.gated import Gated
-from deerflow.graphs.stores import Holder, OwnedStore, Pace, carrying_out, end_batching, ordered, root_of
+from deerflow.graphs.postgres_fences import RAISE_FENCE, REQUIRE, Pool, behind_fence, one_go
+from deerflow.graphs.postgres_items import SCHEMA, Items, indexed_path, set_up_items
+from deerflow.graphs.stores import Holder, OwnedStore, Pace, end_batching
 from deerflow.project import Store, StoreIndex
 from deerflow.settings import POSTGRES_PATIENCE
 
-_Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
-
-_SCHEMA = "langgraph"
 _POOL_PATIENCE_SECONDS = 5.0
 """For a connection; whoever waits in vain asks its gate and tries again."""
 
@@ -47,10 +41,6 @@ _TABLES = (
 )""",
 )
 
-_RAISE_FENCE = (
-    "INSERT INTO fences (thread_id, token) VALUES (%(thread)s, %(token)s) "
-    "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token WHERE fences.token < excluded.token"
-)
 _NOT_NEWER = "thread_id = %(thread)s AND (SELECT token FROM fences WHERE thread_id = %(thread)s) = %(token)s"
 _FORGET_KEPT = """
 WITH heads AS (DELETE FROM kept_heads WHERE thread_id = %(thread)s AND run_id IS DISTINCT FROM %(run)s)
@@ -149,62 +139,6 @@ DELETE FROM checkpoint_blobs b WHERE thread_id = %(thread)s
 """,
 )
 
-_OWNED = "(o.prefix = %(owner)s OR starts_with(o.prefix, %(owner)s || '.'))"
-_GIVEN = "%(heir)s || substr(o.prefix, length(%(owner)s) + 1)"
-_SAME = f"h.prefix = {_GIVEN} AND h.key = o.key"
-_GIVE_ITEMS = (
-    f"DELETE FROM store h USING store o WHERE {_OWNED} AND {_SAME} AND h.updated_at < o.updated_at",  # noqa: S608
-    f"DELETE FROM store o USING store h WHERE {_OWNED} AND {_SAME}",  # noqa: S608 - our words
-    # An item and its vectors name each other: it is copied, they go over to the copy, and it is dropped.
-    f"""
-INSERT INTO store (prefix, key, value, created_at, updated_at, expires_at, ttl_minutes)
-SELECT {_GIVEN}, key, value, created_at, updated_at, expires_at, ttl_minutes FROM store o WHERE {_OWNED}
-""",  # noqa: S608 - our words
-)
-_GIVE_VECTORS = f"UPDATE store_vectors o SET prefix = {_GIVEN} WHERE {_OWNED}"  # noqa: S608 - our words
-_DROP_GIVEN = f"DELETE FROM store o WHERE {_OWNED}"  # noqa: S608 - our words
-_HAS_VECTORS = "SELECT to_regclass('store_vectors') IS NOT NULL AS found"
-# The official column holds whole minutes; the official store gives it any.
-_ANY_MINUTES = """
-DO $$ BEGIN
-  IF (SELECT data_type FROM information_schema.columns WHERE table_schema = current_schema()
-      AND table_name = 'store' AND column_name = 'ttl_minutes') = 'integer' THEN
-    ALTER TABLE store ALTER COLUMN ttl_minutes TYPE double precision;
-  END IF;
-END $$
-"""
-_VECTOR_SCHEMA = """
-SELECT n.nspname AS name FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
-"""
-_DIMS = (
-    "SELECT atttypmod AS dims FROM pg_attribute WHERE attrelid = 'store_vectors'::regclass AND attname = 'embedding'"
-)
-
-# Fails unless the token is the thread's, so that nobody has to wait for its answer; holds it until the end if it is.
-_REQUIRE = """
-SELECT 1 / count(*) FROM
-  (SELECT 1 FROM fences WHERE thread_id = %(thread)s AND token = %(token)s FOR SHARE) AS ours
-"""
-
-
-@asynccontextmanager
-async def _one_go(pool: _Pool) -> AsyncIterator[AsyncConnection[DictRow]]:
-    """A transaction whose statements are sent without waiting for each other, unless somebody asks for a row."""
-    try:
-        # In this order: a pipeline around the transaction costs more, and would find the error after the COMMIT.
-        async with pool.connection() as connection, connection.transaction(), connection.pipeline():
-            yield connection
-    except DivisionByZero:
-        raise Fenced(FENCED) from None
-
-
-@asynccontextmanager
-async def _behind_fence(pool: _Pool, thread_id: str, token: int) -> AsyncIterator[AsyncConnection[DictRow]]:
-    """Such a transaction, for whoever holds the thread's token; Fenced, perhaps at its end, for everybody else."""
-    async with _one_go(pool) as connection:
-        await connection.execute(_REQUIRE, {"thread": thread_id, "token": token})
-        yield connection
-
 
 class _Saver(Gated, AsyncPostgresSaver):
     thread_id: str
@@ -220,7 +154,7 @@ class _Saver(Gated, AsyncPostgresSaver):
         assert isinstance(self.conn, AsyncConnectionPool)
         async with (
             self.lock,
-            _behind_fence(self.conn, self.thread_id, self.token) as connection,
+            behind_fence(self.conn, self.thread_id, self.token) as connection,
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
             yield cursor
@@ -234,11 +168,11 @@ class _Saver(Gated, AsyncPostgresSaver):
 class _Savers:
     """Every write takes a connection of the pool for its own transaction."""
 
-    def __init__(self, pool: _Pool, asked: Store, embedding: Embedding | None) -> None:
+    def __init__(self, pool: Pool, asked: Store, embedding: Embedding | None) -> None:
         self._pool = pool
         self._pace = Pace(asked.sweep_interval_minutes)
         index = index_config(embedding.index if embedding else None)
-        self.official_store = _Store(pool, index=index, ttl={"omit_expired": True})
+        self.official_store = Items(pool, index=index, ttl={"omit_expired": True})
         self.official_store.asked, self.official_store.embedding = asked, embedding
         self._reader = AsyncPostgresSaver(pool)
 
@@ -257,9 +191,9 @@ class _Savers:
         key, run = str(thread_id), str(run_id) if run_id else None
 
         async def take() -> str:
-            async with _one_go(self._pool) as connection:
-                await connection.execute(_RAISE_FENCE, {"thread": key, "token": token})
-                await connection.execute(_REQUIRE, {"thread": key, "token": token})
+            async with one_go(self._pool) as connection:
+                await connection.execute(RAISE_FENCE, {"thread": key, "token": token})
+                await connection.execute(REQUIRE, {"thread": key, "token": token})
                 await connection.execute(_FORGET_KEPT, {"thread": key, "run": run})
                 row = await (await connection.execute(_NEWEST, {"thread": key})).fetchone()
                 return str(row["id"]) if row is not None else ""
@@ -271,7 +205,7 @@ class _Savers:
 
     async def roll_back(self, thread_id: UUID, token: int, run_id: UUID) -> None:
         facts = {"thread": str(thread_id), "run": str(run_id)}
-        async with _behind_fence(self._pool, facts["thread"], token) as connection:
+        async with behind_fence(self._pool, facts["thread"], token) as connection:
             gone = await (await connection.execute(_GONE, facts)).fetchall()
             named = [(row["ns"], *pair) for row in gone for pair in (row["versions"] or {}).items()]
             heads = {"namespaces": [row["ns"] for row in gone], "ids": [row["id"] for row in gone]}
@@ -291,22 +225,22 @@ class _Savers:
     async def remove_thread(self, thread_id: UUID, token: int) -> None:
         facts = {"thread": str(thread_id), "token": token}
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(_RAISE_FENCE, facts)
+            await connection.execute(RAISE_FENCE, facts)
             for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes", "kept_heads", "kept_writes"):
                 await connection.execute(f"DELETE FROM {table} WHERE {_NOT_NEWER}", facts)  # noqa: S608 - our words
 
     async def copy_thread(self, source_id: UUID, thread_id: UUID, token: int) -> None:
         facts = {"source": str(source_id), "thread": str(thread_id), "token": token}
-        async with _one_go(self._pool) as connection:
-            await connection.execute(_RAISE_FENCE, facts)
-            await connection.execute(_REQUIRE, facts)
+        async with one_go(self._pool) as connection:
+            await connection.execute(RAISE_FENCE, facts)
+            await connection.execute(REQUIRE, facts)
             await connection.execute(_COPY, facts)
 
     async def prune_thread(self, thread_id: UUID, token: int) -> bool:
         facts = {"thread": str(thread_id), "token": token}
-        async with _one_go(self._pool) as connection:
-            await connection.execute(_RAISE_FENCE, facts)
-            await connection.execute(_REQUIRE, facts)
+        async with one_go(self._pool) as connection:
+            await connection.execute(RAISE_FENCE, facts)
+            await connection.execute(REQUIRE, facts)
             row = await (await connection.execute(_HAS_DELTAS, facts)).fetchone()
             assert row is not None
             for statement in () if row["has_deltas"] else _PRUNE:
@@ -328,108 +262,27 @@ class _Savers:
         return StoredHead(row["metadata"], row["is_interrupted"], *times)
 
     async def give_items(self, owner: str, heir: str) -> None:
-        names = {"owner": root_of(owner), "heir": root_of(heir)}
-        async with self._pool.connection() as connection, connection.transaction():
-            found = await (await connection.execute(_HAS_VECTORS)).fetchone()
-            vectors = [_GIVE_VECTORS] if found and found["found"] else []
-            for statement in (*_GIVE_ITEMS, *vectors, _DROP_GIVEN):
-                await connection.execute(statement, names)
+        await self.official_store.give(owner, heir)
 
     async def sweep_items(self) -> int:
         return await self.official_store.sweep_ttl() if self._pace.is_due() else 0
 
 
-class _Store(AsyncPostgresStore):
-    embedding: Embedding | None = None
-    asked: Store = Store()
-    VECTOR_MIGRATIONS = VECTOR_MIGRATIONS[:2]
-    """Without the index of neighbours: no search uses it, as all stay within a namespace, and it holds 2,000 dims."""
-
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """The base class's cursor; what writes does so whole or not at all, what a run writes behind its fence."""
-        batch = carrying_out.get()
-        if not batch.writes:
-            async with super()._cursor(pipeline=pipeline) as cursor:
-                yield cursor
-            return
-        assert isinstance(self.conn, AsyncConnectionPool)
-        holder = batch.holder
-        one_go = _behind_fence(self.conn, holder.thread_id, holder.token) if holder else _one_go(self.conn)
-        async with one_go as connection, connection.cursor(binary=True, row_factory=dict_row) as cursor:
-            yield cursor
-
-    def _prepare_batch_PUT_queries(self, put_ops: Sequence[tuple[int, PutOp]]) -> tuple[Any, Any]:  # noqa: N802
-        """The base class's statements; vectors of what the item was go, once the item's row is held by this write."""
-        queries, request = super()._prepare_batch_PUT_queries(put_ops)
-        named = [(".".join(op.namespace), op.key) for _, op in put_ops] if self.index_config else []
-        stale = [("DELETE FROM store_vectors WHERE prefix = %s AND key = %s", name) for name in named]
-        return [*queries, *stale], request
-
-    def _get_filter_condition(self, key: str, op: str, value: Any) -> tuple[str, list[Any]]:
-        """One condition on a field of the value; the base class compares numbers as texts."""
-        if (sign := ordered(op)) is None:
-            sign = "=" if op == "$eq" else "!="
-            return f"coalesce(value->%s, 'null'::jsonb) {sign} %s::jsonb", [key, json.dumps(value)]
-        kind, cast = ("string", 'COLLATE "C"') if isinstance(value, str) else ("number", "::numeric")
-        condition = f"(CASE WHEN jsonb_typeof(value->%s) = '{kind}' THEN (value->>%s) {cast} {sign} %s ELSE false END)"
-        return condition, [key, key, value]
-
-
 async def set_up(url: str, index: StoreIndex | None = None) -> None:
     """Create or migrate the tables of a database; *index*: those by which items are found by meaning, too."""
     async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
-        await connection.execute(f"SET search_path TO {_SCHEMA}")
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        await connection.execute(f"SET search_path TO {SCHEMA}")
         await AsyncPostgresSaver(connection).setup()
-        await AsyncPostgresStore(connection).setup()
-        await connection.execute(_ANY_MINUTES)
         for table in _TABLES:
             await connection.execute(table)
-        if index is not None:
-            await _set_up_index(connection, index)
-
-
-async def _set_up_index(connection: AsyncConnection[DictRow], index: StoreIndex) -> None:
-    """The extension and its table; ConfigError when this database cannot have them."""
-    try:
-        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    except (FeatureNotSupported, UndefinedFile, InsufficientPrivilege) as error:
-        raise ConfigError(
-            "store.index of langgraph.json needs Postgres' extension vector (pgvector): install it, let an "
-            f"administrator say CREATE EXTENSION vector, or leave store.index out ({error.diag.message_primary})"
-        ) from error
-    await connection.execute(f"SET search_path TO {await _search_path(connection)}")
-    await _Store(connection, index=index_config(index)).setup()
-    require_dims(index.dims, await _dims(connection))
-
-
-async def _search_path(connection: AsyncConnection[DictRow]) -> str:
-    """Where tables are found, and the type of vectors, which lies where somebody has installed it."""
-    found = await (await connection.execute(_VECTOR_SCHEMA)).fetchone()
-    return _SCHEMA if found is None or found["name"] == _SCHEMA else f"{_SCHEMA},{found['name']}"
-
-
-async def _dims(connection: AsyncConnection[DictRow]) -> int:
-    found = await (await connection.execute(_DIMS)).fetchone()
-    return int(found["dims"]) if found else 0
-
-
-async def _indexed_path(url: str, index: StoreIndex) -> str:
-    """The search path where vectors are known; ConfigError when the database was not prepared for them."""
-    async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        await connection.execute(f"SET search_path TO {_SCHEMA}")
-        found = await (await connection.execute(_HAS_VECTORS)).fetchone()
-        if not found or not found["found"]:
-            raise ConfigError("langgraph.json has a store.index, for which the database is to be prepared: db upgrade")
-        require_dims(index.dims, await _dims(connection))
-        return await _search_path(connection)
+        await set_up_items(connection, index)
 
 
 @asynccontextmanager
 async def open_store(url: str, size: int, asked: Store, embedding: Embedding | None) -> AsyncIterator[_Savers]:
     """Open the checkpoints and the store of a database."""
-    path = await _indexed_path(url, embedding.index) if embedding else _SCHEMA
+    path = await indexed_path(url, embedding.index) if embedding else SCHEMA
     options = {
         **POSTGRES_PATIENCE,
         "autocommit": True,

@@ -1,6 +1,7 @@
-"""Remove what has had its time: threads that have expired, checkpoints of deleted ones, old webhooks, expired
-idempotency keys, sessions and
-store items, old entries of the audit.
+"""Remove what has had its time.
+
+Threads that have expired, checkpoints of deleted ones, old webhooks, expired idempotency keys, sessions and store
+items, old entries of the audit.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The project's own handlers: who is calling, what they may do, and that nobody comes in beside them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -15,13 +15,12 @@ from flask.testing import FlaskClient
 
 from deerflow import project
 from deerflow.api.mounts import Mount
-from deerflow.backend import Backend, open_backend
+from deerflow.backend import Backend
 from deerflow.domain.principal import Principal, Role
 from deerflow.errors import HandlerFailed, HandlerRefused, Unavailable
 from deerflow.graphs.handlers import Handlers
 from deerflow.identity import handlers
 from deerflow.runtime import ask
-from deerflow.runtime.boot import boot
 from deerflow.runtime.tick import tick
 from deerflow.settings import Settings
 from deerflow.storage import models, runs, threads
@@ -51,16 +50,6 @@ def served(settings: Settings, mode: str) -> Settings:
 @pytest.fixture
 def bell(served: Settings) -> AnsweringBell:
     return AnsweringBell(served.redis_url, Handlers.load(project.load(PROJECT)))
-
-
-@pytest.fixture
-def backend(served: Settings, bell: AnsweringBell) -> Iterator[Backend]:
-    opened = open_backend(served)
-    opened.bell.close()
-    object.__setattr__(opened, "bell", bell)
-    boot(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from websockets.sync.client import connect
 from werkzeug.serving import make_server
 
 from deerflow import project
-from deerflow.backend import Backend, open_backend
+from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Run
 from deerflow.graphs.handlers import Handlers
-from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
 from deerflow.storage import runs
 from tests.factories import make_app
@@ -34,16 +33,6 @@ def served(settings: Settings) -> Settings:
 @pytest.fixture
 def bell(served: Settings) -> AnsweringBell:
     return AnsweringBell(served.redis_url, Handlers.load(project.load(PROJECT)))
-
-
-@pytest.fixture
-def backend(served: Settings, bell: AnsweringBell) -> Iterator[Backend]:
-    opened = open_backend(served)
-    opened.bell.close()
-    object.__setattr__(opened, "bell", bell)
-    boot(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from deerflow.backend import Backend, open_backend
+from deerflow.backend import Backend
 from deerflow.domain.principal import Role
-from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
 from tests.factories import make_app, make_key, make_user
 from tests.integration.api.conftest import detail
@@ -31,16 +30,6 @@ def served(settings: Settings) -> Settings:
 def bell(served: Settings) -> Iterator[WorkerBell]:
     with working(served) as bell:
         yield bell
-
-
-@pytest.fixture
-def backend(served: Settings, bell: WorkerBell) -> Iterator[Backend]:
-    opened = open_backend(served)
-    opened.bell.close()
-    object.__setattr__(opened, "bell", bell)
-    boot(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from deerflow.backend import Backend, open_backend
-from deerflow.runtime.boot import boot
+from deerflow.backend import Backend
 from deerflow.settings import Settings
 from tests.conftest import GRAPHS
 from tests.factories import make_app
@@ -33,16 +32,6 @@ def served(settings: Settings, config: Path) -> Settings:
 def bell(served: Settings) -> Iterator[WorkerBell]:
     with working(served) as bell:
         yield bell
-
-
-@pytest.fixture
-def backend(served: Settings, bell: WorkerBell) -> Iterator[Backend]:
-    opened = open_backend(served)
-    opened.bell.close()
-    object.__setattr__(opened, "bell", bell)
-    boot(opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
