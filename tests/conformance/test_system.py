@@ -44,7 +44,7 @@ def test_streams_and_preflights_name_who_may_read(live: Live) -> None:
 
 
 def test_a_connection_outlives_the_pause_after_which_clients_use_none_again(live: Live) -> None:
-    """Node's fetch sends over a connection that has rested up to 4 s; one that is closed meanwhile loses the request."""
+    """Node.js uses a connection again that has rested up to 4 s; what it sends over one that closes is lost."""
     connection = HTTPConnection("127.0.0.1", live.port, timeout=10)
     connection.request("GET", "/live")
     assert connection.getresponse().read()
