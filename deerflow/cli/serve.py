@@ -267,8 +267,6 @@ def _web(settings: Settings) -> list[str]:
         "--worker-class": "gevent",
         "--worker-connections": "5000",
         "--graceful-timeout": "5",
-        # Node's fetch uses a connection again for 4 s; closed before that, the request it sends meanwhile fails.
-        "--keep-alive": "6",
         "--bind": settings.address,
         "--log-level": "warning",
         "--forwarded-allow-ips": "",  # identity decides whom to believe
