@@ -73,7 +73,7 @@ def quick(accounts_app: Flask, backend: Backend) -> Backend:
 
 
 @pytest.fixture
-def served(accounts_app: Flask, quick: Backend) -> Iterator[str]:
+def place(accounts_app: Flask, quick: Backend) -> Iterator[str]:
     """The host and port of the app."""
     server = make_server("127.0.0.1", 0, accounts_app, threaded=True)
     thread = Thread(target=server.serve_forever, daemon=True)
@@ -85,12 +85,12 @@ def served(accounts_app: Flask, quick: Backend) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_socket(served: str) -> Open:
+def open_socket(place: str) -> Open:
     """Opens sockets."""
 
     @contextmanager
     def open_socket(thread_id: Any, mount: Mount = MOUNTS[0], **headers: str) -> Iterator[Talk]:
-        url = f"ws://{served}{mount.prefix}/threads/{thread_id}/stream/events"
+        url = f"ws://{place}{mount.prefix}/threads/{thread_id}/stream/events"
         with connect(url, additional_headers=headers) as socket:
             yield Talk(socket)
 
@@ -178,22 +178,22 @@ def test_a_strangers_thread_is_silent_and_taken(quick: Backend, owner: User, str
 
 
 def test_a_cookie_opens_a_socket_on_our_own_pages_only(
-    quick: Backend, owner: User, served: str, open_socket: Open, as_signed_in: SignIn
+    quick: Backend, owner: User, place: str, open_socket: Open, as_signed_in: SignIn
 ) -> None:
     """Browsers send the cookie for every page, and say whose it is."""
     cookie = as_signed_in(owner).get_cookie(COOKIE)
     assert cookie is not None
     headers, thread_id = {"Cookie": f"{COOKIE}={cookie.value}"}, new_id()
-    with open_socket(thread_id, **headers, Origin=f"http://{served}") as talk:
+    with open_socket(thread_id, **headers, Origin=f"http://{place}") as talk:
         assert talk.say("run.start", assistant_id="steps", input={})["type"] == "success"
     assert refused(open_socket(thread_id, **headers)) == 403
-    for origin in ("https://evil.example", "null", f"https://{served}", "http://127.0.0.1:1"):
+    for origin in ("https://evil.example", "null", f"https://{place}", "http://127.0.0.1:1"):
         assert refused(open_socket(thread_id, **headers, Origin=origin)) == 403
     assert quick
 
 
-def test_who_says_nothing_of_themselves_is_not_let_in(served: str, open_socket: Open) -> None:
-    assert served
+def test_who_says_nothing_of_themselves_is_not_let_in(place: str, open_socket: Open) -> None:
+    assert place
     assert refused(open_socket(new_id())) == 401
     assert refused(open_socket("no-id", **{"x-api-key": "df_nonsense"})) in {401, 422}
 
