@@ -39,7 +39,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if (sent := getattr(session.config, "workeroutput", None)) is not None:
         sent["conformance"] = {setup: packed(cells) for setup, cells in SEEN.items()}
         sent["conformance_clients"] = clients_run(session)
-    elif SEEN:
+    elif SEEN and _CLIENTS not in session.config.stash:  # else processes that were started have told it
         session.config.stash[_CLIENTS] = clients_run(session)
 
 
