@@ -141,7 +141,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_keys_without_effect_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A key of a later release and an unknown one are warned about; those for building images are not."""
+    """A key that is not carried out and an unknown one are warned about; those for building images are not."""
     http = {"configurable_headers": {"include": ["x-a"]}, "cors": {}, "app": "./a.py:app"}
     content = {
         "graphs": {"a": "./a.py:g"},
