@@ -83,6 +83,8 @@ CASES: dict[str, list[Case]] = {
     "GET /live": OPEN,
     "GET /ready": [same(503)],
     "GET /metrics": [Case(status=200, unused=200)],  # its counts go on; test_metrics.py: it names no id
+    "POST /console/account/sessions/{session}": [signed_in(404)],
+    "POST /console/keys/{key}/revoke": [Case()],
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],

@@ -9,7 +9,6 @@ from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
-from deerflow.domain.principal import Scope
 from deerflow.settings import Settings
 from deerflow.storage import keys
 from tests.factories import make_app
@@ -94,25 +93,7 @@ def test_signing_out_ends_the_session(signed_in: Person) -> None:
     assert signed_in.open("/console/").headers["Location"] == "/console/login"
 
 
-def test_the_first_key_is_made_once_and_opens_the_api(signed_in: Person, ada: User, backend: Backend) -> None:
-    """It is shown this once, with an example that holds it; loading the page again makes no second one."""
-    signed_in.open("/console/")
-    page = signed_in.send("/console/keys")
-    found = set(re.findall(r"df_[\w-]{43}", page.text))
-    assert len(found) == 1
-    key = found.pop()
-    assert page.text.count(key) == 3, "by itself, in Python, in curl"
-    assert page.headers["Cache-Control"] == "no-store"
-    api = signed_in.browser.client.application.test_client()
-    assert api.post("/threads", json={}, headers={"x-api-key": key}).status_code == 200
-    assert signed_in.send("/console/keys").headers["Location"] == "/console/"
-    assert key not in signed_in.open("/console/").text
-    assert "Create an API key" not in signed_in.told()
-    with backend.db.read() as tx:
-        assert [made.scope for made in keys.of_user(tx, ada.user_id, limit=9)] == [Scope.RUN]
-
-
-@pytest.mark.parametrize("path", ["/console/keys", "/console/logout"])
+@pytest.mark.parametrize("path", ["/console/keys/new", "/console/logout"])
 def test_a_button_of_another_site_does_nothing(signed_in: Person, ada: User, backend: Backend, path: str) -> None:
     assert signed_in.browser.client.post(path, base_url=signed_in.browser.base).status_code == 403
     assert signed_in.open("/console/").status_code == 200
