@@ -43,14 +43,16 @@ export function useEnd(grown) {
 }
 
 /**
- * @param {{session: import("./session.js").Session, messages: any[], isReadOnly: boolean, children?: any}} props
+ * @param {{session: import("./session.js").Session, messages: any[], isReadOnly: boolean, children?: any,
+ *   onNewest: (toEnd: any) => void}} props onNewest is told how to come to the end while the reader is not there
  */
-export function Log({ session, messages, isReadOnly, children }) {
+export function Log({ session, messages, isReadOnly, children, onNewest }) {
   const { unsaid, isStreaming, past } = session;
   const rows = useMemo(() => rowsOf(messages, unsaid), [messages, unsaid]);
   const results = useResults(messages);
   const { box, isAway, toEnd } = useEnd(rows);
   const acts = useActs(session);
+  useEffect(() => onNewest(() => (isAway ? () => toEnd("smooth") : null)), [isAway, onNewest, toEnd]);
   const firsts = useMemo(() => firstAnswers(rows), [rows]);
   return html`
     <div class="ws-log" ref=${box} tabIndex=${0} role="region" aria-label=${t("Conversation")}>
@@ -65,7 +67,6 @@ export function Log({ session, messages, isReadOnly, children }) {
       </ol>
       ${children}
     </div>
-    ${isAway && html`<button type="button" class="ws-newest quiet" onClick=${() => toEnd("smooth")}>↓ ${t("Newest")}</button>`}
   `;
 }
 
