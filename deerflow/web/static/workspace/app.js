@@ -39,7 +39,7 @@ export function App() {
           ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
           ${!threadId && !shown.length
             ? html`<${Welcome} session=${session} />`
-            : html`<${Log} session=${session} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
+            : html`<${Log} session=${session} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
           <div class="ws-foot">
             ${newest && html`<button type="button" class="ws-newest quiet" onClick=${newest}>↓ ${t("Newest")}</button>`}
             <${Notices} session=${session} />
