@@ -107,7 +107,7 @@ function Welcome({ session }) {
   if (!page.agents.length) return html`<div class="ws-welcome"><h2>${t("There is no agent yet")}</h2><p>${t("Name a graph in langgraph.json and start the server again.")}</p></div>`;
   return html`
     <div class="ws-welcome">
-      <h2>${t("What shall {agent} do?", { agent: agent?.name ?? "" })}</h2>
+      <h2>${t("Start a conversation with {agent}", { agent: agent?.name ?? "" })}</h2>
       <p>${t("Write a message below. The thread is kept, and you find it again under Threads.")}</p>
       ${page.agents.length > 1 && html`<label class="ws-pick">${t("Agent")}
         <select value=${session.assistantId} onChange=${(/** @type {any} */ event) => session.setAssistantId(event.target.value)}>
