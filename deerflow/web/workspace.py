@@ -57,7 +57,7 @@ def _page(thread: Thread | None, agent: str | None) -> Response:
         "base": request.script_root,
         "console": f"{request.script_root}/console",
         "thread_id": thread and str(thread.thread_id),
-        "title": _given_title(thread),
+        "title": thread and thread.title,
         "assistant_id": _chosen(found, agent),
         "agents": [_shown(each) for each in found],
         "user": caller.user_id,
@@ -99,17 +99,11 @@ def _block_text(block: Any) -> str:
 
 
 def _title(thread: Thread | None, messages: list[dict[str, str]]) -> str | None:
-    """What a thread is called: its name, or its first question."""
-    named = _given_title(thread)
-    if named is not None:
-        return named
+    """What a thread is called; one from before threads had titles: its first question."""
+    if thread is not None and thread.title:
+        return thread.title
     asked = next((" ".join(each["text"].split()) for each in messages if each["who"] == "human"), None)
     return asked if asked is None or len(asked) <= _LONGEST_TITLE else f"{asked[: _LONGEST_TITLE - 1]}…"
-
-
-def _given_title(thread: Thread | None) -> str | None:
-    named = thread.metadata.get("title") if thread else None
-    return named if isinstance(named, str) and named.strip() else None
 
 
 def _agent_of(thread: Thread) -> str | None:
