@@ -34,6 +34,7 @@ class User:
     disabled_at: datetime | None
     language: str | None
     time_zone: str | None
+    scheme: str | None
     created_at: datetime
     updated_at: datetime
 

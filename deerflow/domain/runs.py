@@ -103,6 +103,8 @@ class Run:
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    key_id: UUID | None = None
+    """The API key with which it was created."""
 
     @property
     def is_terminal(self) -> bool:

@@ -33,6 +33,8 @@ class Thread:
     state_updated_at: datetime
     ttl_minutes: float | None = None
     ttl_strategy: str | None = None
+    title: str | None = None
+    """What people know it by: a name that somebody gave it, or its first question."""
     expires_at: datetime | None = None
     """Not before this is the thread looked at by the sweep, which then counts from ``updated_at``."""
 

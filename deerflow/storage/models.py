@@ -54,6 +54,7 @@ threads = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("resting", sa.Text, nullable=False),  # the status when no run is in flight
+    sa.Column("title", sa.Text),  # what people know it by; NULL: nothing was said yet that could be one
     sa.Column("metadata", Json, nullable=False),
     sa.Column("config", Json, nullable=False),
     sa.Column("values", Json),
@@ -104,7 +105,8 @@ runs = sa.Table(
     metadata,
     sa.Column("run_id", sa.Uuid, primary_key=True),
     sa.Column("thread_id", sa.Uuid, sa.ForeignKey("threads.thread_id", ondelete="CASCADE"), nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, index=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Uuid),  # the API key it was created with; NULL: by another proof, or by the clock
     sa.Column("assistant_id", sa.Uuid, nullable=False),
     sa.Column("graph_id", sa.Text, nullable=False),
     sa.Column("ordinal", sa.Integer, nullable=False),
@@ -134,6 +136,8 @@ runs = sa.Table(
     sa.UniqueConstraint("thread_id", "ordinal"),
 )
 
+sa.Index("ix_runs_owner_created_at", runs.c.owner, runs.c.created_at, runs.c.run_id)
+sa.Index("ix_runs_owner_status", runs.c.owner, runs.c.status, runs.c.created_at, runs.c.run_id)
 sa.Index("ix_runs_thread_status", runs.c.thread_id, runs.c.status, runs.c.ordinal)
 one_running_run = sa.Index(
     "uq_runs_one_running",
@@ -253,6 +257,7 @@ users = sa.Table(
     sa.Column("disabled_at", UtcTime),
     sa.Column("language", sa.Text),
     sa.Column("time_zone", sa.Text),
+    sa.Column("scheme", sa.Text),  # light, dark or system
     sa.Column("created_at", UtcTime, nullable=False, default=now()),
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
 )

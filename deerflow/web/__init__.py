@@ -1,33 +1,31 @@
-"""The pages for people, under ``/console`` but for ``/docs``; of Jinja, and without a script."""
+"""The pages for people, under ``/console`` but for ``/docs``; of Jinja, and of use without a script."""
 
 from collections.abc import Callable
 
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import docs, errors, home, password, security, setup, sign_in
+from deerflow.web import docs, errors, frame, home, look, password, security, setup, sign_in
 
 PREFIX = "/console"
+ROOMS = (home, look, setup, sign_in, password)
 
 
 def register(app: Flask) -> None:
     """Put the pages into an app, with what their answers have in common."""
+    app.config["WTF_CSRF_ENABLED"] = app.config["DEERFLOW_AUTH"] != "none"  # there a request's origin says all
+    look.register(app)
+    frame.register(app)
     console = Blueprint("console", __name__, url_prefix=PREFIX, template_folder="templates", static_folder=None)
-    for room in (home, setup, sign_in, password):
+    for room in ROOMS:
         room.add_to(console)
-    console.get("/console.css")(style)
+    console.get("/static/<build>/<path:name>")(security.static_file)
     app.register_blueprint(console)
     for short in ("login", "setup"):
         app.add_url_rule(f"/{short}", f"to_{short}", _leads_to(short), methods=["GET"])
     docs.register(app)
     app.after_request(security.guard)  # the last one that is named goes first
     app.after_request(errors.as_page)
-
-
-@public
-def style() -> Response:
-    """The style sheet of all pages."""
-    return security.static("console.css", "text/css")
 
 
 def _leads_to(name: str) -> Callable[[], Response]:

@@ -8,6 +8,7 @@ from flask import Flask, Response, current_app, make_response, render_template, 
 from markupsafe import Markup
 
 from deerflow.authz import public
+from deerflow.web import look
 
 PLACES = ("/docs", "/api/docs")
 
@@ -25,14 +26,21 @@ def register(app: Flask) -> None:
 @public
 def page() -> Response:
     """All routes, what they take and what they answer, for people."""
-    kept: dict[str, str] = current_app.extensions.setdefault("deerflow.docs", {})
-    if request.script_root not in kept:  # of what a trusted proxy says; no caller adds another
+    kept: dict[tuple[str, str], str] = current_app.extensions.setdefault("deerflow.docs", {})
+    key = request.script_root, look.scheme()  # the one of what a trusted proxy says, the other of three
+    if key not in kept:
         told = current_app.extensions["deerflow.document"]()
         shapes = told["components"]["schemas"]
-        kept[request.script_root] = render_template(
-            "docs.html", groups=_groups(told), shapes=shapes, kind=kind, prose=prose, version=told["info"]["version"]
+        kept[key] = render_template(
+            "docs.html",
+            language="en-US",
+            groups=_groups(told),
+            shapes=shapes,
+            kind=kind,
+            prose=prose,
+            version=told["info"]["version"],
         )
-    answer = make_response(kept[request.script_root])
+    answer = make_response(kept[key])
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 

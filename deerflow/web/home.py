@@ -8,11 +8,10 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from deerflow.authz import requires
 from deerflow.backend import Backend
 from deerflow.domain.accounts import KeyState
-from deerflow.domain.principal import Proof, Scope
+from deerflow.domain.principal import Scope
 from deerflow.identity import opened, principal
 from deerflow.runtime.keys import make_key
 from deerflow.storage import keys
-from deerflow.web import forms
 from deerflow.web.places import lead
 
 
@@ -45,9 +44,6 @@ def _page(key: str | None = None) -> Response:
     backend, caller = opened.backend(), principal()
     mode = current_app.config["DEERFLOW_AUTH"]
     facts = {
-        "caller": caller,
-        "signed_in": caller.proof is Proof.SESSION,
-        "form": forms.Press() if mode != "none" else None,
         "offers_key": key is None and caller.may("keys:write") and not _has_key(backend, UUID(caller.user_id)),
         "key": key,
         "mode": mode,

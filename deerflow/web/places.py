@@ -13,7 +13,12 @@ _OURS = re.compile(r"/console/[^\\\x00-\x1f\x7f]*")
 
 def is_page(asked: Request) -> bool:
     """Whether a request is for the pages."""
-    return asked.path in {"/console", "/docs", "/api/docs"} or asked.path.startswith("/console/")
+    return is_docs(asked) or asked.path == "/console" or asked.path.startswith("/console/")
+
+
+def is_docs(asked: Request) -> bool:
+    """Whether it is for the page that tells of the API, which has no script."""
+    return asked.path in {"/docs", "/api/docs"}
 
 
 def next_place(text: str | None) -> str:

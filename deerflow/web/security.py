@@ -1,29 +1,50 @@
-"""What every page says to the browser: nothing from elsewhere, no script, no frame, no copy."""
+"""What every page says to the browser: nothing from elsewhere, no script but ours, no frame, no copy."""
+
+import mimetypes
+from datetime import timedelta
 
 from flask import Response, request
+from werkzeug.security import safe_join
 
-from deerflow.web.places import STATIC, is_page
+from deerflow.authz import public
+from deerflow.errors import NotFound
+from deerflow.web.frame import build as build_now
+from deerflow.web.places import STATIC, is_docs, is_page
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+_WITH_SCRIPTS = f"{_POLICY}; script-src 'self'; connect-src 'self'"
+_FOR_EVER = timedelta(days=365)
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
 
 
 def guard(answer: Response) -> Response:
     """Add the headers of pages."""
     if is_page(request):
-        answer.headers["Content-Security-Policy"] = _POLICY
+        answer.headers["Content-Security-Policy"] = _POLICY if is_docs(request) else _WITH_SCRIPTS
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Referrer-Policy"] = "same-origin"
         answer.headers.setdefault("Cache-Control", "no-store")
+        if request.is_secure:
+            answer.headers["Strict-Transport-Security"] = f"max-age={int(_FOR_EVER.total_seconds())}"
     return answer
 
 
-def static(name: str, mimetype: str) -> Response:
-    """A file that is the same for everybody; browsers ask each time whether it has changed."""
-    answer = Response((STATIC / name).read_bytes(), mimetype=mimetype)
-    answer.headers["Cache-Control"] = "no-cache"
+@public
+def static_file(build: str, name: str) -> Response:
+    """A file that is the same for everybody. Under the build of now it never changes; else browsers ask each time."""
+    found = safe_join(str(STATIC), name)
+    file = STATIC / found if found else STATIC
+    if not file.is_file():
+        raise NotFound("There is no such file")
+    kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    answer = Response(file.read_bytes(), content_type=f"{kind}; charset=utf-8")
+    is_now = build == build_now()
+    answer.headers["Cache-Control"] = (
+        f"public, max-age={int(_FOR_EVER.total_seconds())}, immutable" if is_now else "no-cache"
+    )
     answer.add_etag()
     answer.make_conditional(request)
     return answer

@@ -22,7 +22,15 @@ from tests.guards.routes import calls
 FOR_ANYBODY = {
     *("/", "/ok", "/live", "/ready", "/info", "/metrics", "/docs", "/openapi.json"),
     *(f"/v1/auth/{name}" for name in ("csrf", "login", "register", "setup-status", "initialize", "reset-password")),
-    *("/login", "/setup", "/console/login", "/console/setup", "/console/password", "/console/console.css"),
+    *(
+        "/login",
+        "/setup",
+        "/console/login",
+        "/console/setup",
+        "/console/password",
+        "/console/look",
+        "/console/static/<build>/<path:name>",
+    ),
 }
 """The routes that need no permission, without their mount's prefix."""
 

@@ -123,22 +123,40 @@ def test_a_button_of_another_site_does_nothing(signed_in: Person, ada: User, bac
 @pytest.mark.parametrize("path", ["/console/", "/console/login", "/console/setup", "/console/nowhere", "/console/keys"])
 def test_every_page_says_what_browsers_may_do(person: Person, path: str) -> None:
     answer = person.open(path)
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self';")
-    assert "script" not in answer.headers["Content-Security-Policy"]
+    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        **dict.fromkeys(("default-src", "base-uri", "frame-ancestors"), "'none'"),
+        **dict.fromkeys(("script-src", "style-src", "connect-src", "form-action"), "'self'"),
+        "img-src": "'self' data:",
+    }
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_pages_keep_to_their_policy(signed_in: Person) -> None:
-    """No script, no style within the page, nothing from elsewhere."""
+    """No script and no style within the page, nothing from elsewhere."""
     for path in ("/console/", "/console/nowhere"):
         html = signed_in.open(path).text
-        assert not re.search(r"<script|<style|\sstyle=|\son\w+=", html)
-        assert {link for link in re.findall(r'(?:src|href|action)="([^"]*)"', html) if ":" in link} == {"data:,"}
-    style = signed_in.open("/console/console.css")
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html)
+        assert not [link for link in re.findall(r'(?:src|href|action)="([^"]*)"', html) if ":" in link]
+
+
+def test_static_files_are_kept_as_long_as_they_are_the_same(signed_in: Person) -> None:
+    """A page names them by what they are; under another name browsers ask each time."""
+    (named,) = re.findall(r'href="([^"]+console\.css)"', signed_in.open("/console/").text)
+    style = signed_in.open(named)
     assert style.mimetype == "text/css"
-    assert signed_in.open("/console/console.css", If_None_Match=str(style.headers["ETag"])).status_code in {200, 304}
+    assert "immutable" in style.headers["Cache-Control"]
+    old = signed_in.open("/console/static/an-older-one/console.css")
+    assert (old.status_code, old.headers["Cache-Control"]) == (200, "no-cache")
+    again = signed_in.open("/console/static/an-older-one/console.css", **{"If-None-Match": str(old.headers["ETag"])})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.css", "../forms.py", "..%2fforms.py", "", "."])
+def test_only_static_files_are_static(person: Person, name: str) -> None:
+    assert person.open(f"/console/static/x/{name}").status_code == 404
 
 
 def test_errors_are_pages_here_and_json_elsewhere(signed_in: Person) -> None:
