@@ -13,6 +13,18 @@ const workspace = join(here, "../deerflow/web/static/workspace");
 /** Gzipped bytes of all script that the workspace loads (console.md, Across 3). */
 const MOST = 260_000;
 
+/**
+ * LangChain's core brings along the client of a tracing service, for chains that run in the browser. None do here, and
+ * nothing of this page is to call another host: it is left out, with a fifth of the script.
+ */
+const withoutTracing = {
+  name: "without tracing",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^langsmith(\/|$)/ }, ({ path }) => ({ path, namespace: "nothing" }));
+    onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
 const built = await build({
   entryPoints: [join(here, "vendor.entry.js")],
   bundle: true,
@@ -23,6 +35,7 @@ const built = await build({
   legalComments: "none",
   metafile: true,
   write: false,
+  plugins: [withoutTracing],
   define: { "process.env.NODE_ENV": '"production"' },
   logLevel: "warning",
 });

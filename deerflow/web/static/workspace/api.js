@@ -33,7 +33,8 @@ export class Line {
   }
 }
 
-const PROXY_AWAY = new Set([502, 504]);
+/** A proxy whose server is away; or a server whose database is. */
+const AWAY = new Set([502, 503, 504]);
 
 /**
  * A client of the API for who is signed in here.
@@ -59,11 +60,11 @@ function watched(page, line) {
   const keys = new WeakMap();
   return async (resource, init = {}) => {
     const headers = new Headers(init.headers);
-    if (page.csrf && isChange(init.method)) headers.set("X-CSRFToken", page.csrf);
+    if (page.csrf) headers.set("X-CSRFToken", page.csrf); // some GETs can change something, too
     if (begins(resource, init)) headers.set("Idempotency-Key", keyFor(keys, init));
     try {
       const answer = await fetch(resource, { ...init, headers });
-      line.tell({ isAway: PROXY_AWAY.has(answer.status), isSignedOut: answer.status === 401 });
+      line.tell({ isAway: AWAY.has(answer.status), isSignedOut: answer.status === 401 });
       return answer;
     } catch (error) {
       if (!init.signal?.aborted) line.tell({ isAway: true });

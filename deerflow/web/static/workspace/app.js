@@ -20,6 +20,7 @@ export function App() {
   const session = useSession(page);
   const { threadId, messages, isStreaming } = session;
   const [isPanelOpen, setIsPanelOpen] = useState(() => lookedAt() !== null);
+  const [newest, setNewest] = useState(/** @type {(() => void) | null} */ (null));
   const { lookingAt, looking, look } = useLooking();
   const isReadOnly = !page.may_write || lookingAt !== null;
   const shown = looking?.values ? (looking.values.messages ?? NOWHERE) : messages;
@@ -38,10 +39,13 @@ export function App() {
           ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
           ${!threadId && !shown.length
             ? html`<${Welcome} session=${session} />`
-            : html`<${Log} session=${session} messages=${shown} isReadOnly=${isReadOnly}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
-          <${Notices} session=${session} />
-          <${Queue} session=${session} />
-          ${page.may_write && html`<${Composer} session=${session} isDisabled=${lookingAt !== null || !session.assistantId} />`}
+            : html`<${Log} session=${session} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
+          <div class="ws-foot">
+            ${newest && html`<button type="button" class="ws-newest quiet" onClick=${newest}>↓ ${t("Newest")}</button>`}
+            <${Notices} session=${session} />
+            <${Queue} session=${session} />
+            ${page.may_write && html`<${Composer} session=${session} isDisabled=${lookingAt !== null || !session.assistantId} />`}
+          </div>
         </div>
         ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
           <${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
@@ -53,6 +57,8 @@ export function App() {
   `;
 }
 
+const KINDS = { waiting: "live", running: "live", asking: "ask", failed: "fail", stopped: "stop", idle: "idle" };
+
 /** @param {any} props */
 function Head({ title, agent, session, isPanelOpen, onPanel }) {
   return html`
@@ -60,7 +66,8 @@ function Head({ title, agent, session, isPanelOpen, onPanel }) {
       <div class="ws-title">
         <h1 title=${title}>${title}</h1>
         ${agent && session.threadId && html`<span class="ws-agent">${agent}</span>`}
-        <span class="ws-status" data-status=${statusOf(session)}>${statusWord(session)}</span>
+        ${session.threadId && html`<span class=${`badge ${KINDS[statusOf(session)]}`} id="ws-status" data-status=${statusOf(session)}>
+          <span class="dot"></span>${statusWord(session)}</span>`}
       </div>
       ${session.threadId && html`<button type="button" class="quiet" aria-expanded=${isPanelOpen} onClick=${onPanel}>${t("State")}</button>`}
     </header>
@@ -157,5 +164,5 @@ function statusOf({ phase, isWaiting, interrupts, failed, runs }) {
 /** @param {import("./session.js").Session} session */
 function statusWord(session) {
   const words = { waiting: t("Waiting"), running: t("Running"), asking: t("Needs approval"), failed: t("Failed"), stopped: t("Stopped"), idle: t("Idle") };
-  return session.threadId ? words[statusOf(session)] : "";
+  return words[statusOf(session)];
 }

@@ -14,5 +14,5 @@ export function Ear({ isStreaming, messages }) {
     const last = messages.at(-1);
     setSaid(isStreaming ? t("Answering…") : last?.type === "ai" ? plainText(last) : "");
   }, [isStreaming, messages]);
-  return html`<div class="visually-hidden" role="log" aria-live="polite" aria-atomic="true" id="ws-ear">${said}</div>`;
+  return html`<div class="unseen" role="log" aria-live="polite" aria-atomic="true" id="ws-ear">${said}</div>`;
 }

@@ -43,14 +43,16 @@ export function useEnd(grown) {
 }
 
 /**
- * @param {{session: import("./session.js").Session, messages: any[], isReadOnly: boolean, children?: any}} props
+ * @param {{session: import("./session.js").Session, agent: string, messages: any[], isReadOnly: boolean, children?: any,
+ *   onNewest: (toEnd: any) => void}} props onNewest is told how to come to the end while the reader is not there
  */
-export function Log({ session, messages, isReadOnly, children }) {
+export function Log({ session, agent, messages, isReadOnly, children, onNewest }) {
   const { unsaid, isStreaming, past } = session;
   const rows = useMemo(() => rowsOf(messages, unsaid), [messages, unsaid]);
   const results = useResults(messages);
   const { box, isAway, toEnd } = useEnd(rows);
   const acts = useActs(session);
+  useEffect(() => onNewest(() => (isAway ? () => toEnd("smooth") : null)), [isAway, onNewest, toEnd]);
   const firsts = useMemo(() => firstAnswers(rows), [rows]);
   return html`
     <div class="ws-log" ref=${box} tabIndex=${0} role="region" aria-label=${t("Conversation")}>
@@ -58,14 +60,13 @@ export function Log({ session, messages, isReadOnly, children }) {
         ${rows.map(
           (row) => html`<${Row}
             key=${row.key} row=${row} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
-            again=${firsts.get(row.key) ?? null} acts=${acts} isStreaming=${isStreaming && row.isLast && !row.unsaid}
+            again=${firsts.get(row.key) ?? null} acts=${acts} agent=${agent} isStreaming=${isStreaming && row.isLast && !row.unsaid}
             isReadOnly=${isReadOnly || isStreaming}
           />`,
         )}
       </ol>
       ${children}
     </div>
-    ${isAway && html`<button type="button" class="ws-newest quiet" onClick=${() => toEnd("smooth")}>↓ ${t("Newest")}</button>`}
   `;
 }
 
@@ -122,7 +123,7 @@ function useActs(session) {
   );
 }
 
-const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, acts, isStreaming, isReadOnly }) {
+const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, acts, agent, isStreaming, isReadOnly }) {
   const { message, unsaid } = row;
   const [isEditing, setIsEditing] = useState(false);
   const isHuman = message.type === "human";
@@ -135,7 +136,7 @@ const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, 
   }
   return html`
     <li class=${`ws-row ${kind}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
-      <span class="ws-who">${whoOf(message)}</span>
+      <span class="ws-who">${whoOf(message, agent)}</span>
       <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} /></div>
       ${unsaid && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
       ${!isStreaming &&
@@ -154,10 +155,10 @@ const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, 
 /** @param {string} iso */
 const utc = (iso) => `${iso.slice(0, 19).replace("T", " ")} UTC`;
 
-/** @param {any} message */
-function whoOf(message) {
+/** @param {any} message @param {string} agent */
+function whoOf(message, agent) {
   if (message.type === "human") return t("You");
-  if (message.type === "ai") return message.name ?? t("Agent");
+  if (message.type === "ai") return message.name || agent || t("Agent");
   return message.type === "system" ? t("System") : (message.name ?? message.type);
 }
 

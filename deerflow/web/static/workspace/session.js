@@ -20,7 +20,10 @@ import { beyondState, steady } from "./turns.js";
 
 const ACTIVE = new Set(["pending", "running"]);
 const UNFINISHED = new Set(["interrupted", "error", "timeout"]);
-const COLUMNS = ["run_id", "status", "created_at", "error"];
+const COLUMNS = ["run_id", "status", "created_at"];
+const FAILED = new Set(["error", "timeout"]);
+/** What is streamed of every run: all that a reader who comes later needs as well. @type {any} */
+const HOW = { streamMode: ["messages-tuple", "values"], streamResumable: true };
 const PAINT_MS = 30;
 const LOOK_MS = 5000;
 const AGAIN_MS = 1500;
@@ -48,7 +51,7 @@ export function useSession(page) {
   const [version, setVersion] = useState(0);
   /** What runs hold at this moment, for functions that outlive a rendering. */
   const now = useRef({ threadId, current: /** @type {string | null} */ (null), following: false, wantsStop: false, refreshed: false,
-    failure: /** @type {any} */ (null), stopped: new Set(), looked: new Set(), onStarted: /** @type {(() => void) | null} */ (null) }).current;
+    failure: /** @type {any} */ (null), stopped: new Set(), looked: new Set(), failures: new Map(), onStarted: /** @type {(() => void) | null} */ (null) }).current;
   now.threadId = threadId;
 
   const tellRun = (/** @type {string | null} */ runId) => {
@@ -101,19 +104,20 @@ export function useSession(page) {
     if (!now.threadId) return [];
     try {
       const read = /** @type {Run[]} */ (await client.runs.list(now.threadId, { limit: 20, select: /** @type {any} */ (COLUMNS) }));
+      if (read[0] && FAILED.has(read[0].status)) read[0] = await withError(client, now.threadId, read[0], now.failures);
       setRuns(read);
       return read;
-    } catch (error) {
+    } catch {
       return null;
     }
   }, [client]);
 
-  /** The same, as soon as the server can be reached; null when nobody is signed in any more. */
+  /** The same, as soon as the server can be reached; null when it does not let us. */
   const reachRuns = useCallback(async () => {
     for (;;) {
       const read = await readRuns();
       if (read) return read;
-      if (line.state.isSignedOut) return null;
+      if (!line.state.isAway) return null;
       await pause(AGAIN_MS);
     }
   }, [readRuns]);
@@ -224,7 +228,7 @@ export function useSession(page) {
     };
     const begun = follow(() =>
       live.current.submit(input, {
-        ...options, optimisticValues: { messages: shown }, streamResumable: true, onDisconnect: "continue",
+        ...options, ...HOW, optimisticValues: { messages: shown }, onDisconnect: "continue",
       }),
     );
     await Promise.race([begun, new Promise((done) => (now.onStarted = () => done((isTaken = true))))]);
@@ -246,8 +250,7 @@ export function useSession(page) {
     if (!now.threadId) return false;
     try {
       await client.runs.create(now.threadId, assistantId, {
-        input: { messages: [human(content)] }, multitaskStrategy: strategy, streamResumable: true,
-        streamMode: ["messages-tuple", "values"],
+        ...HOW, input: { messages: [human(content)] }, multitaskStrategy: strategy,
       });
     } catch (error) {
       setProblem(saidOf(error));
@@ -333,7 +336,7 @@ export function useSession(page) {
 
   const queued = runs.filter((run) => run.status === "pending" && run.run_id !== current).toReversed();
   const ended = runs.find((run) => !ACTIVE.has(run.status));
-  const failed = !isStreaming && ended && ended === runs[0] && ["error", "timeout"].includes(ended.status) ? ended : null;
+  const failed = !isStreaming && ended && ended === runs[0] && FAILED.has(ended.status) ? ended : null;
   const isWaiting = isStreaming && runs.find((run) => run.run_id === current)?.status === "pending";
   const interrupts = isStreaming ? [] : (past.head?.tasks ?? []).flatMap((task) => task.interrupts ?? []);
   const isPaused = !isStreaming && !interrupts.length && ended?.status === "success" && (past.head?.next ?? []).length > 0;
@@ -367,6 +370,18 @@ async function unsaidOf(client, threadId, run) {
   }
   const said = beyondState(events);
   return said && { ...said, runId: run.run_id, status: run.status };
+}
+
+/**
+ * A run that failed, with why: lists do not tell.
+ * @param {any} client
+ * @param {string} threadId
+ * @param {Run} run
+ * @param {Map<string, Run["error"]>} known
+ */
+async function withError(client, threadId, run, known) {
+  if (!known.has(run.run_id)) known.set(run.run_id, (await client.runs.get(threadId, run.run_id)).error ?? null);
+  return { ...run, error: known.get(run.run_id) };
 }
 
 /** Whether the questions that are shown still wait for an answer. @param {any} client @param {string} threadId @param {any} head */
