@@ -37,8 +37,18 @@ export function answersIn(runs, history) {
     .map(({ run_id, created_at, kwargs }) => {
       const first = history.findLast(({ metadata }) => metadata?.run_id === run_id);
       const asking = first && byId.get(parentOf(first) ?? "");
-      return { runId: run_id, at: created_at, user: first?.metadata?.user_id || null, question: asked(asking), answer: kwargs.command.resume };
+      return { runId: run_id, at: created_at, user: first?.metadata?.user_id || null, question: asked(asking), answer: unwrapped(kwargs.command.resume) };
     });
+}
+
+/**
+ * The answer itself, where it was sent under its question's id; of several a list.
+ * @param {any} resume
+ */
+function unwrapped(resume) {
+  const ids = typeof resume === "object" && resume !== null ? Object.keys(resume) : [];
+  if (!ids.length || !ids.every((id) => /^[0-9a-f]{32}$/.test(id))) return resume;
+  return ids.length === 1 ? resume[ids[0]] : Object.values(resume);
 }
 
 /** @param {import("./tree.js").State | undefined} state */
@@ -50,12 +60,14 @@ function asked(state) {
 /**
  * An answer in a few words; empty when only the whole can say it.
  * @param {any} answer
+ * @returns {string}
  */
 export function inWords(answer) {
   if (typeof answer === "string") return answer.length > 200 ? `${answer.slice(0, 199)}…` : answer;
   if (typeof answer === "boolean") return answer ? t("Yes") : t("No");
   if (typeof answer === "number") return String(answer);
   const decisions = Array.isArray(answer?.decisions) ? answer.decisions : Array.isArray(answer) ? answer : [answer];
+  if (Array.isArray(answer) && answer.some((each) => !decisionInWords(each))) return answer.map(inWords).every(Boolean) ? answer.map(inWords).join(" · ") : "";
   const words = decisions.map((/** @type {any} */ each) => decisionInWords(each));
   return words.every(Boolean) ? words.join(" · ") : "";
 }

@@ -20,10 +20,18 @@ test("an answer whose question is not read yet stays visible", () => {
   assert.deepEqual([answer.answer, answer.question, answer.user], ["yes", undefined, null]);
 });
 
+test("an answer under its question's id is the answer", () => {
+  const [one, other] = ["a".repeat(32), "b".repeat(32)];
+  const resumed = (/** @type {any} */ resume) => answersIn([{ run_id: "r", created_at: "1", kwargs: { command: { resume } } }], [])[0].answer;
+  assert.deepEqual([resumed({ [one]: "yes" }), resumed({ [one]: "yes", [other]: 2 }), resumed({ a: 1 }), resumed({})], ["yes", ["yes", 2], { a: 1 }, {}]);
+});
+
 test("answers are told in words where there are some", () => {
   assert.equal(inWords("go"), "go");
   assert.equal(inWords(true), "Yes");
   assert.equal(inWords({ decisions: [{ type: "approve" }, { type: "reject", message: "no" }] }), "approved · rejected: no");
   assert.equal(inWords([{ type: "response", args: "later" }]), "answered: later");
+  assert.equal(inWords(["go", true, { decisions: [{ type: "approve" }] }]), "go · Yes · approved");
   assert.equal(inWords({ a: 1 }), "");
+  assert.equal(inWords([{ a: 1 }, "go"]), "");
 });

@@ -5,7 +5,7 @@ import { t } from "./strings.js";
 /**
  * @typedef {"approve" | "edit" | "reject" | "respond"} Decision
  * @typedef {{ name: string, args: unknown, description: string, allowed: Decision[] }} Action
- * @typedef {{ form: "current" | "older" | "older list", actions: Action[] } | { form: "open", value: unknown }} Request
+ * @typedef {{ form: "current" | "older", actions: Action[] } | { form: "open", value: unknown }} Request
  * @typedef {{ kind: Decision | "text" | "json" | "yes" | "no", text: string }} Draft what a person has chosen and typed
  * @typedef {{ answer: unknown, wrong?: undefined } | { wrong: string }} Checked
  * @typedef {{ id?: string, value?: unknown, ns?: string[] }} Interrupt
@@ -24,7 +24,7 @@ export function readRequest(value) {
   if (current?.length) return { form: "current", actions: current };
   const older = (Array.isArray(value) ? value : [value]).map(olderAction);
   if (older.length && older.every((action) => action !== null)) {
-    return { form: Array.isArray(value) ? "older list" : "older", actions: older };
+    return { form: "older", actions: older };
   }
   return { form: "open", value };
 }
@@ -62,7 +62,8 @@ function olderAction(value) {
 }
 
 /**
- * What one interrupt is to be told, or what is still wrong with it.
+ * What one interrupt is to be told, or what is still wrong with it. The older form is answered with a list also where
+ * it came alone: agents read ``interrupt(request)[0]``.
  * @param {Request} request
  * @param {(Draft | undefined)[]} drafts one for each action; for an open question one
  * @returns {Checked}
@@ -74,8 +75,7 @@ export function answerOf(request, drafts) {
   const wrong = checked.find((each) => each.wrong !== undefined);
   if (wrong) return wrong;
   const answers = checked.map((each) => /** @type {{ answer: unknown }} */ (each).answer);
-  if (form === "current") return { answer: { decisions: answers } };
-  return { answer: form === "older" ? answers[0] : answers };
+  return { answer: form === "current" ? { decisions: answers } : answers };
 }
 
 /**

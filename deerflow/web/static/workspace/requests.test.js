@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { answerOf, questionOf, readRequest, resumeOf } from "./requests.js";
 
@@ -42,12 +43,12 @@ test("a decision that is not allowed, missing or not complete is not sent", () =
   }
 });
 
-test("the older form is answered in its own words, as a list when it came as one", () => {
+test("the older form is answered in its own words, as a list also when it came alone", () => {
   assert.deepEqual(answered(readRequest([OLDER]), ["approve"]), { answer: [{ type: "accept", args: null }] });
-  assert.deepEqual(answered(readRequest(OLDER), ["edit", '{"to": "b"}']), { answer: { type: "edit", args: { action: "send", args: { to: "b" } } } });
-  assert.deepEqual(answered(readRequest(OLDER), ["respond", "no"]), { answer: { type: "response", args: "no" } });
+  assert.deepEqual(answered(readRequest(OLDER), ["edit", '{"to": "b"}']), { answer: [{ type: "edit", args: { action: "send", args: { to: "b" } } }] });
+  assert.deepEqual(answered(readRequest(OLDER), ["respond", "no"]), { answer: [{ type: "response", args: "no" }] });
   assert.ok(answered(readRequest(OLDER), ["reject"]).wrong);
-  assert.deepEqual(answered(readRequest({ ...OLDER, config: { allow_ignore: true } }), ["reject", "why"]), { answer: { type: "ignore", args: null } });
+  assert.deepEqual(answered(readRequest({ ...OLDER, config: { allow_ignore: true } }), ["reject", "why"]), { answer: [{ type: "ignore", args: null }] });
 });
 
 test("what is no request that can be decided is an open question", () => {
@@ -75,4 +76,14 @@ test("the sentence of a payload is found, and nothing of it is lost", () => {
   assert.deepEqual(questionOf("ok?"), { question: "ok?", rest: undefined });
   assert.deepEqual(questionOf({ question: "ok?", risk: 3 }), { question: "ok?", rest: { risk: 3 } });
   assert.deepEqual(questionOf([1]), { question: "", rest: [1] });
+});
+
+/** What the page of approvals answers in the same cases, tested there in Python. */
+const SHARED = new URL("../../../../tests/integration/web/approvals.json", import.meta.url);
+
+test("a question is answered alike in the workspace and on the page of approvals", { skip: !existsSync(SHARED) }, () => {
+  for (const { name, value, drafts, answer } of JSON.parse(readFileSync(SHARED, "utf8")).cases) {
+    const told = /** @type {any} */ (answered(readRequest(value), ...drafts));
+    assert.deepEqual(told.wrong === undefined ? told.answer : undefined, answer, name ?? JSON.stringify(value));
+  }
 });
