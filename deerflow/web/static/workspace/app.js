@@ -70,7 +70,11 @@ function Head({ title, agent, session, isPanelOpen, onPanel }) {
         ${session.threadId && html`<span class=${`badge ${KINDS[statusOf(session)]}`} id="ws-status" data-status=${statusOf(session)}>
           <span class="dot"></span>${statusWord(session)}</span>`}
       </div>
-      ${session.threadId && html`<button type="button" class="quiet" aria-expanded=${isPanelOpen} onClick=${onPanel}>${t("State")}</button>`}
+      ${session.threadId && html`<div class="ws-head-acts">
+        ${page.may_write && html`<a class="button quiet" href=${`${page.console}/threads/new?agent=${session.assistantId}`} aria-label=${t("New thread")}>
+          <span aria-hidden="true">+</span><span class="ws-wide">${t("New thread")}</span></a>`}
+        <button type="button" class="quiet" aria-expanded=${isPanelOpen} onClick=${onPanel}>${t("State")}</button>
+      </div>`}
     </header>
   `;
 }

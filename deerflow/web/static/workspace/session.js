@@ -285,7 +285,10 @@ export function useSession(page) {
 
   /** Try a run once more: the same input from the same place. */
   const retry = async (/** @type {string} */ runId) => {
-    const first = firstOf(past.states, runId);
+    const known = firstOf(past.states, runId);
+    const isBeginning = known?.metadata?.source === "input";
+    const states = isBeginning ? past.states : await past.refresh(now.threadId ?? "", { follow: false, deep: true }).catch(() => past.states);
+    const first = firstOf(states, runId);
     if (first?.metadata?.source === "input") return start(undefined, messages, { checkpoint: at(idOf(first)) });
     const run = await client.runs.get(now.threadId ?? "", runId).catch(() => null);
     if (!run) return false;
@@ -329,8 +332,9 @@ export function useSession(page) {
     if (now.following && now.current === runId && now.stopped.has(runId)) await live.current.stop();
   };
 
+  /** A run that has not begun leaves nothing; one that has begun just now is undone. */
   const takeBack = async (/** @type {string} */ runId) => {
-    await client.runs.cancel(now.threadId ?? "", runId).catch(() => {});
+    await client.runs.cancel(now.threadId ?? "", runId, false, "rollback").catch(() => {});
     await readRuns();
   };
 
