@@ -4,7 +4,7 @@ import { html } from "../vendor/workspace-vendor.js";
 import { Icon } from "./icon.js";
 import { Json } from "./json.js";
 import { idOf, parentOf } from "./tree.js";
-import { t } from "./strings.js";
+import { page, t } from "./strings.js";
 import { When } from "./when.js";
 
 /**
@@ -81,10 +81,10 @@ function decisionInWords(decision) {
   return word ? (said ? `${word}: ${said}` : word) : "";
 }
 
-/** @param {{ answer: Answer, me?: { id: string, name: string } | null }} props */
-export function Answered({ answer: { at, user, question, answer }, me = null }) {
+/** @param {{ answer: Answer }} props */
+export function Answered({ answer: { at, user, question, answer } }) {
   const words = inWords(answer);
-  const who = user && me && user === me.id ? t("You answered") : user && me ? t("{who} answered", { who: user }) : t("Answered");
+  const who = !user ? t("Answered") : user === page.user ? t("You answered") : t("{who} answered", { who: user });
   return html`<details className="answered">
     <summary><${Icon} name="check" /><span>${words ? t("{who}: {words}", { who, words }) : who}</span><${When} at=${at} /></summary>
     ${question !== undefined && html`<${Json} value=${question} label=${t("Question")} opened=${3} />`}

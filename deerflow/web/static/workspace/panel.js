@@ -123,7 +123,7 @@ function Step({ row, columns, parent, isHead, isShown, onLook }) {
     <button type="button" className="step" title=${sourceOf(state)} aria-current=${isShown ? "step" : undefined} onClick=${() => onLook(isHead ? null : id)}>
       <${Lines} row=${row} columns=${columns} />
       <span className="step-words">
-        <span className="step-title">${titleOf(state, parent)}${isHead && html`<span className="badge good">${t("now")}</span>`}${row.isTip && !isHead && html`<span className="badge">${t("branch")}</span>`}</span>
+        <span className="step-title">${titleOf(state, parent)}${" "}${isHead && html`<span className="badge good">${t("now")}</span>`}${row.isTip && !isHead && html`<span className="badge">${t("branch")}</span>`}</span>
         <span className="step-faint">${t("Step {n}", { n: stepOf(state) })} · ${nextOf(state)}</span>
       </span>
       <span className="step-side">
