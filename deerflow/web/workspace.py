@@ -25,6 +25,7 @@ from deerflow.web.places import STATIC
 
 _MOST_AGENTS = 200
 _LONGEST_TITLE = 80
+_OWN = STATIC / "workspace"
 _VENDOR = STATIC / "vendor" / "workspace-vendor.js"
 
 
@@ -57,7 +58,7 @@ def _page(thread: Thread | None, agent: str | None) -> Response:
         "base": request.script_root,
         "console": f"{request.script_root}/console",
         "thread_id": thread and str(thread.thread_id),
-        "title": _given_title(thread),
+        "title": thread and thread.title,
         "assistant_id": _chosen(found, agent),
         "agents": [_shown(each) for each in found],
         "user": caller.user_id,
@@ -68,8 +69,9 @@ def _page(thread: Thread | None, agent: str | None) -> Response:
         "body_bytes": current_app.config["MAX_CONTENT_LENGTH"],
         "strings": words_of(look.language()),
     }
-    facts = {"title": title, "messages": messages, "data": data, "thread": thread, "is_built": _VENDOR.is_file()}
-    return make_response(render_template("console/workspace.html", **facts))
+    facts = {"title": title, "messages": messages, "data": data, "thread": thread}
+    scripts = modules() if _VENDOR.is_file() else ()
+    return make_response(render_template("console/workspace.html", **facts, scripts=scripts))
 
 
 def messages_of(values: Any) -> Iterator[dict[str, str]]:
@@ -99,17 +101,11 @@ def _block_text(block: Any) -> str:
 
 
 def _title(thread: Thread | None, messages: list[dict[str, str]]) -> str | None:
-    """What a thread is called: its name, or its first question."""
-    named = _given_title(thread)
-    if named is not None:
-        return named
+    """What a thread is called; one from before threads had titles: its first question."""
+    if thread is not None and thread.title:
+        return thread.title
     asked = next((" ".join(each["text"].split()) for each in messages if each["who"] == "human"), None)
     return asked if asked is None or len(asked) <= _LONGEST_TITLE else f"{asked[: _LONGEST_TITLE - 1]}…"
-
-
-def _given_title(thread: Thread | None) -> str | None:
-    named = thread.metadata.get("title") if thread else None
-    return named if isinstance(named, str) and named.strip() else None
 
 
 def _agent_of(thread: Thread) -> str | None:
@@ -139,6 +135,13 @@ def _chosen(found: list[Assistant], agent: str | None) -> str | None:
 def _shown(assistant: Assistant) -> dict[str, str]:
     names = {"name": assistant.name or assistant.graph_id, "graph_id": assistant.graph_id}
     return {"assistant_id": str(assistant.assistant_id), **names}
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """All that the island imports, for browsers to fetch at once; in the order of names, the vendor's first."""
+    own = sorted(file.name for file in _OWN.glob("*.js") if not file.name.endswith(".test.js"))
+    return (f"vendor/{_VENDOR.name}", *(f"workspace/{name}" for name in own))
 
 
 @cache

@@ -58,12 +58,17 @@ export function connect(page, line) {
 function watched(page, line) {
   /** What has been tried before has its key, so that it is done once. @type {WeakMap<object, string>} */
   const keys = new WeakMap();
-  return async (resource, init = {}) => {
+  /** @param {any} resource @param {RequestInit} init */
+  const call = (resource, init) => {
     const headers = new Headers(init.headers);
     if (page.csrf) headers.set("X-CSRFToken", page.csrf); // some GETs can change something, too
     if (begins(resource, init)) headers.set("Idempotency-Key", keyFor(keys, init));
+    return fetch(resource, { ...init, headers });
+  };
+  return async (resource, init = {}) => {
     try {
-      const answer = await fetch(resource, { ...init, headers });
+      let answer = await call(resource, init);
+      if (answer.status === 403 && page.csrf && (await renewed(page))) answer = await call(resource, init);
       line.tell({ isAway: AWAY.has(answer.status), isSignedOut: answer.status === 401 });
       return answer;
     } catch (error) {
@@ -71,6 +76,15 @@ function watched(page, line) {
       throw error;
     }
   };
+}
+
+/** Whether there is another token: somebody has signed in anew in another tab. @param {import("./strings.js").Page} page */
+async function renewed(page) {
+  const answer = await fetch(`${page.base}/api/v1/auth/csrf`);
+  const token = answer.ok ? (await answer.json()).csrf_token : page.csrf;
+  if (token === page.csrf) return false;
+  page.csrf = token;
+  return true;
 }
 
 /** @param {string | undefined} method */

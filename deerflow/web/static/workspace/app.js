@@ -1,7 +1,7 @@
 // The page: the conversation in the middle, the state at its side.
 
 import { html, useCallback, useEffect, useMemo, useState } from "../vendor/workspace-vendor.js";
-import { Answered, readAnswers } from "./answered.js";
+import { readAnswers } from "./answered.js";
 import { Approvals } from "./approval.js";
 import { Composer } from "./composer.js";
 import { Ear } from "./live.js";
@@ -29,6 +29,7 @@ export function App() {
   useEffect(() => {
     document.title = `${title} · DeerFlow`;
   }, [title]);
+  const answers = useAnswers(session);
   useEscape(session);
   return html`
     <div class="ws" data-phase=${session.phase} data-ready=${session.isOpen ? "yes" : "no"} data-panel=${isPanelOpen ? "open" : "shut"}>
@@ -39,7 +40,7 @@ export function App() {
           ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
           ${!threadId && !shown.length
             ? html`<${Welcome} session=${session} />`
-            : html`<${Log} session=${session} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
+            : html`<${Log} session=${session} answers=${answers} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
           <div class="ws-foot">
             ${newest && html`<button type="button" class="ws-newest quiet" onClick=${newest}>↓ ${t("Newest")}</button>`}
             <${Notices} session=${session} />
@@ -76,11 +77,9 @@ function Head({ title, agent, session, isPanelOpen, onPanel }) {
 
 /** What stands below the last message. @param {any} props */
 function End({ session, isReadOnly }) {
-  const { isStreaming, interrupts, messages, client, threadId, past, version } = session;
-  const answers = useAnswers(client, threadId, past.line, version);
+  const { isStreaming, interrupts, messages } = session;
   if (isReadOnly && page.may_write) return null;
   return html`
-    ${answers.map((answer) => html`<${Answered} key=${answer.runId} answer=${answer} />`)}
     ${isStreaming && messages.at(-1)?.type === "human" && html`<p class="ws-thinking"><span class="ws-pulse"></span>${t("Answering…")}</p>`}
     ${interrupts.length > 0 && page.may_write && html`<${Approvals} interrupts=${interrupts} isBusy=${isStreaming} onAnswer=${session.answer} />`}
     <${Paused} session=${session} isReadOnly=${isReadOnly} />
@@ -88,16 +87,17 @@ function End({ session, isReadOnly }) {
   `;
 }
 
-/** @param {any} client @param {string | null} threadId @param {any[]} line @param {number} version */
-function useAnswers(client, threadId, line, version) {
-  const [answers, setAnswers] = useState(/** @type {any[]} */ ([]));
+/** Who has answered what in the shown branch. @param {import("./session.js").Session} session */
+function useAnswers({ client, threadId, past: { line }, version }) {
+  const [answers, setAnswers] = useState(/** @type {import("./answered.js").Answer[]} */ ([]));
   useEffect(() => {
     let isHere = true;
-    if (threadId && version) readAnswers(client, threadId, line).then((/** @type {any[]} */ read) => isHere && setAnswers(read), () => {});
+    const hasAsked = line.some((state) => state.tasks?.some((task) => task.interrupts?.length));
+    if (threadId && version && hasAsked) readAnswers(client, threadId, /** @type {any[]} */ (line)).then((read) => isHere && setAnswers(read), () => {});
     return () => {
       isHere = false;
     };
-  }, [client, threadId, version]);
+  }, [client, threadId, version, line]);
   return answers;
 }
 
@@ -107,7 +107,7 @@ function Welcome({ session }) {
   if (!page.agents.length) return html`<div class="ws-welcome"><h2>${t("There is no agent yet")}</h2><p>${t("Name a graph in langgraph.json and start the server again.")}</p></div>`;
   return html`
     <div class="ws-welcome">
-      <h2>${t("What shall {agent} do?", { agent: agent?.name ?? "" })}</h2>
+      <h2>${t("Start a conversation with {agent}", { agent: agent?.name ?? "" })}</h2>
       <p>${t("Write a message below. The thread is kept, and you find it again under Threads.")}</p>
       ${page.agents.length > 1 && html`<label class="ws-pick">${t("Agent")}
         <select value=${session.assistantId} onChange=${(/** @type {any} */ event) => session.setAssistantId(event.target.value)}>

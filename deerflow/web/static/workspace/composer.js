@@ -111,9 +111,11 @@ export function Composer({ session, isDisabled }) {
 /** @param {any} event */
 const pick = ({ key, shiftKey, keyCode }) => ({ key, shiftKey, keyCode });
 
-/** Let the field be as high as its text. @param {HTMLTextAreaElement | null} field */
+const GROWS = typeof CSS !== "undefined" && CSS.supports("field-sizing", "content");
+
+/** Let the field be as high as its text, in browsers whose fields do not do so by themselves. @param {HTMLTextAreaElement | null} field */
 function grow(field) {
-  if (!field) return;
+  if (!field || GROWS) return;
   field.style.height = "auto";
   field.style.height = `${Math.min(field.scrollHeight + 2, 240)}px`;
 }

@@ -1,9 +1,11 @@
 // The conversation: its rows, what can be done with each, and where the reader is in it.
 
-import { html, memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
+import { Fragment, html, memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
+import { Answered } from "./answered.js";
 import { Copy } from "./copy.js";
 import { Message } from "./message.js";
-import { clock, t } from "./strings.js";
+import { clock, page, t } from "./strings.js";
+import { toolTimes } from "./tools.js";
 import { plainText, resultsOf, rowsOf } from "./turns.js";
 
 const NEAR = 80;
@@ -17,8 +19,9 @@ export function useEnd(grown) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const isAtEnd = useRef(true);
   const [isAway, setIsAway] = useState(false);
-  const toEnd = useCallback((/** @type {ScrollBehavior} */ behavior = "instant") => {
-    box.current?.scrollTo({ top: box.current.scrollHeight, behavior });
+  const toEnd = useCallback(() => {
+    isAtEnd.current = true; // rows that come into sight become as high as they are, and the end moves on
+    box.current?.scrollTo({ top: box.current.scrollHeight, behavior: "instant" });
   }, []);
   useLayoutEffect(() => {
     if (isAtEnd.current) toEnd();
@@ -43,31 +46,56 @@ export function useEnd(grown) {
 }
 
 /**
- * @param {{session: import("./session.js").Session, agent: string, messages: any[], isReadOnly: boolean, children?: any,
+ * @param {{session: import("./session.js").Session, agent: string, answers: import("./answered.js").Answer[], messages: any[], isReadOnly: boolean, children?: any,
  *   onNewest: (toEnd: any) => void}} props onNewest is told how to come to the end while the reader is not there
  */
-export function Log({ session, agent, messages, isReadOnly, children, onNewest }) {
+export function Log({ session, agent, answers, messages, isReadOnly, children, onNewest }) {
   const { unsaid, isStreaming, past } = session;
   const rows = useMemo(() => rowsOf(messages, unsaid), [messages, unsaid]);
   const results = useResults(messages);
   const { box, isAway, toEnd } = useEnd(rows);
   const acts = useActs(session);
-  useEffect(() => onNewest(() => (isAway ? () => toEnd("smooth") : null)), [isAway, onNewest, toEnd]);
+  useEffect(() => onNewest(() => (isAway ? toEnd : null)), [isAway, onNewest, toEnd]);
   const firsts = useMemo(() => firstAnswers(rows), [rows]);
+  const times = useMemo(() => toolTimes(/** @type {any[]} */ (past.line)), [past.line]);
+  const answered = useMemo(() => placed(answers, rows, past.places), [answers, rows, past.places]);
   return html`
     <div class="ws-log" ref=${box} tabIndex=${0} role="region" aria-label=${t("Conversation")}>
       <ol class="ws-rows">
         ${rows.map(
-          (row) => html`<${Row}
-            key=${row.key} row=${row} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
+          (row) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Row}
+            message=${row.message} unsaid=${row.unsaid} isLast=${row.isLast} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
             again=${firsts.get(row.key) ?? null} acts=${acts} agent=${agent} isStreaming=${isStreaming && row.isLast && !row.unsaid}
-            isReadOnly=${isReadOnly || isStreaming}
-          />`,
+            isReadOnly=${isReadOnly} times=${row.message.tool_calls?.length ? times : undefined}
+          /><//>`,
         )}
+        ${(answered.get(null) ?? NOTHING).map(told)}
       </ol>
       ${children}
     </div>
   `;
+}
+
+const NOTHING = /** @type {import("./answered.js").Answer[]} */ ([]);
+const ME = { id: page.user, name: t("You") };
+
+/** @param {import("./answered.js").Answer} answer */
+const told = (answer) => html`<li class="ws-row answered-row" key=${`answer ${answer.runId}`}><${Answered} answer=${answer} me=${ME} /></li>`;
+
+/**
+ * Answers to questions by the row that they stand before: the first that came of them; null: after the last.
+ * @param {import("./answered.js").Answer[]} answers
+ * @param {import("./turns.js").Row[]} rows
+ * @param {Map<string, import("./branches.js").Origin>} places
+ */
+function placed(answers, rows, places) {
+  /** @type {Map<string | null, import("./answered.js").Answer[]>} */
+  const found = new Map();
+  for (const answer of answers) {
+    const row = rows.find((each) => places.get(each.message.id)?.runId === answer.runId);
+    found.set(row?.key ?? null, [...(found.get(row?.key ?? null) ?? []), answer]);
+  }
+  return found;
 }
 
 /** The first message of each answer by the row that ends it: there an answer can be had once more. @param {import("./turns.js").Row[]} rows */
@@ -123,8 +151,7 @@ function useActs(session) {
   );
 }
 
-const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, acts, agent, isStreaming, isReadOnly }) {
-  const { message, unsaid } = row;
+const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, isStreaming, isReadOnly }) {
   const [isEditing, setIsEditing] = useState(false);
   const isHuman = message.type === "human";
   const kind = isHuman ? "human" : message.type === "ai" ? "ai" : "other";
@@ -137,15 +164,15 @@ const Row = memo(function Row(/** @type {any} */ { row, results, origin, again, 
   return html`
     <li class=${`ws-row ${kind}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
       <span class="ws-who">${whoOf(message, agent)}</span>
-      <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} /></div>
+      <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} times=${times} /></div>
       ${unsaid && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
       ${!isStreaming &&
       html`<div class="ws-acts">
         ${origin?.choice && html`<${Choice} choice=${origin.choice} onChoose=${acts.choose} isReadOnly=${isReadOnly} />`}
         <${Copy} text=${plainText(message)} label=${t("Copy")} />
-        ${isHuman && !isReadOnly && html`<button type="button" onClick=${() => setIsEditing(true)}>${t("Edit")}</button>`}
-        ${again && !isReadOnly && html`<button type="button" onClick=${() => acts.again(again)}>${t("Run again")}</button>`}
-        ${unsaid && row.isLast && !isReadOnly && html`<button type="button" onClick=${() => acts.retry(unsaid.runId)}>${t("Run again")}</button>`}
+        ${isHuman && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => setIsEditing(true)}>${t("Edit")}</button>`}
+        ${again && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => acts.again(again)}>${t("Run again")}</button>`}
+        ${unsaid && isLast && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => acts.retry(unsaid.runId)}>${t("Run again")}</button>`}
         ${origin?.at && html`<time dateTime=${origin.at} title=${utc(origin.at)}>${clock(origin.at)}</time>`}
       </div>`}
     </li>

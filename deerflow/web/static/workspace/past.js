@@ -26,7 +26,8 @@ export function usePast(client, threadId) {
   }, []);
 
   const line = useMemo(() => lineage(known ?? [], chosen ?? (known?.[0] && idOf(known[0]))), [known, chosen]);
-  const places = useMemo(() => origins(known ?? [], line), [known, line]);
+  const before = useRef(/** @type {Map<string, import("./branches.js").Origin>} */ (new Map()));
+  const places = useMemo(() => (before.current = kept(before.current, origins(known ?? [], line))), [known, line]);
 
   /** Read the newest state, then those before it until they join what is known. */
   const refresh = useCallback(
@@ -76,6 +77,19 @@ export function usePast(client, threadId) {
   );
 
   return { states: known ?? [], isRead: known !== null, line, head: line[0], places, chosen, choose: setChosen, open, refresh, find };
+}
+
+/**
+ * The same places, each as the object that it was before unless it says something else.
+ * @param {Map<string, import("./branches.js").Origin>} before
+ * @param {Map<string, import("./branches.js").Origin>} now
+ */
+function kept(before, now) {
+  for (const [id, origin] of now) {
+    const was = before.get(id);
+    if (was && JSON.stringify(was) === JSON.stringify(origin)) now.set(id, was);
+  }
+  return now;
 }
 
 /**
