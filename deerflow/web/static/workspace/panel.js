@@ -8,6 +8,7 @@ import { Icon } from "./icon.js";
 import { Copy } from "./copy.js";
 import { Json } from "./json.js";
 import { parsed } from "./requests.js";
+import { saidOf } from "./session.js";
 import { t } from "./strings.js";
 import { idOf, joined, lay, parentOf, placeOf, stepOf } from "./tree.js";
 import { When } from "./when.js";
@@ -79,7 +80,7 @@ function useHistory({ client, threadId, version }) {
       setMore(page.length === limit);
       setWrong("");
     } catch (error) {
-      if (mine === asked.current && /** @type {any} */ (error)?.status !== 404) setWrong(/** @type {Error} */ (error).message);
+      if (mine === asked.current && /** @type {any} */ (error)?.status !== 404) setWrong(saidOf(error) ?? "");
     }
     if (mine === asked.current) setLoading(false);
   };
@@ -170,9 +171,10 @@ function sourceOf({ metadata }) {
 
 /** @param {State} state */
 function nextOf({ next, tasks }) {
-  if (tasks?.some(({ error }) => error)) return t("failed in {names}", { names: next.join(", ") });
-  if (tasks?.some(({ interrupts }) => interrupts?.length)) return t("waits in {names}", { names: next.join(", ") });
-  return next?.length ? t("next: {names}", { names: next.join(", ") }) : t("ended");
+  const names = (next ?? []).map((name) => (name === "__start__" ? t("start") : name)).join(", ");
+  if (tasks?.some(({ error }) => error)) return t("failed in {names}", { names });
+  if (tasks?.some(({ interrupts }) => interrupts?.length)) return t("waits in {names}", { names });
+  return names ? t("next: {names}", { names }) : t("ended");
 }
 
 /** @param {PanelProps & { state: State, before?: State, place: { step: number, total: number, isHead: boolean } }} props */
@@ -257,7 +259,7 @@ function Sure({ state, isBusy, label, act, onClose, cannot = "", children }) {
       await act();
       onClose();
     } catch (error) {
-      setWrong(/** @type {Error} */ (error).message);
+      setWrong(saidOf(error) ?? "");
       setAsked(false);
     }
   };
