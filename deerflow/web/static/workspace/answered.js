@@ -4,7 +4,7 @@ import { html } from "../vendor/workspace-vendor.js";
 import { Icon } from "./icon.js";
 import { Json } from "./json.js";
 import { idOf, parentOf } from "./tree.js";
-import { t } from "./strings.js";
+import { page, t } from "./strings.js";
 import { When } from "./when.js";
 
 /**
@@ -12,15 +12,45 @@ import { When } from "./when.js";
  * @typedef {{ runId: string, at: string, user: string | null, question: unknown, answer: unknown }} Answer
  */
 
+const MOST = 30;
+
+/** What runs were created with, which does not change. @type {Map<string, Promise<Run | null>>} */
+const known = new Map();
+
 /**
- * The answers of a thread, oldest first.
+ * The answers of a thread, oldest first. Runs are listed without what they were given, which may be large: only those
+ * are read that may have gone on with an answer.
  * @param {any} client
  * @param {string} threadId
  * @param {import("./tree.js").State[]} history newest first
  * @returns {Promise<Answer[]>}
  */
 export async function readAnswers(client, threadId, history) {
-  return answersIn(await client.runs.list(threadId, { limit: 100 }), history);
+  const listed = /** @type {Run[]} */ (await client.runs.list(threadId, { limit: 100, select: ["run_id", "created_at"] }));
+  const read = await Promise.all(mayAnswer(listed, history).slice(0, MOST).map(({ run_id }) => readRun(client, threadId, run_id)));
+  return answersIn(read.filter((run) => run !== null), history);
+}
+
+/**
+ * The runs of the time that is known which were not given an input: that would be a checkpoint of theirs.
+ * @param {Run[]} runs
+ * @param {import("./tree.js").State[]} history
+ */
+export function mayAnswer(runs, history) {
+  const given = new Set(history.filter(({ metadata }) => metadata?.source === "input").map(({ metadata }) => metadata?.run_id));
+  const since = history.at(-1)?.created_at ?? "";
+  return runs.filter(({ run_id, created_at }) => !given.has(run_id) && created_at > since);
+}
+
+/**
+ * @param {any} client
+ * @param {string} threadId
+ * @param {string} runId
+ */
+function readRun(client, threadId, runId) {
+  const read = known.get(runId) ?? client.runs.get(threadId, runId).catch(() => null);
+  known.set(runId, read);
+  return read;
 }
 
 /**
@@ -81,10 +111,10 @@ function decisionInWords(decision) {
   return word ? (said ? `${word}: ${said}` : word) : "";
 }
 
-/** @param {{ answer: Answer, me?: { id: string, name: string } | null }} props */
-export function Answered({ answer: { at, user, question, answer }, me = null }) {
+/** @param {{ answer: Answer }} props */
+export function Answered({ answer: { at, user, question, answer } }) {
   const words = inWords(answer);
-  const who = user && me && user === me.id ? t("You answered") : user && me ? t("{who} answered", { who: user }) : t("Answered");
+  const who = !user ? t("Answered") : user === page.user ? t("You answered") : t("{who} answered", { who: user });
   return html`<details className="answered">
     <summary><${Icon} name="check" /><span>${words ? t("{who}: {words}", { who, words }) : who}</span><${When} at=${at} /></summary>
     ${question !== undefined && html`<${Json} value=${question} label=${t("Question")} opened=${3} />`}

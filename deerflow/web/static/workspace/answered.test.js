@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answersIn, inWords } from "./answered.js";
+import { answersIn, inWords, mayAnswer } from "./answered.js";
 
 const state = (/** @type {string} */ id, /** @type {string} */ parent, /** @type {string} */ run, /** @type {any[]} */ interrupts = []) =>
   /** @type {any} */ ({ checkpoint: { checkpoint_id: id }, parent_checkpoint: { checkpoint_id: parent }, metadata: { run_id: run, user_id: "u" }, tasks: [{ interrupts }] });
@@ -13,6 +13,16 @@ test("an answer is the run that went on with it, and its question what the check
   ];
   const history = [state("d", "c", "r2"), state("c", "b", "r2"), state("b", "a", "r1", [{ value: "ok?" }]), state("a", "", "r1")];
   assert.deepEqual(answersIn(runs, history), [{ runId: "r2", at: "2", user: "u", question: "ok?", answer: false }]);
+});
+
+test("only runs that were not given an input, of the time that is known, are looked at", () => {
+  const history = /** @type {any[]} */ ([
+    { created_at: "5", metadata: { source: "loop", run_id: "answering" } },
+    { created_at: "3", metadata: { source: "input", run_id: "asking" } },
+    { created_at: "2", metadata: { source: "loop", run_id: "before" } },
+  ]);
+  const runs = [["failed", "6"], ["answering", "4"], ["asking", "2.5"], ["before", "1"]].map(([run_id, created_at]) => ({ run_id, created_at }));
+  assert.deepEqual(mayAnswer(runs, history).map(({ run_id }) => run_id), ["failed", "answering"]);
 });
 
 test("an answer whose question is not read yet stays visible", () => {

@@ -68,7 +68,7 @@ export async function writeState(client, threadId, checkpoint, before, after) {
     const { written, other, error } = await attempt(client, threadId, checkpoint, update, after);
     const again = names.filter((name) => (written ? other.includes(name) : true) && (ways.get(name)?.length ?? 0) > 1);
     if (!again.length) {
-      if (!written) throw error;
+      if (!written) throw inOurWords(error);
       return { checkpoint: written, other };
     }
     for (const name of again) ways.get(name)?.shift();
@@ -92,4 +92,13 @@ async function attempt(client, threadId, checkpoint, update, after) {
     if (/** @type {any} */ (error)?.status !== 400 && /** @type {any} */ (error)?.status !== 422) throw error;
     return { written: null, other: [], error };
   }
+}
+
+/**
+ * LangGraph cannot tell after which of several nodes an edit comes; its words for that are for programmers.
+ * @param {any} error
+ */
+function inOurWords(error) {
+  if (!/Ambiguous update/.test(error?.message)) return error;
+  return new Error(t("Several nodes have run side by side at this step, so an edit cannot be put after one of them. Choose another step."));
 }

@@ -67,6 +67,14 @@ test("an error that is not about the values is raised at once", async () => {
   assert.equal(asked, 1);
 });
 
+test("what LangGraph says to programmers is said to people", async () => {
+  const { client } = thread({}, {});
+  client.threads.updateState = async () => {
+    throw Object.assign(new Error('HTTP 400: {"detail":"Ambiguous update, specify as_node"}'), { status: 400 });
+  };
+  await assert.rejects(writeState(client, "t", {}, { log: [] }, { log: ["b"] }), /side by side/);
+});
+
 test("an edit that cannot be written says why", () => {
   assert.match(wrongWith({ a: 1 }, [1]), /JSON object/);
   assert.match(wrongWith({ a: 1, b: 2 }, { a: 2 }), /only emptied: b/);

@@ -57,7 +57,7 @@ function refusal({ size }, left, most) {
  */
 function tooLarge(size, left, most) {
   const told = { size: sized(size), most: sized((most * 3) / 4), left: sized(Math.max(0, (left * 3) / 4)) };
-  return left < most ? t("it has {size}, and only {left} more fit into this message", told) : t("it has {size}; a message takes at most {most}", told);
+  return left < most && size * 4 <= most * 3 ? t("it has {size}, and only {left} more fit into this message", told) : t("it has {size}; a message takes at most {most}", told);
 }
 
 /** @param {Block} block */

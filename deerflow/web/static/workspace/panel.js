@@ -8,6 +8,7 @@ import { Icon } from "./icon.js";
 import { Copy } from "./copy.js";
 import { Json } from "./json.js";
 import { parsed } from "./requests.js";
+import { saidOf } from "./session.js";
 import { t } from "./strings.js";
 import { idOf, joined, lay, parentOf, placeOf, stepOf } from "./tree.js";
 import { When } from "./when.js";
@@ -79,7 +80,7 @@ function useHistory({ client, threadId, version }) {
       setMore(page.length === limit);
       setWrong("");
     } catch (error) {
-      if (mine === asked.current && /** @type {any} */ (error)?.status !== 404) setWrong(/** @type {Error} */ (error).message);
+      if (mine === asked.current && /** @type {any} */ (error)?.status !== 404) setWrong(saidOf(error) ?? "");
     }
     if (mine === asked.current) setLoading(false);
   };
@@ -123,7 +124,7 @@ function Step({ row, columns, parent, isHead, isShown, onLook }) {
     <button type="button" className="step" title=${sourceOf(state)} aria-current=${isShown ? "step" : undefined} onClick=${() => onLook(isHead ? null : id)}>
       <${Lines} row=${row} columns=${columns} />
       <span className="step-words">
-        <span className="step-title">${titleOf(state, parent)}${isHead && html`<span className="badge good">${t("now")}</span>`}${row.isTip && !isHead && html`<span className="badge">${t("branch")}</span>`}</span>
+        <span className="step-title">${titleOf(state, parent)}${" "}${isHead && html`<span className="badge good">${t("now")}</span>`}${row.isTip && !isHead && html`<span className="badge">${t("branch")}</span>`}</span>
         <span className="step-faint">${t("Step {n}", { n: stepOf(state) })} · ${nextOf(state)}</span>
       </span>
       <span className="step-side">
@@ -170,9 +171,10 @@ function sourceOf({ metadata }) {
 
 /** @param {State} state */
 function nextOf({ next, tasks }) {
-  if (tasks?.some(({ error }) => error)) return t("failed in {names}", { names: next.join(", ") });
-  if (tasks?.some(({ interrupts }) => interrupts?.length)) return t("waits in {names}", { names: next.join(", ") });
-  return next?.length ? t("next: {names}", { names: next.join(", ") }) : t("ended");
+  const names = (next ?? []).map((name) => (name === "__start__" ? t("start") : name)).join(", ");
+  if (tasks?.some(({ error }) => error)) return t("failed in {names}", { names });
+  if (tasks?.some(({ interrupts }) => interrupts?.length)) return t("waits in {names}", { names });
+  return names ? t("next: {names}", { names }) : t("ended");
 }
 
 /** @param {PanelProps & { state: State, before?: State, place: { step: number, total: number, isHead: boolean } }} props */
@@ -257,7 +259,7 @@ function Sure({ state, isBusy, label, act, onClose, cannot = "", children }) {
       await act();
       onClose();
     } catch (error) {
-      setWrong(/** @type {Error} */ (error).message);
+      setWrong(saidOf(error) ?? "");
       setAsked(false);
     }
   };

@@ -27,7 +27,7 @@ const ENTITIES = new Map(
 /** Markdown, block by block: of a text that grows only the last blocks are read and drawn again. */
 export const Text = memo(function Text(/** @type {TextProps} */ { text, isStreaming = false }) {
   const read = useRef(/** @type {Reading | undefined} */ (undefined));
-  read.current = readOn(read.current, isStreaming ? withoutLooseEnds(text) : text);
+  read.current = readOn(read.current, text, isStreaming);
   const { tokens, links } = read.current;
   return html`<div className="text">${tokens.map((token, place) => html`<${Block} key=${place} token=${token} links=${links} />`)}</div>`;
 });
@@ -38,20 +38,27 @@ const Block = memo(
   (before, after) => before.token.raw === after.token.raw && before.links === after.links && before.token.type === after.token.type,
 );
 
-/** @typedef {{ text: string, tokens: Token[], links: string }} Reading links: the reference links that it defines, as one text */
+/**
+ * @typedef {{ text: string, tokens: Token[], links: string, isOpen: boolean }} Reading
+ *   links: the reference links that it defines, as one text; isOpen: more will come, so its loose ends are tied up
+ */
 
 /**
- * The tokens of *text*; those of *before* are kept when it is its beginning, except the last two, which may go on.
+ * The tokens of *text*. Those of *before* are kept as far as it begins alike, but for the last two, which may go on.
  * @param {Reading | undefined} before
  * @param {string} text
+ * @param {boolean} [isOpen]
  * @returns {Reading}
  */
-export function readOn(before, text) {
-  if (before?.text === text) return before;
-  if (!before || before.links || !text.startsWith(before.text)) return { text, ...read(text) };
-  const kept = before.tokens.slice(0, -2);
-  const rest = read(text.slice(kept.reduce((length, { raw }) => length + raw.length, 0)));
-  return rest.links ? { text, ...read(text) } : { text, tokens: [...kept, ...rest.tokens], links: "" };
+export function readOn(before, text, isOpen = false) {
+  if (before?.text === text && before.isOpen === isOpen) return before;
+  const tied = isOpen ? withoutLooseEnds : (/** @type {string} */ whole) => whole;
+  const kept = before?.tokens.slice(0, -2) ?? [];
+  const length = lengthOf(kept);
+  if (!before || before.links || !text.startsWith(before.text.slice(0, length))) return { text, isOpen, ...read(tied(text)) };
+  const rest = read(tied(text.slice(length)));
+  if (rest.links) return { text, isOpen, ...read(tied(text)) };
+  return { text, isOpen, tokens: [...kept, ...rest.tokens], links: "" };
 }
 
 /**
@@ -63,13 +70,16 @@ function read(text) {
   if (text.length > LONGEST || isSlow(text)) return plain;
   try {
     const tokens = lexer(text);
-    const isWhole = tokens.reduce((length, { raw }) => length + raw.length, 0) === text.length; // not with \r\n
+    const isWhole = lengthOf(tokens) === text.length; // not with \r\n
     return { tokens, links: isWhole ? defined(tokens.links) : `${text.length}` };
   } catch (error) {
     if (error instanceof RangeError) return plain; // nested too deep for the reader's stack
     throw error;
   }
 }
+
+/** @param {Token[]} tokens */
+const lengthOf = (tokens) => tokens.reduce((length, { raw }) => length + raw.length, 0);
 
 /** @param {string} text */
 const isSlow = (text) => text.length > SLOW && text.split(/\s/).some((word) => word.length > SLOW && word.includes("@"));

@@ -134,9 +134,17 @@ test("of a text that grows only its last blocks are read again", () => {
 
 const LONG = "Text\n\n- a\n- b\n\n  more\n\n1. x\n\n2. y\n\n| a | b |\n|--|--|\n| c | d |\n\n```py\nx = 1\n\n# no heading\n```\n\n> q\n> r\n\n**bold** end [a][r] `c`\n\n[r]: https://a.example\n\nsee [r]\n\n    code\n\n    more\r\n\r\nlast\r\n";
 
+test("blocks are kept also while the last one has its loose ends tied up", () => {
+  const before = readOn(undefined, "one\n\ntwo\n\nso **bol", true);
+  assert.equal(before.tokens.at(-1)?.raw, "so **bol**");
+  const after = readOn(before, "one\n\ntwo\n\nso **bold** it", true);
+  assert.deepEqual([after.tokens[0] === before.tokens[0], after.tokens.at(-1)?.raw], [true, "so **bold** it"]);
+});
+
 test("a text that grows letter by letter ends as if it had come at once", () => {
   let reading = readOn(undefined, "");
-  for (let length = 1; length <= LONG.length; length += 1) reading = readOn(reading, LONG.slice(0, length));
+  for (let length = 1; length <= LONG.length; length += 1) reading = readOn(reading, LONG.slice(0, length), true);
+  reading = readOn(reading, LONG);
   assert.deepEqual(reading.tokens.map(({ type, raw }) => [type, raw]), readOn(undefined, LONG).tokens.map(({ type, raw }) => [type, raw]));
 });
 
