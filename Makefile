@@ -19,6 +19,9 @@ e2e: ## the pages, in a browser
 conformance-against: ## the checks of the npm SDKs against another server: URL=http://127.0.0.1:2024
 	$(PYTHON) -m tests.conformance.javascript $(URL)
 
+console-vendor: ## build the script of the console's workspace, which ./serve.sh does as well
+	./serve.sh console-vendor
+
 bench: ## how fast the server is; BENCH="--quick", "--only first wait", "--url ... --against ..."
 	$(PYTHON) -m bench $(BENCH)
 
@@ -28,5 +31,6 @@ format: ## lay the code out
 lock: ## make the hashed locks anew from requirements*.in; needs uv
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-dev.in -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-console.in -o requirements-console.txt
 
-.PHONY: help check test conformance e2e conformance-against bench format lock
+.PHONY: help check test conformance e2e conformance-against console-vendor bench format lock
