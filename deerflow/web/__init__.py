@@ -5,10 +5,24 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import account, docs, errors, frame, home, joining, keys, look, password, security, setup, sign_in
+from deerflow.web import (
+    account,
+    docs,
+    errors,
+    frame,
+    home,
+    joining,
+    keys,
+    look,
+    password,
+    security,
+    setup,
+    sign_in,
+    workspace,
+)
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, joining, password, account, keys)
+ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace)
 
 
 def register(app: Flask) -> None:
