@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, request
 from deerflow.authz import public
 from deerflow.web import (
     account,
+    audit,
     docs,
     errors,
     frame,
@@ -18,11 +19,13 @@ from deerflow.web import (
     security,
     setup,
     sign_in,
+    system,
+    users,
     workspace,
 )
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace)
+ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace, users, system, audit)
 
 
 def register(app: Flask) -> None:

@@ -222,6 +222,8 @@ CASES: dict[str, list[Case]] = {
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
     "GET /console/threads/{thread}": [Case(), Case(query="checkpoint={checkpoint}")],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
+    "GET /console/users/{user}": [same(403)],
+    **{f"POST /console/users/{{user}}/{act}": [same(403)] for act in ("role", "disable", "enable", "sign-out", "link")},
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
@@ -233,7 +235,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not set(rule.arguments) & set(ARGUMENTS):  # a page without an id
+        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page without an id
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)
