@@ -219,6 +219,11 @@ CASES: dict[str, list[Case]] = {
     "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
+    "POST /console/threads/{thread}/rename": [Case()],
+    "POST /console/threads/{thread}/copy": [Case()],
+    "POST /console/threads/{thread}/delete": [Case()],
+    "GET /console/threads/{thread}/export.json": [Case()],
+    "GET /console/threads/{thread}/export.md": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
