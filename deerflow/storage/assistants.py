@@ -158,6 +158,13 @@ def count(tx: Tx, principal: Principal, wanted: AssistantFilter) -> int:
     return tx.execute(query.with_only_columns(sa.func.count())).scalar_one()
 
 
+def names(tx: Tx, principal: Principal, *, limit: int) -> dict[UUID, str]:
+    """What the assistants that a caller sees are called, by id and in the order of their names."""
+    query = sa.select(assistants.c.assistant_id, assistants.c.name).where(within(principal, assistants))
+    rows = tx.execute(query.order_by(assistants.c.name, assistants.c.assistant_id).limit(limit))
+    return {row.assistant_id: row.name for row in rows}
+
+
 def versions(
     tx: Tx, principal: Principal, assistant_id: UUID, *, metadata: dict[str, Any] | None, limit: int, offset: int
 ) -> list[AssistantVersion]:

@@ -20,12 +20,13 @@ from deerflow.web import (
     setup,
     sign_in,
     system,
+    threads,
     users,
     workspace,
 )
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace, users, system, audit)
+ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace, users, system, audit, threads)
 
 
 def register(app: Flask) -> None:

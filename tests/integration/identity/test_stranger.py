@@ -224,6 +224,11 @@ CASES: dict[str, list[Case]] = {
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
     "GET /console/users/{user}": [same(403)],
     **{f"POST /console/users/{{user}}/{act}": [same(403)] for act in ("role", "disable", "enable", "sign-out", "link")},
+    "POST /console/threads/{thread}/rename": [Case()],
+    "POST /console/threads/{thread}/copy": [Case()],
+    "POST /console/threads/{thread}/delete": [Case()],
+    "GET /console/threads/{thread}/export.json": [Case()],
+    "GET /console/threads/{thread}/export.md": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (

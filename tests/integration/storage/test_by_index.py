@@ -11,7 +11,7 @@ from deerflow.backend import Backend
 from deerflow.domain.crons import CronFilter
 from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import RunStatus, ThreadStatus
-from deerflow.storage import assistants, crons, runs, thread_search
+from deerflow.storage import assistants, crons, runs, thread_lines, thread_search
 from deerflow.storage.database import Tx
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_thread
 
@@ -34,6 +34,9 @@ READS: dict[str, Callable[[Tx], object]] = {
     "threads by metadata": threads_by(metadata={"kind": "chat", "n": 1}),
     "threads counted": lambda tx: thread_search.count(tx, OWNER, ThreadFilter()),
     "threads counted by metadata": lambda tx: thread_search.count(tx, OWNER, ThreadFilter(metadata={"a": 1, "b": 2})),
+    "threads as lists show them": lambda tx: thread_lines.page(tx, OWNER, ThreadFilter(), limit=10, offset=0),
+    "threads by title": threads_by(title="a"),
+    "threads that ask": threads_by(status=ThreadStatus.INTERRUPTED, asks=True),
     "runs": runs_by(None),
     "runs by status": runs_by("success"),
     "runs in flight": lambda tx: runs.inflight(tx, uuid4()),
