@@ -219,6 +219,9 @@ CASES: dict[str, list[Case]] = {
     "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
+    "GET /console/runs/{run}": [Case(), Case(query="before=1")],
+    "POST /console/runs/{run}/stop": [Case()],
+    "POST /console/runs/{run}/again": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
@@ -230,7 +233,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not rule.arguments:  # a page takes no id but its session
+        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page takes no id but its session
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)
