@@ -24,7 +24,8 @@ class RunWanted:
 class RunLine:
     """One line of the list. ``graph_id`` stands for an agent whose assistant, ``agent``, has gone.
 
-    ``key_name``: of the API key with which it was created; ``cron_id``: what a cron wrote into its metadata.
+    ``lost_at``: when its worker was lost, unless it was handed over since. ``key_name``: of the API key with which it
+    was created; ``cron_id``: what a cron wrote into its metadata.
     """
 
     run_id: UUID
@@ -38,7 +39,7 @@ class RunLine:
     error_name: str | None
     cancel_action: CancelAction | None
     attempt: int
-    crashes: int
+    lost_at: datetime | None
     key_id: UUID | None
     key_name: str | None
     cron_id: str | None

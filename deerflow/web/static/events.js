@@ -59,12 +59,13 @@ function seen() {
  * @returns {AsyncGenerator<{id: string, name: string, data: string}>}
  */
 async function* frames(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
   let text = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    text += value;
+    text += decoder.decode(value, { stream: true });
     const parts = text.split("\r\n\r\n");
     text = parts.pop() ?? "";
     for (const part of parts) {

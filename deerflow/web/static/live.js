@@ -35,6 +35,7 @@ async function fetched(id) {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (away) away.hidden = answer.status < 500;
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();
+    if (answer.status === 404) return void location.reload(); // what was shown has gone
     if (!answer.ok) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
   } catch {
