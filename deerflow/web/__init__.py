@@ -16,6 +16,8 @@ from deerflow.web import (
     keys,
     look,
     password,
+    run,
+    runs,
     security,
     setup,
     sign_in,
@@ -26,7 +28,23 @@ from deerflow.web import (
 )
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, joining, password, account, keys, workspace, users, system, audit, threads)
+ROOMS = (
+    home,
+    look,
+    setup,
+    sign_in,
+    joining,
+    password,
+    account,
+    keys,
+    workspace,
+    users,
+    system,
+    audit,
+    threads,
+    runs,
+    run,
+)
 
 
 def register(app: Flask) -> None:

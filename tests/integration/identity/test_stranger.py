@@ -229,6 +229,9 @@ CASES: dict[str, list[Case]] = {
     "POST /console/threads/{thread}/delete": [Case()],
     "GET /console/threads/{thread}/export.json": [Case()],
     "GET /console/threads/{thread}/export.md": [Case()],
+    "GET /console/runs/{run}": [Case(), Case(query="before=1")],
+    "POST /console/runs/{run}/stop": [Case()],
+    "POST /console/runs/{run}/again": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
