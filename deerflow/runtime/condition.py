@@ -35,6 +35,12 @@ def condition_of(backend: Backend) -> Condition:
     return Condition(_or_none(lambda: _load(backend)), _or_none(backend.presence.alive), _or_none(backend.tally.all))
 
 
+def workers_are_there(backend: Backend) -> bool:
+    """Whether somebody executes runs, by one look at Redis; also when that does not answer, as then nobody knows."""
+    found = _or_none(backend.presence.alive)
+    return found is None or any("runs" in worker.queues for worker in found)
+
+
 def parts_of(backend: Backend) -> dict[str, str]:
     """What each part that requests need says: ``ok``, or what is wrong with it."""
     checks: dict[str, Callable[[], None]] = {
