@@ -28,7 +28,7 @@ def as_page(answer: Response) -> Response:
         return lead(sign_in_place(request) if _is_set_up() else "/console/setup")
     detail = orjson.loads(answer.get_data())["detail"]
     title = TITLES.get(answer.status_code, OTHER_TITLE)
-    answer.set_data(render_template("console/error.html", title=title, detail=detail))
+    answer.set_data(render_template("console/error.html", title=title, detail=detail, waiting=int))
     answer.mimetype = "text/html"
     return answer
 

@@ -2,6 +2,7 @@
 // Without it everything can still be done.
 
 import { keepCopying } from "./copy.js";
+import { keepCount } from "./count.js";
 import { keepLive } from "./live.js";
 import { keepMenus } from "./menu.js";
 import { tellZone } from "./zone.js";
@@ -9,4 +10,5 @@ import { tellZone } from "./zone.js";
 keepMenus();
 keepCopying();
 keepLive();
+keepCount();
 tellZone();

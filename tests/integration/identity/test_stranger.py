@@ -197,6 +197,8 @@ CASES: dict[str, list[Case]] = {
     "DELETE /store/items": [same(422, {"namespace": ["{user}"]})],
     "POST /store/items/search": [same(422, {"namespace_prefix": "{user}"})],
     "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
+    "GET /console/approvals/{thread}": [Case()],
+    "POST /console/approvals/{thread}": [Case()],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
@@ -230,7 +232,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not rule.arguments:  # a page takes no id but its session
+        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page takes no id but its session
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)
