@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, request
 from deerflow.authz import public
 from deerflow.web import (
     account,
+    approvals,
     audit,
     docs,
     errors,
@@ -44,7 +45,7 @@ ROOMS = (
     threads,
     runs,
     run,
-)
+, approvals)
 
 
 def register(app: Flask) -> None:

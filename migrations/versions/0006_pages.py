@@ -14,6 +14,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+_WAITING = sa.text("status = 'interrupted' AND interrupts IS NOT NULL AND interrupts <> '{}'")
+
 
 def upgrade() -> None:
     op.add_column("users", sa.Column("scheme", sa.Text))
@@ -23,9 +25,12 @@ def upgrade() -> None:
     op.create_index("ix_runs_owner_created_at", "runs", ["owner", "created_at", "run_id"])
     op.create_index("ix_runs_owner_status", "runs", ["owner", "status", "created_at", "run_id"])
     op.drop_index("ix_runs_owner", "runs")
+    waiting = {"sqlite_where": _WAITING, "postgresql_where": _WAITING}
+    op.create_index("ix_threads_waiting", "threads", ["owner", "status", "state_updated_at", "thread_id"], **waiting)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_threads_waiting", "threads")
     op.create_index("ix_runs_owner", "runs", ["owner"])
     op.drop_index("ix_runs_owner_status", "runs")
     op.drop_index("ix_runs_owner_created_at", "runs")

@@ -50,7 +50,14 @@ async function fetched(id) {
 /** Whether the reader is about to do something there that must not vanish. @param {string} id */
 function isInUse(id) {
   const element = document.getElementById(id);
-  return Boolean(element?.querySelector("details[open], input:focus, textarea:focus, select:focus"));
+  if (element?.querySelector("details[open], input:focus, textarea:focus, select:focus")) return true;
+  return [...(element?.querySelectorAll("textarea, input[type=radio]") ?? [])].some(isChanged);
+}
+
+/** Whether something was typed or chosen that is not sent yet. @param {Element} field */
+function isChanged(field) {
+  if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
+  return field instanceof HTMLInputElement && field.checked !== field.defaultChecked;
 }
 
 /** @param {string} id @param {Element} fresh */

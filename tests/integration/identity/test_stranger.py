@@ -199,6 +199,8 @@ CASES: dict[str, list[Case]] = {
     "DELETE /store/items": [same(422, {"namespace": ["{user}"]})],
     "POST /store/items/search": [same(422, {"namespace_prefix": "{user}"})],
     "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
+    "GET /console/approvals/{thread}": [Case()],
+    "POST /console/approvals/{thread}": [Case()],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],

@@ -12,7 +12,7 @@ from deerflow.domain.crons import CronFilter
 from deerflow.domain.run_list import RunWanted
 from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import RunStatus, ThreadStatus
-from deerflow.storage import assistants, crons, run_search, runs, thread_lines, thread_search
+from deerflow.storage import approvals, assistants, crons, run_search, runs, thread_lines, thread_search
 from deerflow.storage.database import Tx
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_thread
 
@@ -42,6 +42,9 @@ READS: dict[str, Callable[[Tx], object]] = {
     "threads as lists show them": lambda tx: thread_lines.page(tx, OWNER, ThreadFilter(), limit=10, offset=0),
     "threads by title": threads_by(title="a"),
     "threads that ask": threads_by(status=ThreadStatus.INTERRUPTED, asks=True),
+    "threads that wait": lambda tx: approvals.page(tx, OWNER, limit=10),
+    "threads that wait counted": lambda tx: approvals.count(tx, OWNER, most=1_000),
+    "answers": lambda tx: approvals.answered(tx, OWNER, uuid4(), limit=10),
     "runs": runs_by(None),
     "runs by status": runs_by("success"),
     "runs of all threads": listed(),
@@ -96,6 +99,17 @@ def test_a_page_is_read_by_an_index(backend: Backend, read: str) -> None:
     found = plans(backend, act)
     assert found
     assert [plan for plan in found if reads_all(plan)] == []
+
+
+def test_threads_that_wait_are_counted_by_their_own_index(backend: Backend) -> None:
+    """Which holds no others, so that every page can tell their number."""
+
+    def act() -> None:
+        with backend.db.read() as tx:
+            approvals.count(tx, OWNER, most=1_000)
+
+    found = plans(backend, act)
+    assert any("ix_threads_waiting" in plan for plan in found), found
 
 
 def test_a_run_reads_no_others_from_its_acceptance_to_its_end(backend: Backend) -> None:
