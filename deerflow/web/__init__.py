@@ -45,7 +45,8 @@ ROOMS = (
     threads,
     runs,
     run,
-, approvals)
+    approvals,
+)
 
 
 def register(app: Flask) -> None:

@@ -8,7 +8,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
-from deerflow.domain.accounts import User
 from deerflow.settings import Settings
 from tests.factories import make_app
 from tests.integration.identity.browsers import PASSWORD
