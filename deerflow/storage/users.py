@@ -113,7 +113,7 @@ def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
 
 
 def change(tx: Tx, user_id: UUID, **values: Any) -> User:
-    """Change columns that end no session (name, language, time_zone, role); NotFound when there is no such user."""
+    """Change columns that end no session (name, language, time_zone, scheme, role); NotFound when nobody is there."""
     return _changed(tx, user_id, values)
 
 

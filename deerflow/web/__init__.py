@@ -5,10 +5,25 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import docs, errors, frame, home, look, password, security, setup, sign_in, threads
+from deerflow.web import (
+    account,
+    docs,
+    errors,
+    frame,
+    home,
+    joining,
+    keys,
+    look,
+    password,
+    security,
+    setup,
+    sign_in,
+    threads,
+    workspace,
+)
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, password, threads)
+ROOMS = (home, look, setup, sign_in, joining, password, account, keys, threads, workspace)
 
 
 def register(app: Flask) -> None:

@@ -1,6 +1,8 @@
 // Lists that stay up to date: what has data-live="5" is fetched again every 5 s while the tab is visible. Polling on
 // purpose: it holds no connection. Focus, ticked boxes and open questions stay as the reader has left them.
 
+import { isSignIn, sessionEnded } from "./session.js";
+
 /** Watch all that the page has. */
 export function keepLive() {
   for (const element of document.querySelectorAll("[data-live]")) watch(element.id, Number(element.getAttribute("data-live")));
@@ -24,6 +26,7 @@ async function fetched(id) {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (away) away.hidden = answer.status < 500;
+    if (isSignIn(answer)) return void sessionEnded();
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();
     if (!answer.ok) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);

@@ -83,6 +83,8 @@ CASES: dict[str, list[Case]] = {
     "GET /live": OPEN,
     "GET /ready": [same(503)],
     "GET /metrics": [Case(status=200, unused=200)],  # its counts go on; test_metrics.py: it names no id
+    "POST /console/account/sessions/{session}": [signed_in(404)],
+    "POST /console/keys/{key}/revoke": [Case()],
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
@@ -218,6 +220,7 @@ CASES: dict[str, list[Case]] = {
     "POST /api/v1/auth/users": [same(403, {"email": "{email}"})],
     "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
+    "GET /console/threads/{thread}": [Case(), Case(query="checkpoint={checkpoint}")],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
     "POST /console/threads/{thread}/rename": [Case()],
     "POST /console/threads/{thread}/copy": [Case()],
@@ -235,7 +238,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not rule.arguments:  # a page takes no id but its session
+        if rule.rule.startswith("/console") and not set(rule.arguments) & set(ARGUMENTS):  # a page without an id
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)
