@@ -16,6 +16,8 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("users", sa.Column("scheme", sa.Text))
     op.add_column("threads", sa.Column("title", sa.Text))
+    op.drop_index("ix_threads_owner_updated_at", "threads")
+    op.create_index("ix_threads_owner_updated_at", "threads", ["owner", "updated_at", "thread_id", "title"])
     op.add_column("runs", sa.Column("key_id", sa.Uuid))
     op.create_index("ix_runs_owner_created_at", "runs", ["owner", "created_at", "run_id"])
     op.create_index("ix_runs_owner_status", "runs", ["owner", "status", "created_at", "run_id"])
@@ -27,5 +29,7 @@ def downgrade() -> None:
     op.drop_index("ix_runs_owner_status", "runs")
     op.drop_index("ix_runs_owner_created_at", "runs")
     op.drop_column("runs", "key_id")
+    op.drop_index("ix_threads_owner_updated_at", "threads")
+    op.create_index("ix_threads_owner_updated_at", "threads", ["owner", "updated_at", "thread_id"])
     op.drop_column("threads", "title")
     op.drop_column("users", "scheme")
