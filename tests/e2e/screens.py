@@ -32,7 +32,8 @@ class Screen:
 SCREENS = {
     "sign in": Screen("login", "/console/login", is_open=True),
     "password link": Screen("password", "/console/password?token=x", is_open=True),
-    "start": Screen("home", "/console/"),
+    "threads": Screen("threads", "/console/threads", ".row-link"),
+    "no thread matches": Screen("threads", "/console/threads?q=nothing+like+it", ".empty"),
     "thread": Screen("threads_show", "/console/threads/{answered}", "[data-type=ai]", is_island=True),
     "thread that asks": Screen("threads_show", "/console/threads/{asks}", "[data-type=human]", is_island=True),
     "thread that failed": Screen("threads_show", "/console/threads/{failed}", "[data-type=human]", is_island=True),
@@ -42,6 +43,9 @@ SCREENS = {
 }
 
 NOT_SCREENS = {
+    "home": "leads to the threads",
+    "threads_json": "a file",
+    "threads_markdown": "a file",
     "static_file": "what pages are made of",
     "setup": "leads away once it is done: tests/e2e/test_setup.py",
 }
