@@ -5,10 +5,10 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import docs, errors, frame, home, look, password, run, runs, security, setup, sign_in
+from deerflow.web import docs, errors, frame, home, look, password, run, runs, security, setup, sign_in, workspace
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, password, runs, run)
+ROOMS = (home, look, setup, sign_in, password, runs, run, workspace)
 
 
 def register(app: Flask) -> None:

@@ -93,7 +93,7 @@ def test_the_timeline_has_what_is_known(client: FlaskClient, backend: Backend) -
 
 def test_the_last_200_events_and_the_way_to_older_ones(client: FlaskClient, backend: Backend) -> None:
     run = make_running(backend, LOCAL_USER)
-    assert 'id="no-events">Nothing has been said yet.' in page_of(client, run)
+    assert 'id="no-events">No events yet.' in page_of(client, run)
     say(backend, run, *(("custom", {"n": number}) for number in range(1, 451)))
     newest = page_of(client, run)
     assert places(newest) == [*range(251, 451)]
