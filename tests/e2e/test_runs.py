@@ -51,6 +51,7 @@ def test_a_run_that_starts_elsewhere_is_seen_and_stopped(page: Page, live: Live)
     second = live.client().runs.create(first["thread_id"], "steps", input={"pause": 60})
     page.until(lambda: len(page.texts("#list tbody tr")) == 2, seconds=7)
     assert page.run("return [...document.querySelectorAll('#list input')].map((each) => each.checked)") == [False, True]
+    assert page.run("return document.activeElement.id").startswith("tick-"), "and the focus is where it was"
     page.press("Stop selected")
     page.press("Stop", within=".bulk .asked")
     page.until("1 run was told to stop.")

@@ -47,7 +47,7 @@ async function fetched(id) {
 /** Whether the reader is about to do something there that must not vanish. @param {string} id */
 function isInUse(id) {
   const element = document.getElementById(id);
-  return Boolean(element?.querySelector("details[open], input:focus, textarea:focus, select:focus"));
+  return Boolean(element?.querySelector("details[open], input:not([type=checkbox]):focus, textarea:focus, select:focus"));
 }
 
 /** @param {string} id @param {Element} fresh */
