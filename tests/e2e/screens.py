@@ -39,6 +39,10 @@ SCREENS = {
     "thread that failed": Screen("threads_show", "/console/threads/{failed}", "[data-type=human]", is_island=True),
     "thread with tools": Screen("threads_show", "/console/threads/{tools}", "[data-type=ai]", is_island=True),
     "new thread": Screen("threads_new", "/console/threads/new", "#workspace textarea", is_island=True),
+    "runs": Screen("runs", "/console/runs", "#list tbody tr"),
+    "no such runs": Screen("runs", "/console/runs?status=waiting", ".empty"),
+    "run": Screen("runs_one", "/console/runs/{run of answered}", ".timeline"),
+    "run that failed": Screen("runs_one", "/console/runs/{run of failed}", ".failure"),
     "not found": Screen("404", "/console/runs/00000000-0000-4000-8000-000000000000"),
 }
 
