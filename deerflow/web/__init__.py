@@ -5,10 +5,10 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import approvals, docs, errors, frame, home, look, password, security, setup, sign_in
+from deerflow.web import agents, approvals, docs, errors, frame, home, look, password, security, setup, sign_in
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, password, approvals)
+ROOMS = (home, look, setup, sign_in, password, approvals, agents)
 
 
 def register(app: Flask) -> None:
