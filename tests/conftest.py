@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import Chrome
 
 from deerflow.backend import Backend, open_backend
 from deerflow.domain.runs import Run
@@ -17,12 +18,15 @@ from deerflow.events import embedded
 from deerflow.events.connections import connect
 from deerflow.runtime.boot import boot
 from deerflow.settings import Settings
+from tests.chromium import chromium
 from tests.databases import Databases
 from tests.live import Elsewhere, Live
 from tests.shares import SETUPS, Shares, Watch, setup_of
 
-pytest_plugins = ["tests.conformance.table"]
+pytest_plugins = ["tests.conformance.table", "tests.e2e.axe"]
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
+BROWSED = "tests/e2e/"
+"""What a browser shows has little to do with SQL: these tests run on SQLite alone."""
 AUTH = {"sqlite": "accounts", "postgres": "none"}
 """How clients of a live server on each database say who they are, so that every test of one runs once with an API key
 (``Live.headers``) and once without.
@@ -160,6 +164,13 @@ def live(
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chrome]:
+    """One Chromium for all tests of a process."""
+    with chromium() as driver:
+        yield driver
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Where tests run in several processes, look whether each has its share for itself."""
     if config.getoption("dist", "no") == "loadgroup":
@@ -197,7 +208,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         setup = params.get("settings", params.get("live"))
-        if setup in names:
+        if setup in names and not item.nodeid.startswith(BROWSED):
             names[setup].add(item.nodeid.replace(setup, "*"))
     if session.config.getoption("keyword") or session.config.getoption("markexpr"):
         return
@@ -213,5 +224,5 @@ def _reason(report: pytest.TestReport) -> str:
 
 def _per_setup(reporter: pytest.TerminalReporter) -> dict[str, int]:
     ran = [r for kind in ("passed", "failed") for r in reporter.stats.get(kind, []) if getattr(r, "when", "") == "call"]
-    counted = Counter(setup_of(report.nodeid) for report in ran)
+    counted = Counter(setup_of(report.nodeid) for report in ran if not report.nodeid.startswith(BROWSED))
     return {setup: counted[setup] for setup in SETUPS}

@@ -9,9 +9,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
+
+from werkzeug.wsgi import ClosingIterator
 
 from deerflow.errors import Unavailable
 
@@ -119,6 +124,39 @@ class ClientWatch:
         actions, self._actions = self._actions, []
         for action in actions:
             _spawn(action)
+
+
+class Resting:
+    """Knows the connections that wait for a further request, so that a process that stops waits for none of them."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+        self._sockets: WeakSet[Any] = WeakSet()
+        self._stopping = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer; until that is over the connection does not rest."""
+        used = environ.get("gunicorn.socket")
+        if used is None:
+            return self._app(environ, start_response)
+        self._sockets.discard(used)
+        return ClosingIterator(self._app(environ, start_response), partial(self._rest, used))
+
+    def end(self) -> None:
+        """Read no more from those at rest, now or soon; what a client has sent already is still answered."""
+        self._stopping = True
+        for used in list(self._sockets):
+            _read_no_more(used)
+
+    def _rest(self, used: Any) -> None:
+        self._sockets.add(used)
+        if self._stopping:
+            _read_no_more(used)
+
+
+def _read_no_more(used: Any) -> None:
+    with suppress(OSError):  # the client has left
+        used.shutdown(socket.SHUT_RD)
 
 
 def when_told_to_stop(action: Callable[[], None]) -> None:

@@ -267,6 +267,9 @@ def _web(settings: Settings) -> list[str]:
         "--worker-class": "gevent",
         "--worker-connections": "5000",
         "--graceful-timeout": "5",
+        # Longer than clients and proxies use a connection again (Node's fetch 4 s, nginx 60 s): what they send over one
+        # that closes meanwhile is lost.
+        "--keep-alive": "75",
         "--bind": settings.address,
         "--log-level": "warning",
         "--forwarded-allow-ips": "",  # identity decides whom to believe

@@ -159,6 +159,13 @@ def count(tx: Tx, principal: Principal, wanted: AssistantFilter) -> int:
     return tx.execute(query.with_only_columns(sa.func.count())).scalar_one()
 
 
+def names(tx: Tx, principal: Principal, *, limit: int) -> dict[UUID, str]:
+    """What the assistants that a caller sees are called, by id and in the order of their names."""
+    query = sa.select(assistants.c.assistant_id, assistants.c.name).where(within(principal, assistants))
+    rows = tx.execute(query.order_by(assistants.c.name, assistants.c.assistant_id).limit(limit))
+    return {row.assistant_id: row.name for row in rows}
+
+
 def names_of(tx: Tx, principal: Principal, assistant_ids: Collection[UUID]) -> dict[UUID, str]:
     """What these assistants are called, as far as the caller may see them."""
     if not assistant_ids:

@@ -145,6 +145,7 @@ runs = sa.Table(
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
     sa.Column("started_at", UtcTime),
     sa.Column("ended_at", UtcTime),
+    sa.Column("lost_at", UtcTime),  # its worker was lost; NULL: never, or it was handed over since
     sa.UniqueConstraint("thread_id", "ordinal"),
 )
 

@@ -38,7 +38,7 @@ PLACES = (
 )
 ADMIN_PLACES = (
     Place("users", lazy_gettext("Users"), "users", "users:read"),
-    Place("system", lazy_gettext("System"), "system", "users:read"),
+    Place("system", lazy_gettext("System"), "system", "system:read"),
     Place("audit", lazy_gettext("Audit"), "audit", "audit:read"),
 )
 

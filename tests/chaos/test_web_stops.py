@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import psutil
@@ -173,3 +174,13 @@ def test_no_run_is_cancelled_by_it(live: Live, thread: str, trace: Any) -> None:
     for run in live.client().runs.list(thread):
         until(live, dict(run), "success")
     assert lines(trace) == ["one", "two", "three", "four"] * 2
+
+
+def test_connections_at_rest_do_not_hold_it_up(live: Live) -> None:
+    """They are closed at once; who is being answered meanwhile gets a whole answer."""
+    resting = HTTPConnection("127.0.0.1", live.port, timeout=10)
+    resting.request("GET", "/live")
+    assert resting.getresponse().read()
+    with web_stops(live):
+        assert resting.sock.recv(1) == b"", "closed, not reset"
+    resting.close()

@@ -7,9 +7,10 @@ import httpx
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.conformance import chromium, javascript
+from tests import chromium
+from tests.conformance import javascript
 from tests.conformance.cells import Cells
-from tests.conformance.chromium import Chat
+from tests.conformance.chat import Chat
 from tests.conformance.conftest import went_well
 from tests.conformance.site import site
 from tests.conftest import wait_for
@@ -27,13 +28,6 @@ LONG = "count 300 0.05"
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the page."""
     return javascript.bundle(tmp_path_factory.mktemp("page"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    """One Chromium for all tests; each has an origin of its own, and so a storage of its own."""
-    with chromium.chromium() as driver:
-        yield driver
 
 
 @pytest.fixture(params=[f"{hook} {origin}" for hook in HOOKS for origin in ("same-origin", "cross-origin")])

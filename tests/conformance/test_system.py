@@ -1,6 +1,9 @@
 """A whole server about itself: who is ready, what has ended, and what a page of another origin may read."""
 
+from http.client import HTTPConnection
+
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import wait_for
@@ -38,3 +41,18 @@ def test_streams_and_preflights_name_who_may_read(live: Live) -> None:
     assert preflight.headers["Access-Control-Allow-Origin"] == told["Access-Control-Allow-Origin"]
     assert told["Access-Control-Allow-Origin"] in {"*", "http://localhost:3000"}
     assert "Content-Location" in told["Access-Control-Expose-Headers"]
+
+
+def test_a_connection_outlives_the_pause_after_which_clients_use_none_again(live: Live) -> None:
+    """Node.js uses a connection again that has rested up to 4 s; what it sends over one that closes is lost."""
+    connection = HTTPConnection("127.0.0.1", live.port, timeout=10)
+    connection.request("GET", "/live")
+    assert connection.getresponse().read()
+    kept = connection.sock
+    kept.settimeout(4.5)
+    with pytest.raises(TimeoutError):
+        kept.recv(1)
+    kept.settimeout(10)
+    connection.request("GET", "/live")
+    assert (connection.getresponse().status, connection.sock) == (200, kept)
+    connection.close()

@@ -28,6 +28,7 @@ FOR_ANYBODY = {
         "/console/login",
         "/console/setup",
         "/console/password",
+        "/console/register",
         "/console/look",
         "/console/static/<build>/<path:name>",
     ),

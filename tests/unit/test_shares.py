@@ -11,6 +11,7 @@ from tests.shares import setup_of, share_of
         ("tests/conformance/test_a.py::test_a[sqlite]", "sqlite"),
         ("tests/integration/api/test_a.py::test_a[postgres-platform-key]", "postgres"),
         ("tests/integration/api/test_a.py::test_a[sync-sqlite]", "sqlite"),
+        ("tests/e2e/test_a.py::test_a[sqlite-dark]", "sqlite"),
         ("tests/chaos/test_a.py::test_a[sqlite-interrupt]", "sqlite tests/chaos/test_a.py"),
         ("tests/chaos/test_a.py::test_a[worker]", "tests/chaos/test_a.py"),
         ("tests/unit/test_a.py::test_a[postgres://host/name]", "tests/unit/test_a.py"),

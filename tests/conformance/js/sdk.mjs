@@ -350,9 +350,7 @@ await check("runs: a stream outlives its worker and its connection", async () =>
   const seen = [];
   const broken = [];
   const stream = connect(breakingUrl).runs.stream(threadId, "steps", {
-    // Other connections rest meanwhile for longer than gunicorn keeps them (2 s), not for as long: a request that meets
-    // the end of its connection is lost.
-    input: { pause: 1.5 }, streamMode: ["updates"], streamResumable: true, onDisconnect: "continue",
+    input: { pause: 1 }, streamMode: ["updates"], streamResumable: true, onDisconnect: "continue",
   });
   for await (const part of stream) {
     seen.push(part);

@@ -83,6 +83,8 @@ CASES: dict[str, list[Case]] = {
     "GET /live": OPEN,
     "GET /ready": [same(503)],
     "GET /metrics": [Case(status=200, unused=200)],  # its counts go on; test_metrics.py: it names no id
+    "POST /console/account/sessions/{session}": [signed_in(404)],
+    "POST /console/keys/{key}/revoke": [Case()],
     "GET /login": [same(302)],
     "GET /setup": [same(302)],
     "POST /threads": [taken({"thread_id": "{thread}"}), taken({"thread_id": "{thread}", "if_exists": "do_nothing"})],
@@ -225,7 +227,18 @@ CASES: dict[str, list[Case]] = {
     "POST /api/v1/auth/users": [same(403, {"email": "{email}"})],
     "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
+    "GET /console/threads/{thread}": [Case(), Case(query="checkpoint={checkpoint}")],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
+    "GET /console/users/{user}": [same(403)],
+    **{f"POST /console/users/{{user}}/{act}": [same(403)] for act in ("role", "disable", "enable", "sign-out", "link")},
+    "POST /console/threads/{thread}/rename": [Case()],
+    "POST /console/threads/{thread}/copy": [Case()],
+    "POST /console/threads/{thread}/delete": [Case()],
+    "GET /console/threads/{thread}/export.json": [Case()],
+    "GET /console/threads/{thread}/export.md": [Case()],
+    "GET /console/runs/{run}": [Case(), Case(query="before=1")],
+    "POST /console/runs/{run}/stop": [Case()],
+    "POST /console/runs/{run}/again": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
@@ -237,7 +250,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page takes no id but its session
+        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page without an id
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)

@@ -14,9 +14,9 @@ from deerflow.domain.accounts import User
 from deerflow.identity import sessions
 from tests.factories import make_user
 from tests.integration.identity.browsers import HOST, PASSWORD, Browser
-from tests.integration.identity.conftest import accounts_app, fresh_app, token
+from tests.integration.identity.conftest import accounts_app, as_signed_in, fresh_app, token
 
-__all__ = ["accounts_app", "fresh_app", "token"]
+__all__ = ["accounts_app", "as_signed_in", "fresh_app", "token"]
 
 
 class Fields(HTMLParser):

@@ -1,31 +1,16 @@
-"""Debian's Chromium without a screen, and the page that it shows."""
+"""The page with one of the hooks, as Chromium shows it."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 
 from tests.conformance.site import PREFIX
 from tests.conftest import wait_for
 
-PROGRAM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-NEEDED = pytest.mark.skipif(
-    PROGRAM is None or DRIVER is None, reason="for want of Chromium (apt-get install chromium chromium-driver)"
-)
-"""Marks tests that need it."""
-
-_OPTIONS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage --disable-features=BackForwardCache"
-)
-"""Without the cache for going back: it keeps the streams of pages that were left, until no connection is free."""
 _LOOK = """
 const text = (id) => document.getElementById(id)?.textContent ?? "";
 const line = (each) => [each.dataset.type, each.querySelector("span").textContent];
@@ -37,21 +22,6 @@ return {
   steps: Math.max(0, ...Object.values(window.grown ?? {}).map((lengths) => lengths.length)),
 };
 """
-
-
-@contextmanager
-def chromium() -> Iterator[Chrome]:
-    """A browser until the end of the block."""
-    options = ChromeOptions()
-    options.binary_location = str(PROGRAM)
-    for option in _OPTIONS.split():
-        options.add_argument(option)
-    driver = Chrome(options=options, service=ChromeService(str(DRIVER)))
-    try:
-        driver.set_page_load_timeout(30)
-        yield driver
-    finally:
-        driver.quit()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answersIn, inWords, mayAnswer } from "./answered.js";
+
+const state = (/** @type {string} */ id, /** @type {string} */ parent, /** @type {string} */ run, /** @type {any[]} */ interrupts = []) =>
+  /** @type {any} */ ({ checkpoint: { checkpoint_id: id }, parent_checkpoint: { checkpoint_id: parent }, metadata: { run_id: run, user_id: "u" }, tasks: [{ interrupts }] });
+
+test("an answer is the run that went on with it, and its question what the checkpoint before asked", () => {
+  const runs = [
+    { run_id: "r3", created_at: "3", kwargs: { input: null, command: null } },
+    { run_id: "r2", created_at: "2", kwargs: { command: { resume: false } } },
+    { run_id: "r1", created_at: "1", kwargs: { input: {} } },
+  ];
+  const history = [state("d", "c", "r2"), state("c", "b", "r2"), state("b", "a", "r1", [{ value: "ok?" }]), state("a", "", "r1")];
+  assert.deepEqual(answersIn(runs, history), [{ runId: "r2", at: "2", user: "u", question: "ok?", answer: false }]);
+});
+
+test("only runs that were not given an input, of the time that is known, are looked at", () => {
+  const history = /** @type {any[]} */ ([
+    { created_at: "5", metadata: { source: "loop", run_id: "answering" } },
+    { created_at: "3", metadata: { source: "input", run_id: "asking" } },
+    { created_at: "2", metadata: { source: "loop", run_id: "before" } },
+  ]);
+  const runs = [["failed", "6"], ["answering", "4"], ["asking", "2.5"], ["before", "1"]].map(([run_id, created_at]) => ({ run_id, created_at }));
+  assert.deepEqual(mayAnswer(runs, history).map(({ run_id }) => run_id), ["failed", "answering"]);
+});
+
+test("an answer whose question is not read yet stays visible", () => {
+  const [answer] = answersIn([{ run_id: "r2", created_at: "2", kwargs: { command: { resume: "yes" } } }], []);
+  assert.deepEqual([answer.answer, answer.question, answer.user], ["yes", undefined, null]);
+});
+
+test("an answer under its question's id is the answer", () => {
+  const [one, other] = ["a".repeat(32), "b".repeat(32)];
+  const resumed = (/** @type {any} */ resume) => answersIn([{ run_id: "r", created_at: "1", kwargs: { command: { resume } } }], [])[0].answer;
+  assert.deepEqual([resumed({ [one]: "yes" }), resumed({ [one]: "yes", [other]: 2 }), resumed({ a: 1 }), resumed({})], ["yes", ["yes", 2], { a: 1 }, {}]);
+});
+
+test("answers are told in words where there are some", () => {
+  assert.equal(inWords("go"), "go");
+  assert.equal(inWords(true), "Yes");
+  assert.equal(inWords({ decisions: [{ type: "approve" }, { type: "reject", message: "no" }] }), "approved · rejected: no");
+  assert.equal(inWords([{ type: "response", args: "later" }]), "answered: later");
+  assert.equal(inWords(["go", true, { decisions: [{ type: "approve" }] }]), "go · Yes · approved");
+  assert.equal(inWords({ a: 1 }), "");
+  assert.equal(inWords([{ a: 1 }, "go"]), "");
+});

@@ -1,0 +1,172 @@
+// The page: the conversation in the middle, the state at its side.
+
+import { html, useCallback, useEffect, useMemo, useState } from "../vendor/workspace-vendor.js";
+import { readAnswers } from "./answered.js";
+import { Approvals } from "./approval.js";
+import { Composer } from "./composer.js";
+import { Ear } from "./live.js";
+import { Log } from "./log.js";
+import { Looking } from "./looking.js";
+import { Failure, Notices, Paused } from "./notice.js";
+import { StatePanel } from "./panel.js";
+import { Queue } from "./queue.js";
+import { useSession } from "./session.js";
+import { page, t } from "./strings.js";
+import { firstQuestion } from "./turns.js";
+
+const NOWHERE = /** @type {any[]} */ ([]);
+
+export function App() {
+  const session = useSession(page);
+  const { threadId, messages, isStreaming } = session;
+  const [isPanelOpen, setIsPanelOpen] = useState(() => lookedAt() !== null);
+  const [newest, setNewest] = useState(/** @type {(() => void) | null} */ (null));
+  const { lookingAt, looking, look } = useLooking();
+  const isReadOnly = !page.may_write || lookingAt !== null;
+  const shown = looking?.values ? (looking.values.messages ?? NOWHERE) : messages;
+  const title = page.title || firstQuestion(messages) || t("New thread");
+  const agent = page.agents.find((each) => each.assistant_id === session.assistantId);
+  useEffect(() => {
+    document.title = `${title} · DeerFlow`;
+  }, [title]);
+  const answers = useAnswers(session);
+  useEscape(session);
+  return html`
+    <div class="ws" data-phase=${session.phase} data-ready=${session.isOpen ? "yes" : "no"} data-panel=${isPanelOpen ? "open" : "shut"}>
+      <${Head} title=${title} agent=${agent?.name ?? ""} session=${session} isPanelOpen=${isPanelOpen}
+        onPanel=${() => setIsPanelOpen(!isPanelOpen)} />
+      <div class="ws-main">
+        <div class="ws-middle">
+          ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
+          ${!threadId && !shown.length
+            ? html`<${Welcome} session=${session} />`
+            : html`<${Log} session=${session} answers=${answers} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
+          <div class="ws-foot">
+            ${newest && html`<button type="button" class="ws-newest quiet" onClick=${newest}>↓ ${t("Newest")}</button>`}
+            <${Notices} session=${session} />
+            <${Queue} session=${session} />
+            ${page.may_write && html`<${Composer} session=${session} isDisabled=${lookingAt !== null || !session.assistantId} />`}
+          </div>
+        </div>
+        ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
+          <${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
+            onRun=${(/** @type {any} */ from) => (look(null), session.goOn(from))} isBusy=${isStreaming || !page.may_write} version=${session.version} />
+        </aside>`}
+      </div>
+      <${Ear} isStreaming=${isStreaming} messages=${messages} />
+    </div>
+  `;
+}
+
+const KINDS = { waiting: "live", running: "live", asking: "ask", failed: "fail", stopped: "stop", idle: "idle" };
+
+/** @param {any} props */
+function Head({ title, agent, session, isPanelOpen, onPanel }) {
+  return html`
+    <header class="ws-head">
+      <div class="ws-title">
+        <h1 title=${title}>${title}</h1>
+        ${agent && session.threadId && html`<span class="ws-agent">${agent}</span>`}
+        ${session.threadId && html`<span class=${`badge ${KINDS[statusOf(session)]}`} id="ws-status" data-status=${statusOf(session)}>
+          <span class="dot"></span>${statusWord(session)}</span>`}
+      </div>
+      ${session.threadId && html`<div class="ws-head-acts">
+        ${page.may_write && html`<a class="button quiet" href=${`${page.console}/threads/new?agent=${session.assistantId}`} aria-label=${t("New thread")}>
+          <span aria-hidden="true">+</span><span class="ws-wide">${t("New thread")}</span></a>`}
+        <button type="button" class="quiet" aria-expanded=${isPanelOpen} onClick=${onPanel}>${t("State")}</button>
+      </div>`}
+    </header>
+  `;
+}
+
+/** What stands below the last message. @param {any} props */
+function End({ session, isReadOnly }) {
+  const { isStreaming, interrupts, messages } = session;
+  if (isReadOnly && page.may_write) return null;
+  return html`
+    ${isStreaming && messages.at(-1)?.type === "human" && html`<p class="ws-thinking"><span class="ws-pulse"></span>${t("Answering…")}</p>`}
+    ${interrupts.length > 0 && page.may_write && html`<${Approvals} interrupts=${interrupts} isBusy=${isStreaming} onAnswer=${session.answer} />`}
+    <${Paused} session=${session} isReadOnly=${isReadOnly} />
+    <${Failure} session=${session} isReadOnly=${isReadOnly} />
+  `;
+}
+
+/** Who has answered what in the shown branch. @param {import("./session.js").Session} session */
+function useAnswers({ client, threadId, past: { line }, version }) {
+  const [answers, setAnswers] = useState(/** @type {import("./answered.js").Answer[]} */ ([]));
+  useEffect(() => {
+    let isHere = true;
+    const hasAsked = line.some((state) => state.tasks?.some((task) => task.interrupts?.length));
+    if (threadId && version && hasAsked) readAnswers(client, threadId, /** @type {any[]} */ (line)).then((read) => isHere && setAnswers(read), () => {});
+    return () => {
+      isHere = false;
+    };
+  }, [client, threadId, version, line]);
+  return answers;
+}
+
+/** @param {{session: import("./session.js").Session}} props */
+function Welcome({ session }) {
+  const agent = page.agents.find((each) => each.assistant_id === session.assistantId);
+  if (!page.agents.length) return html`<div class="ws-welcome"><h2>${t("There is no agent yet")}</h2><p>${t("Name a graph in langgraph.json and start the server again.")}</p></div>`;
+  return html`
+    <div class="ws-welcome">
+      <h2>${t("Start a conversation with {agent}", { agent: agent?.name ?? "" })}</h2>
+      <p>${t("Write a message below. The thread is kept, and you find it again under Threads.")}</p>
+      ${page.agents.length > 1 && html`<label class="ws-pick">${t("Agent")}
+        <select value=${session.assistantId} onChange=${(/** @type {any} */ event) => session.setAssistantId(event.target.value)}>
+          ${page.agents.map((each) => html`<option key=${each.assistant_id} value=${each.assistant_id}>${each.name}</option>`)}
+        </select></label>`}
+    </div>
+  `;
+}
+
+const lookedAt = () => new URLSearchParams(location.search).get("checkpoint");
+
+/** Which checkpoint is looked at: it stands in the address, and the browser's Back leads away from it. */
+function useLooking() {
+  const [lookingAt, setLookingAt] = useState(lookedAt);
+  const [looking, setLooking] = useState(/** @type {any} */ (null));
+  const look = useCallback((/** @type {string | null} */ id, /** @type {any} */ facts = null) => {
+    setLooking(id ? facts : null);
+    setLookingAt(id);
+    if (id === lookedAt()) return;
+    history.pushState(null, "", id ? `${location.pathname}?checkpoint=${encodeURIComponent(id)}` : location.pathname);
+  }, []);
+  useEffect(() => {
+    const onBack = () => {
+      setLookingAt(lookedAt());
+      if (!lookedAt()) setLooking(null);
+    };
+    addEventListener("popstate", onBack);
+    return () => removeEventListener("popstate", onBack);
+  }, []);
+  return { lookingAt, looking, look };
+}
+
+/** Esc stops a run wherever the focus is. @param {import("./session.js").Session} session */
+function useEscape(session) {
+  const { isStreaming, stop } = session;
+  useEffect(() => {
+    if (!isStreaming) return undefined;
+    const onKey = (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) void stop();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [isStreaming, stop]);
+}
+
+/** @param {import("./session.js").Session} session */
+function statusOf({ phase, isWaiting, interrupts, failed, runs }) {
+  if (phase !== "resting") return isWaiting ? "waiting" : "running";
+  if (interrupts.length) return "asking";
+  if (failed) return "failed";
+  return runs[0]?.status === "interrupted" ? "stopped" : "idle";
+}
+
+/** @param {import("./session.js").Session} session */
+function statusWord(session) {
+  const words = { waiting: t("Waiting"), running: t("Running"), asking: t("Needs approval"), failed: t("Failed"), stopped: t("Stopped"), idle: t("Idle") };
+  return words[statusOf(session)];
+}

@@ -1,0 +1,7 @@
+// Puts the workspace in the place of the messages that the server has drawn.
+
+import { createRoot, html } from "../vendor/workspace-vendor.js";
+import { App } from "./app.js";
+
+const root = document.getElementById("workspace");
+if (root) createRoot(root).render(html`<${App} />`);

@@ -1,0 +1,38 @@
+// What waits behind the run that is under way, and taking it back.
+
+import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
+import { t } from "./strings.js";
+import { firstQuestion } from "./turns.js";
+
+/** @param {{session: import("./session.js").Session}} props */
+export function Queue({ session }) {
+  const { queued } = session;
+  if (!queued.length) return null;
+  return html`
+    <section class="ws-queue" aria-label=${t("Waiting")}>
+      <h2>${t("Queued")}</h2>
+      <ol>${queued.map((run) => html`<${Waiting} key=${run.run_id} run=${run} session=${session} />`)}</ol>
+    </section>
+  `;
+}
+
+/** @param {{run: import("./session.js").Run, session: import("./session.js").Session}} props */
+function Waiting({ run, session }) {
+  const [text, setText] = useState("");
+  const [isGoing, setIsGoing] = useState(false);
+  useEffect(() => {
+    const { client, threadId } = session;
+    client.runs.get(threadId ?? "", run.run_id).then(
+      (/** @type {any} */ found) => setText(firstQuestion(found.kwargs?.input?.messages ?? [])),
+      () => {},
+    );
+  }, [run.run_id]);
+  const takeBack = () => {
+    setIsGoing(true);
+    void session.takeBack(run.run_id).finally(() => setIsGoing(false));
+  };
+  return html`<li>
+    <span>${text || t("A run without a message")}</span>
+    <button type="button" class="quiet" disabled=${isGoing} onClick=${takeBack}>${t("Take back")}</button>
+  </li>`;
+}

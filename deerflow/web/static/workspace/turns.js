@@ -1,0 +1,157 @@
+// What stands in the conversation, row by row: the messages of the state, and what stopped runs have said beside it.
+
+import { messagesOf } from "./branches.js";
+
+/**
+ * @typedef {object} Unsaid what a run has said that no checkpoint holds, because it was stopped or failed
+ * @property {string} runId
+ * @property {string} status
+ * @property {string | null} after the last message of the state that the run saw
+ * @property {any[]} messages
+ */
+
+/**
+ * @typedef {object} Row
+ * @property {string} key
+ * @property {any} message
+ * @property {Unsaid} [unsaid]
+ * @property {boolean} isLast
+ */
+
+/**
+ * The rows of a conversation. Results of tools are no rows: they stand with their calls.
+ * @param {any[]} messages
+ * @param {Unsaid[]} unsaid
+ * @returns {Row[]}
+ */
+export function rowsOf(messages, unsaid) {
+  /** @type {Row[]} */
+  const rows = [];
+  const called = new Set(messages.flatMap((message) => message.tool_calls ?? []).map((call) => call.id));
+  messages.forEach((message, place) => {
+    if (isRow(message, called)) rows.push({ key: message.id ?? `at ${place}`, message, isLast: false });
+    for (const each of unsaid) {
+      if (each.after !== message.id || isAnswered(messages, place)) continue;
+      rows.push(...each.messages.filter((said) => isRow(said, called)).map((said) => rowOf(said, each)));
+    }
+  });
+  const last = rows.at(-1);
+  if (last) last.isLast = true;
+  return rows;
+}
+
+/** @param {any} said @param {Unsaid} unsaid @returns {Row} */
+function rowOf(said, unsaid) {
+  return { key: `${unsaid.runId} ${said.id}`, message: said, unsaid, isLast: false };
+}
+
+/** @param {any} message @param {Set<string>} called */
+function isRow(message, called) {
+  return message.type === "tool" ? !called.has(message.tool_call_id) : message.type !== "remove";
+}
+
+/** Whether somebody has gone on in place of what was stopped here. @param {any[]} messages @param {number} place */
+function isAnswered(messages, place) {
+  const next = messages[place + 1];
+  return next !== undefined && next.type !== "human";
+}
+
+/**
+ * The results of tools by the id of their call.
+ * @param {any[]} messages
+ * @returns {Map<string, any>}
+ */
+export function resultsOf(messages) {
+  return new Map(messages.filter((each) => each.type === "tool").map((each) => [each.tool_call_id, each]));
+}
+
+/** @type {WeakMap<object, string>} */
+const texts = new WeakMap();
+
+/** @param {any} message */
+function textOf(message) {
+  const found = texts.get(message) ?? JSON.stringify(message);
+  texts.set(message, found);
+  return found;
+}
+
+/**
+ * The same messages, each as the object that it was before unless it says something else: what is drawn of it stays.
+ * @param {any[]} before
+ * @param {any[]} now
+ */
+export function steady(before, now) {
+  if (before === now) return before;
+  const known = new Map(before.map((message) => [message.id, message]));
+  const kept = now.map((message) => {
+    const was = message.id === undefined ? undefined : known.get(message.id);
+    return was && (was === message || textOf(was) === textOf(message)) ? was : message;
+  });
+  return kept.length === before.length && kept.every((message, place) => message === before[place]) ? before : kept;
+}
+
+/**
+ * What a run's events have said beyond its last state. Null: nothing.
+ * @param {{event: string, data: any}[]} events as the API streams them
+ * @returns {{after: string | null, messages: any[]} | null}
+ */
+export function beyondState(events) {
+  let state = /** @type {any[]} */ ([]);
+  const said = new Map();
+  for (const { event, data } of events) {
+    if (event === "values") state = messagesOf(data);
+    if (event === "messages") add(said, data[0]);
+  }
+  const held = new Set(state.map((message) => message.id));
+  const messages = [...said.values()].filter((message) => !held.has(message.id) && hasSaid(message));
+  return messages.length ? { after: state.at(-1)?.id ?? null, messages } : null;
+}
+
+/** @param {Map<string, any>} said @param {any} part */
+function add(said, part) {
+  if (!part?.id || part.type === "human" || part.type === "remove") return;
+  const before = said.get(part.id);
+  const isChunk = part.type === "AIMessageChunk" || part.type?.endsWith?.("Chunk");
+  const type = isChunk ? "ai" : part.type;
+  if (!before || !isChunk) said.set(part.id, { ...part, type, tool_calls: part.tool_calls ?? [] });
+  else said.set(part.id, { ...before, content: joined(before.content, part.content), tool_calls: before.tool_calls });
+}
+
+/** @param {any} one @param {any} other */
+function joined(one, other) {
+  if (typeof one === "string" && typeof other === "string") return one + other;
+  const blocks = [one, other].flatMap((each) => (typeof each === "string" ? (each ? [{ type: "text", text: each }] : []) : each));
+  const found = /** @type {any[]} */ ([]);
+  for (const block of blocks) {
+    const last = found.at(-1);
+    const grows = last?.type === "text" && block.type === "text" && (block.index ?? null) === (last.index ?? null);
+    if (grows) found[found.length - 1] = { ...last, text: last.text + block.text };
+    else found.push(block);
+  }
+  return found;
+}
+
+/** @param {any} message */
+function hasSaid(message) {
+  return (typeof message.content === "string" ? message.content.trim() !== "" : message.content?.length > 0);
+}
+
+/**
+ * The words of a message as plain text.
+ * @param {any} message
+ */
+export function plainText(message) {
+  const { content } = message ?? {};
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return content.map((block) => (typeof block === "string" ? block : (block?.text ?? ""))).filter(Boolean).join("\n");
+}
+
+/**
+ * What a thread is called that nobody has named: its first question.
+ * @param {any[]} messages
+ */
+export function firstQuestion(messages) {
+  const words = plainText(messages.find((message) => message.type === "human")).replace(/\s+/g, " ").trim();
+  return words.length > 80 ? `${words.slice(0, 79)}…` : words;
+}

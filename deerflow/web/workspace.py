@@ -1,0 +1,153 @@
+"""The workspace: talking with an agent on a thread.
+
+Its page is an island (``static/workspace``) that calls the API of its own origin. The page carries what the island
+begins with, and the messages as the last run has left them: all that there is to see without a script.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+
+from deerflow.authz import requires
+from deerflow.backend import Backend
+from deerflow.domain.assistants import Assistant, system_assistant_id
+from deerflow.domain.ids import parse_id
+from deerflow.domain.principal import Principal, Proof
+from deerflow.domain.threads import Thread
+from deerflow.identity import opened, principal, sessions
+from deerflow.storage import assistants, threads
+from deerflow.web import look
+from deerflow.web.places import STATIC
+
+_MOST_AGENTS = 200
+_LONGEST_TITLE = 80
+_OWN = STATIC / "workspace"
+_VENDOR = STATIC / "vendor" / "workspace-vendor.js"
+
+
+def add_to(console: Blueprint) -> None:
+    """Add the routes of new threads and of those that are there."""
+    console.get("/threads/new", endpoint="threads_new")(new)
+    console.get("/threads/<id(thread):thread_id>", endpoint="threads_show")(show)
+
+
+@requires("threads:read")
+def new() -> Response:
+    """A thread that begins with its first message; *agent* names whom to talk to, by id or graph."""
+    return _page(None, request.args.get("agent"))
+
+
+@requires("threads:read")
+def show(thread_id: UUID) -> Response:
+    """A thread of the caller's."""
+    with opened.backend().db.read() as tx:
+        thread = threads.get(tx, principal(), thread_id)
+    return _page(thread, _agent_of(thread))
+
+
+def _page(thread: Thread | None, agent: str | None) -> Response:
+    backend, caller = opened.backend(), principal()
+    found = _agents(backend, caller)
+    messages = list(messages_of(thread.values if thread else None))
+    title = _title(thread, messages)
+    data = {
+        "base": request.script_root,
+        "console": f"{request.script_root}/console",
+        "thread_id": thread and str(thread.thread_id),
+        "title": thread and thread.title,
+        "assistant_id": _chosen(found, agent),
+        "agents": [_shown(each) for each in found],
+        "user": caller.user_id,
+        "csrf": sessions.csrf_token() if caller.proof is Proof.SESSION else None,
+        "may_write": caller.may("runs:create"),
+        "locale": look.language(),
+        "time_zone": look.zone(),
+        "body_bytes": current_app.config["MAX_CONTENT_LENGTH"],
+        "strings": words_of(look.language()),
+    }
+    facts = {"title": title, "messages": messages, "data": data, "thread": thread}
+    scripts = modules() if _VENDOR.is_file() else ()
+    return make_response(render_template("console/workspace.html", **facts, scripts=scripts))
+
+
+def messages_of(values: Any) -> Iterator[dict[str, str]]:
+    """Who has said what, as far as a state has messages: ``who`` (human, ai, tool ...), ``name`` and ``text``."""
+    found = values.get("messages") if isinstance(values, dict) else None
+    for message in found if isinstance(found, list) else []:
+        if isinstance(message, dict) and (text := text_of(message.get("content"))):
+            yield {"who": str(message.get("type") or ""), "name": str(message.get("name") or ""), "text": text}
+
+
+def text_of(content: Any) -> str:
+    """The words of a message; what is not words is JSON."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return "" if content is None else orjson.dumps(content).decode()
+    return "\n".join(_block_text(block) for block in content)
+
+
+def _block_text(block: Any) -> str:
+    if isinstance(block, str):
+        return block
+    if isinstance(block, dict) and isinstance(block.get("text"), str):
+        return str(block["text"])
+    kind = block.get("type") if isinstance(block, dict) else None
+    return f"[{kind}]" if isinstance(kind, str) else orjson.dumps(block).decode()
+
+
+def _title(thread: Thread | None, messages: list[dict[str, str]]) -> str | None:
+    """What a thread is called; one from before threads had titles: its first question."""
+    if thread is not None and thread.title:
+        return thread.title
+    asked = next((" ".join(each["text"].split()) for each in messages if each["who"] == "human"), None)
+    return asked if asked is None or len(asked) <= _LONGEST_TITLE else f"{asked[: _LONGEST_TITLE - 1]}…"
+
+
+def _agent_of(thread: Thread) -> str | None:
+    named = thread.metadata.get("assistant_id") or thread.metadata.get("graph_id")
+    return named if isinstance(named, str) else None
+
+
+def _agents(backend: Backend, caller: Principal) -> list[Assistant]:
+    """Whom the caller can talk to: those of the project's graphs first."""
+    with backend.db.read() as tx:
+        found = assistants.search(tx, caller, sort_by="name", descending=False, limit=_MOST_AGENTS, offset=0)
+    served = [each for each in found if each.graph_id in backend.project.graphs]
+    order = list(backend.project.graphs)
+    own = {system_assistant_id(graph_id): place for place, graph_id in enumerate(order)}
+    return sorted(served, key=lambda each: own.get(each.assistant_id, len(order)))
+
+
+def _chosen(found: list[Assistant], agent: str | None) -> str | None:
+    """The agent that an id or a graph's name means; without one, the first."""
+    wanted = agent and (parse_id(agent) or system_assistant_id(agent))
+    ids = [each.assistant_id for each in found]
+    if wanted in ids:
+        return str(wanted)
+    return str(ids[0]) if ids and agent is None else None
+
+
+def _shown(assistant: Assistant) -> dict[str, str]:
+    names = {"name": assistant.name or assistant.graph_id, "graph_id": assistant.graph_id}
+    return {"assistant_id": str(assistant.assistant_id), **names}
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """All that the island imports, for browsers to fetch at once; in the order of names, the vendor's first."""
+    own = sorted(file.name for file in _OWN.glob("*.js") if not file.name.endswith(".test.js"))
+    return (f"vendor/{_VENDOR.name}", *(f"workspace/{name}" for name in own))
+
+
+@cache
+def words_of(language: str) -> dict[str, str]:
+    """What the island says, by the English text: of all rooms; nothing for English itself."""
+    found: dict[str, str] = {}
+    for file in sorted((STATIC / "strings").glob(f"*.{language}.json")):
+        found |= orjson.loads(file.read_bytes())
+    return found

@@ -1,0 +1,64 @@
+"""What no page may do, whatever it is tested for: break its policy, ask another host, or fail on the console."""
+
+import re
+from typing import Self
+
+from selenium.webdriver import Chrome
+
+from tests.e2e.page import asked_of
+
+_TOLD = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+_INSIDE = re.compile(r"(data|blob|about|chrome|chrome-error|devtools):")
+
+
+class Watched:
+    """The browser until the end of a block; whatever a page did wrong there fails it."""
+
+    def __init__(self, driver: Chrome, origin: str) -> None:
+        self._driver, self._origins = driver, [origin]
+        self._allowed: list[str] = []
+
+    def allow(self, *patterns: str) -> None:
+        """The test itself makes the console say these."""
+        self._allowed += patterns
+
+    def also(self, origin: str) -> None:
+        """The test's own way to the server, at another port."""
+        self._origins.append(origin)
+
+    def new_tab(self) -> str:
+        """One more tab, which the browser is at from now on; its handle. It is closed after the test."""
+        self._driver.switch_to.new_window("tab")
+        self._watch_tab()
+        return str(self._driver.current_window_handle)
+
+    def wrong(self) -> list[str]:
+        """What went wrong since the last look."""
+        said = [entry["message"] for entry in self._driver.get_log("browser") if entry["level"] == "SEVERE"]
+        bad = [line for line in said if not any(re.search(pattern, line) for pattern in self._allowed)]
+        return bad + [f"asked {url}" for url in asked_of(self._driver) if not self._is_own(url)]
+
+    def _watch_tab(self) -> str:
+        asked = {"source": _TOLD}
+        return str(self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", asked)["identifier"])
+
+    def _is_own(self, url: str) -> bool:
+        return any(url.startswith(f"{each}/") for each in self._origins) or _INSIDE.match(url) is not None
+
+    def __enter__(self) -> Self:
+        self.wrong()  # of others, before
+        self._home, self._script = self._driver.current_window_handle, self._watch_tab()
+        return self
+
+    def __exit__(self, *_failed: object) -> None:
+        wrong = self.wrong()
+        for tab in self._driver.window_handles:
+            self._driver.switch_to.window(tab)
+            if tab != self._home:
+                self._driver.close()
+        self._driver.switch_to.window(self._home)
+        self._driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._script})
+        assert wrong == [], wrong
