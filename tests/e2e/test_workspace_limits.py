@@ -1,6 +1,5 @@
 """What the workspace bears: a long thread, many tabs, a session that ended (console.md S7.13, Across 4, S2.4)."""
 
-import time
 from typing import Any
 
 from tests.e2e.conftest import give
@@ -43,12 +42,10 @@ def long_thread(live: Live) -> str:
     return thread_id
 
 
-def test_five_hundred_messages_open_quickly_and_leave_the_reader_where_they_are(page: Page, live: Live) -> None:
+def test_among_five_hundred_messages_the_reader_stays_where_they_are(page: Page, live: Live) -> None:
     workspace = Workspace(page)
-    begun = time.monotonic()
     workspace.open(long_thread(live))
     workspace.until(lambda seen: len(seen.lines) == 500)
-    assert time.monotonic() - begun < 10, "measured apart, on a quiet machine: docs/console.md"
     from_end = (
         "const log = document.querySelector('.ws-log'); return log.scrollHeight - log.scrollTop - log.clientHeight"
     )
