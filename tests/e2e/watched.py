@@ -18,12 +18,16 @@ class Watched:
     """The browser until the end of a block; whatever a page did wrong there fails it."""
 
     def __init__(self, driver: Chrome, origin: str) -> None:
-        self._driver, self._origin = driver, origin
+        self._driver, self._origins = driver, [origin]
         self._allowed: list[str] = []
 
     def allow(self, *patterns: str) -> None:
         """The test itself makes the console say these."""
         self._allowed += patterns
+
+    def also(self, origin: str) -> None:
+        """The test's own way to the server, at another port."""
+        self._origins.append(origin)
 
     def new_tab(self) -> str:
         """One more tab, which the browser is at from now on; its handle. It is closed after the test."""
@@ -42,7 +46,7 @@ class Watched:
         return str(self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", asked)["identifier"])
 
     def _is_own(self, url: str) -> bool:
-        return url.startswith(self._origin + "/") or _INSIDE.match(url) is not None
+        return any(url.startswith(f"{each}/") for each in self._origins) or _INSIDE.match(url) is not None
 
     def __enter__(self) -> Self:
         self.wrong()  # of others, before

@@ -218,6 +218,7 @@ CASES: dict[str, list[Case]] = {
     "POST /api/v1/auth/users": [same(403, {"email": "{email}"})],
     "PATCH /api/v1/auth/users/{user}": [same(403, {"disabled": True})],
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
+    "GET /console/threads/{thread}": [Case(), Case(query="checkpoint={checkpoint}")],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
 }  # fmt: skip
 
@@ -230,7 +231,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not rule.arguments:  # a page takes no id but its session
+        if rule.rule.startswith("/console") and not set(rule.arguments) & set(ARGUMENTS):  # a page without an id
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)

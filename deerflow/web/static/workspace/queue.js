@@ -10,7 +10,7 @@ export function Queue({ session }) {
   if (!queued.length) return null;
   return html`
     <section class="ws-queue" aria-label=${t("Waiting")}>
-      <h2>${t("Next")}</h2>
+      <h2>${t("Queued")}</h2>
       <ol>${queued.map((run) => html`<${Waiting} key=${run.run_id} run=${run} session=${session} />`)}</ol>
     </section>
   `;

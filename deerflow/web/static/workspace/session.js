@@ -41,7 +41,7 @@ export function useSession(page) {
   const client = useMemo(() => connect(page, line), [page, line]);
   const link = useSyncExternalStore(line.subscribe, line.snapshot);
   const [threadId, setThreadId] = useState(page.thread_id);
-  const [assistantId, setAssistantId] = useState(page.assistant_id ?? page.agents[0]?.assistant_id ?? "");
+  const [assistantId, setAssistantId] = useState(page.assistant_id ?? "");
   const past = usePast(client, threadId);
   const [runs, setRuns] = useState(/** @type {Run[]} */ ([]));
   const [phase, setPhase] = useState(/** @type {"resting" | "running" | "stopping"} */ ("resting"));
@@ -198,6 +198,13 @@ export function useSession(page) {
     }
   }, []);
 
+  useEffect(() => {
+    // The browser's Back may lead from a thread to the page on which it began.
+    const onBack = () => location.pathname.endsWith(`/${now.threadId ?? "new"}`) || location.reload();
+    addEventListener("popstate", onBack);
+    return () => removeEventListener("popstate", onBack);
+  }, []);
+
   const newest = runs[0]?.run_id;
   const seen = useRef(newest);
   useEffect(() => {
@@ -285,7 +292,10 @@ export function useSession(page) {
 
   /** Try a run once more: the same input from the same place. */
   const retry = async (/** @type {string} */ runId) => {
-    const first = firstOf(past.states, runId);
+    const known = firstOf(past.states, runId);
+    const isBeginning = known?.metadata?.source === "input";
+    const states = isBeginning ? past.states : await past.refresh(now.threadId ?? "", { follow: false, deep: true }).catch(() => past.states);
+    const first = firstOf(states, runId);
     if (first?.metadata?.source === "input") return start(undefined, messages, { checkpoint: at(idOf(first)) });
     const run = await client.runs.get(now.threadId ?? "", runId).catch(() => null);
     if (!run) return false;
@@ -329,8 +339,9 @@ export function useSession(page) {
     if (now.following && now.current === runId && now.stopped.has(runId)) await live.current.stop();
   };
 
+  /** A run that has not begun leaves nothing; one that has begun just now is undone. */
   const takeBack = async (/** @type {string} */ runId) => {
-    await client.runs.cancel(now.threadId ?? "", runId).catch(() => {});
+    await client.runs.cancel(now.threadId ?? "", runId, false, "rollback").catch(() => {});
     await readRuns();
   };
 
