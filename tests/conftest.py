@@ -23,7 +23,7 @@ from tests.databases import Databases
 from tests.live import Elsewhere, Live
 from tests.shares import SETUPS, Shares, Watch, setup_of
 
-pytest_plugins = ["tests.conformance.table"]
+pytest_plugins = ["tests.conformance.table", "tests.e2e.axe"]
 GRAPHS = Path(__file__).parent / "graphs" / "langgraph.json"
 BROWSED = "tests/e2e/"
 """What a browser shows has little to do with SQL: these tests run on SQLite alone."""

@@ -100,6 +100,12 @@ class Page:
         """Press keys where the focus is; names are selenium's: ``TAB``, ``ENTER``, ``ESCAPE``."""
         self.driver.switch_to.active_element.send_keys(*(getattr(Keys, key, key) for key in keys))
 
+    def tab(self) -> None:
+        """Press the tabulator, wherever the focus is."""
+        key = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+        self.cdp("Input.dispatchKeyEvent", type="rawKeyDown", **key)
+        self.cdp("Input.dispatchKeyEvent", type="keyUp", **key)
+
     def until(self, condition: Callable[[], object] | str, *, seconds: float = 20.0) -> Any:
         """Wait until this can be read, or is so; what it returned."""
         if isinstance(condition, str):
