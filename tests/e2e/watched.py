@@ -29,6 +29,10 @@ class Watched:
         """The test's own way to the server, at another port."""
         self._origins.append(origin)
 
+    def visit(self, origin: str) -> None:
+        """The test goes to another server of its own, too."""
+        self._origins.append(origin)
+
     def new_tab(self) -> str:
         """One more tab, which the browser is at from now on; its handle. It is closed after the test."""
         self._driver.switch_to.new_window("tab")
