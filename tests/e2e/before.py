@@ -1,4 +1,4 @@
-"""Servers before anybody has an account there, as the shared one never is again: our app in a thread of this process."""
+"""Servers before anybody has an account there, as the shared one never is again: our app in this process."""
 
 import threading
 from collections.abc import Iterator
