@@ -41,7 +41,7 @@ export function useSession(page) {
   const client = useMemo(() => connect(page, line), [page, line]);
   const link = useSyncExternalStore(line.subscribe, line.snapshot);
   const [threadId, setThreadId] = useState(page.thread_id);
-  const [assistantId, setAssistantId] = useState(page.assistant_id ?? page.agents[0]?.assistant_id ?? "");
+  const [assistantId, setAssistantId] = useState(page.assistant_id ?? "");
   const past = usePast(client, threadId);
   const [runs, setRuns] = useState(/** @type {Run[]} */ ([]));
   const [phase, setPhase] = useState(/** @type {"resting" | "running" | "stopping"} */ ("resting"));
@@ -196,6 +196,13 @@ export function useSession(page) {
       await past.refresh(wanted, { follow: false, deep: true }).catch(() => {});
       setVersion((before) => before + 1);
     }
+  }, []);
+
+  useEffect(() => {
+    // The browser's Back may lead from a thread to the page on which it began.
+    const onBack = () => location.pathname.endsWith(`/${now.threadId ?? "new"}`) || location.reload();
+    addEventListener("popstate", onBack);
+    return () => removeEventListener("popstate", onBack);
   }, []);
 
   const newest = runs[0]?.run_id;
