@@ -155,7 +155,9 @@ class Page:
         wait_for(done)
 
 
-def asked_of(driver: Chrome) -> list[str]:
-    """The URLs of all requests since the last look, whoever has made them."""
-    told = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
-    return [each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"]
+def network(driver: Chrome) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What went over the network since the last look, of all tabs: kind of event, request, and what it tells."""
+    for entry in driver.get_log("performance"):
+        told = json.loads(entry["message"])
+        kind, parameters = told["message"]["method"], told["message"]["params"]
+        yield kind, f"{told['webview']} {parameters.get('requestId')}", parameters
