@@ -20,6 +20,7 @@ from deerflow.api import (
     errors,
     keys,
     metrics,
+    request_id,
     runs,
     setup,
     state,
@@ -69,6 +70,7 @@ def register(app: Flask, settings: Settings) -> None:
     """Put the API into an app: converter, error table, identity, and the routes of both mounts."""
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
+    request_id.register(app)
     errors.register(app)
     metrics.register(app, settings)
     cors.register(app)

@@ -111,7 +111,7 @@ def me() -> Response:
 @describes(body=ProfilePatch, answer=UserShown)
 @requires("account:write")
 def change_profile() -> Response:
-    """Change one's name, language or time zone."""
+    """Change one's name, language, time zone or colours."""
     body, mine = ProfilePatch.read(request), sessions.signed_in()
     with backend().db.begin() as tx:
         return json(present_user(users.change(tx, mine.user.user_id, **body.changes())))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from flask import Response, after_this_request, request
+from flask import Response, after_this_request, g, request
 
 from deerflow.api import sse
 from deerflow.api.context import backend, json
@@ -47,7 +47,7 @@ def begin(spec: RunSpec, thread_id: UUID, *, is_request: bool = True) -> Begun:
 
 def begin_all(asked: Sequence[tuple[RunSpec, UUID]], *, is_request: bool = True) -> list[Begun]:
     """Begin several runs, all of them or none."""
-    of_request = configurable_of(request.headers, backend().project.http.configurable_headers)
+    of_request = configurable_of(request.headers, backend().project.http.configurable_headers, g.request_id)
     wanted = [(replace(spec, request=of_request), thread_id) for spec, thread_id in asked]
     key = _idempotency_key() if is_request else None
     made = submit_once(backend(), principal(), wanted, key=key, note=lambda new: [present_run(run) for run in new])

@@ -13,7 +13,7 @@ from deerflow.identity import origins
 
 EXPOSED = (
     "Content-Location", "Location", "X-Pagination-Total", "X-Pagination-Next", "Idempotent-Replayed", "Retry-After",
-    "ETag", "Preference-Applied",
+    "ETag", "Preference-Applied", "X-Request-Id",
 )  # fmt: skip
 """The answers' headers that a page of another origin may read."""
 

@@ -2,10 +2,9 @@
 
 import logging
 import re
-from uuid import uuid4
 
 import orjson
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 
 from deerflow import errors
@@ -83,7 +82,6 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """A defect of ours: the caller gets an id, the log the stack."""
-    error_id = uuid4().hex
-    log.error("Unexpected error", exc_info=error, extra={"error_id": error_id})
-    return detail(f"Internal Server Error ({error_id})", 500)
+    """A defect of ours: the caller gets the request's id, the log the stack beside it."""
+    log.error("Unexpected error", exc_info=error)
+    return detail(f"Internal Server Error ({g.request_id})", 500)

@@ -9,13 +9,10 @@ from deerflow.api.describe import describes
 from deerflow.api.wire.body import page_wanted
 from deerflow.api.wire.keys import KeyCreate, KeyMade, KeyShown, present_key
 from deerflow.api.wire.queries import Page
-from deerflow.auth.limits import Limit
 from deerflow.authz import requires
 from deerflow.identity import principal
-from deerflow.runtime.keys import latest_expiry, make_key, revoke_key
+from deerflow.runtime.keys import WantedKey, make_own_key, revoke_key
 from deerflow.storage import keys
-
-_MAKING = Limit("keys-made", 30, 3_600, "Too many API keys were made within an hour; try again later")
 
 
 def blueprint() -> Blueprint:
@@ -42,17 +39,8 @@ def list_keys() -> Response:
 def create_key() -> Response:
     """Make an API key; ``key`` in the answer is told this once. A key of scope admin makes none that outlives it."""
     asked, caller = KeyCreate.read(request), principal()
-    backend().limits.spend(_MAKING, caller.user_id)
-    with backend().db.begin() as tx:
-        made, key = make_key(
-            tx,
-            _user_id(),
-            name=asked.name,
-            scope=asked.scope,
-            expires_at=latest_expiry(tx, caller, _user_id(), asked.expiry()),
-            actor=caller.user_id,
-            address=request.remote_addr,
-        )
+    wanted = WantedKey(asked.name, asked.scope, asked.expiry())
+    made, key = make_own_key(backend(), caller, wanted, address=request.remote_addr)
     return json({**present_key(made), "key": key}, 201)
 
 

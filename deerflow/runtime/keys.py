@@ -1,17 +1,41 @@
 """Make and revoke API keys, for the API and the command line alike: with their limit, and noted in the audit."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from deerflow.auth.keys import digest, new_key, prefix
+from deerflow.auth.limits import Limit
+from deerflow.backend import Backend
 from deerflow.domain.accounts import ApiKey
 from deerflow.domain.principal import Principal, Proof, Scope
 from deerflow.errors import Conflict, Invalid
 from deerflow.storage import audit, keys
 from deerflow.storage.database import Tx
 
+_MAKING = Limit("keys-made", 30, 3_600, "Too many API keys were made within an hour; try again later")
+
 MOST_GOOD_KEYS = 100
 """Keys of one user that are good at once; those that are revoked or expired do not count."""
+
+
+@dataclass(frozen=True)
+class WantedKey:
+    """Which key somebody wants; without ``expires_at`` it is good until it is revoked."""
+
+    name: str
+    scope: Scope
+    expires_at: datetime | None
+
+
+def make_own_key(backend: Backend, caller: Principal, wanted: WantedKey, *, address: str | None) -> tuple[ApiKey, str]:
+    """Make a key of the caller's own, as ``make_key`` does; RateLimited after too many within an hour."""
+    user_id = UUID(caller.user_id)
+    backend.limits.spend(_MAKING, caller.user_id)
+    with backend.db.begin() as tx:
+        until = latest_expiry(tx, caller, user_id, wanted.expires_at)
+        facts = {"actor": caller.user_id, "address": address}
+        return make_key(tx, user_id, name=wanted.name, scope=wanted.scope, expires_at=until, **facts)
 
 
 def make_key(

@@ -77,7 +77,13 @@ def of_user(tx: Tx, user_id: UUID, *, limit: int | None = None, offset: int = 0)
 
 
 def page(
-    tx: Tx, *, user_id: UUID | None = None, key_id: UUID | None = None, prefix: str | None = None, limit: int
+    tx: Tx,
+    *,
+    user_id: UUID | None = None,
+    key_id: UUID | None = None,
+    prefix: str | None = None,
+    limit: int,
+    offset: int = 0,
 ) -> list[tuple[ApiKey, User]]:
     """Keys with whose they are, newest first, for who looks after everybody's; *prefix* as lists show it."""
     query = sa.select(*_columns, users).join(users, users.c.user_id == api_keys.c.user_id)
@@ -87,8 +93,14 @@ def page(
         query = query.where(api_keys.c.key_id == key_id)
     if prefix is not None:
         query = query.where(api_keys.c.prefix == prefix)
-    found = tx.execute(query.order_by(api_keys.c.key_id.desc()).limit(limit))
+    found = tx.execute(query.order_by(api_keys.c.key_id.desc()).limit(limit).offset(offset))
     return [pair for pair in map(_found, found) if pair is not None]
+
+
+def count(tx: Tx, user_id: UUID | None = None) -> int:
+    """How many keys a user has, or all users together, whatever has become of them."""
+    query = sa.select(sa.func.count()).select_from(api_keys)
+    return int(tx.scalar(query if user_id is None else query.where(api_keys.c.user_id == user_id)) or 0)
 
 
 def count_good(tx: Tx, user_id: UUID) -> int:

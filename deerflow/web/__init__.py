@@ -5,10 +5,48 @@ from collections.abc import Callable
 from flask import Blueprint, Flask, Response, request
 
 from deerflow.authz import public
-from deerflow.web import docs, errors, frame, home, look, password, security, setup, sign_in, workspace
+from deerflow.web import (
+    account,
+    approvals,
+    audit,
+    docs,
+    errors,
+    frame,
+    home,
+    joining,
+    keys,
+    look,
+    password,
+    run,
+    runs,
+    security,
+    setup,
+    sign_in,
+    system,
+    threads,
+    users,
+    workspace,
+)
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, password, workspace)
+ROOMS = (
+    home,
+    look,
+    setup,
+    sign_in,
+    joining,
+    password,
+    account,
+    keys,
+    workspace,
+    users,
+    system,
+    audit,
+    threads,
+    runs,
+    run,
+    approvals,
+)
 
 
 def register(app: Flask) -> None:

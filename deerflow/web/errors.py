@@ -3,12 +3,13 @@
 from http import HTTPStatus
 
 import orjson
-from flask import Response, current_app, render_template, request
+from flask import Response, current_app, g, render_template, request
 from flask_babel import lazy_gettext as _
 
 from deerflow.errors import Unavailable
 from deerflow.identity import set_up
 from deerflow.web.places import is_page, lead, sign_in_place
+from deerflow.web.told import told, told_to_wait
 
 TITLES = {
     403: _("Not allowed"),
@@ -17,6 +18,7 @@ TITLES = {
     429: _("Too much for now"),
     503: _("Not available now"),
 }
+_SAID_BY_TITLE = {"Not Found", "Method Not Allowed"}
 OTHER_TITLE = _("Something is wrong")
 
 
@@ -26,11 +28,18 @@ def as_page(answer: Response) -> Response:
         return answer
     if answer.status_code == HTTPStatus.UNAUTHORIZED and current_app.config["DEERFLOW_AUTH"] == "accounts":
         return lead(sign_in_place(request) if _is_set_up() else "/console/setup")
-    detail = orjson.loads(answer.get_data())["detail"]
     title = TITLES.get(answer.status_code, OTHER_TITLE)
-    answer.set_data(render_template("console/error.html", title=title, detail=detail))
+    facts = {"detail": _sentence(answer), "status": answer.status_code, "request_id": g.request_id}
+    answer.set_data(render_template("console/error.html", title=title, waiting=int, **facts))
     answer.mimetype = "text/html"
     return answer
+
+
+def _sentence(answer: Response) -> str:
+    detail, wait = str(orjson.loads(answer.get_data())["detail"]), answer.headers.get("Retry-After")
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and wait is not None:
+        return told_to_wait(detail, int(wait))
+    return "" if detail in _SAID_BY_TITLE else told(detail)
 
 
 def _is_set_up() -> bool:

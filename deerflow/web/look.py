@@ -2,6 +2,7 @@
 browser's cookie, then what the browser says it likes.
 """
 
+from collections.abc import Collection
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -22,6 +23,7 @@ SCHEMES = ("system", "light", "dark")
 
 _LANGUAGE, _SCHEME, _ZONE = "deerflow_language", "deerflow_scheme", "deerflow_zone"
 _OF = {"en": "en-US", "zh": "zh-CN"}
+_CHOICES: dict[str, Collection[str]] = {"language": LANGUAGES, "scheme": SCHEMES}
 _YEAR = 365 * 24 * 3600
 
 
@@ -40,14 +42,15 @@ def choose() -> Response:
     """Keep the language or scheme that was chosen, and lead back to the page."""
     require_own_origin(request)
     answer = lead(next_place(request.form.get("back")))
-    wanted = {_LANGUAGE: request.form.get("language"), _SCHEME: request.form.get("scheme")}
-    for name, value in wanted.items():
-        if value in (LANGUAGES if name == _LANGUAGE else SCHEMES):
-            answer.set_cookie(name, str(value), max_age=_YEAR, samesite="Lax", path=request.script_root or "/")
-    if wanted[_LANGUAGE] in LANGUAGES and _is_signed_in():
+    chosen = {name: value for name, values in _CHOICES.items() if (value := request.form.get(name)) in values}
+    for name, value in chosen.items():
+        answer.set_cookie(
+            f"deerflow_{name}", str(value), max_age=_YEAR, samesite="Lax", path=request.script_root or "/"
+        )
+    if chosen and _is_signed_in():
         sessions.require_csrf(request)
         with opened.backend().db.begin() as tx:
-            users.change(tx, current_user.user.user_id, language=wanted[_LANGUAGE])
+            users.change(tx, current_user.user.user_id, **chosen)
     return answer
 
 
@@ -62,8 +65,11 @@ def language() -> str:
 
 def scheme() -> str:
     """``light`` or ``dark``, or ``system``: as the reader's machine has it."""
-    wanted = request.cookies.get(_SCHEME, "")
-    return wanted if wanted in SCHEMES else "system"
+    user = _user()
+    for wanted in (user and user.scheme, request.cookies.get(_SCHEME)):
+        if wanted in SCHEMES:
+            return str(wanted)
+    return "system"
 
 
 def zone() -> str:

@@ -10,6 +10,7 @@ from deerflow.identity import accounts
 from deerflow.identity.own_page import require_own_origin
 from deerflow.web import forms
 from deerflow.web.places import lead
+from deerflow.web.told import told
 
 
 def add_to(console: Blueprint) -> None:
@@ -35,16 +36,16 @@ def _tried(form: forms.Password, token: str) -> Response:
     try:
         accounts.reset_password(token, form.password.data or "")
     except Invalid as error:
-        forms.tell(form, error)
+        forms.tell(form, error, otherwise="password")
         return _page(form)
     except Forbidden as error:
-        return _page(form, HTTPStatus.FORBIDDEN, told=f"{error}.")
+        return _page(form, HTTPStatus.FORBIDDEN, told=told(error))
     except RateLimited as error:
-        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=f"{error}.")
+        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=told(error))
         answer.headers["Retry-After"] = str(error.retry_after)
         return answer
     return lead("/console/login")
 
 
-def _page(form: forms.Password, status: int = HTTPStatus.OK, told: str | None = None) -> Response:
-    return make_response(render_template("console/password.html", form=form, told=told), status)
+def _page(form: forms.Password, status: int = HTTPStatus.OK, **facts: object) -> Response:
+    return make_response(render_template("console/password.html", form=form, **facts), status)

@@ -9,8 +9,9 @@ from deerflow.errors import Conflict, Forbidden, Invalid, Unavailable
 from deerflow.identity import set_up
 from deerflow.identity.own_page import require_own_origin
 from deerflow.identity.set_up import Status
-from deerflow.web import forms
+from deerflow.web import forms, look
 from deerflow.web.places import lead
+from deerflow.web.told import told
 
 
 def add_to(console: Blueprint) -> None:
@@ -31,18 +32,18 @@ def setup() -> Response:
         set_up.read(token)
         return _with_link(token)
     except Conflict as error:
-        return _page("console/setup_done.html", HTTPStatus.CONFLICT, told=str(error))
+        return _page("console/setup_done.html", HTTPStatus.CONFLICT, told=told(error))
     except Forbidden as error:
-        return _page("console/setup_link.html", HTTPStatus.FORBIDDEN, told=str(error))
+        return _page("console/setup_link.html", HTTPStatus.FORBIDDEN, told=told(error))
 
 
 def _with_link(token: str) -> Response:
-    form = forms.SetUp(token=token)
+    form = forms.SetUp(token=token, language=look.language())
     if request.method == "POST":
         require_own_origin(request)
         if form.validate_on_submit():
             try:
-                set_up.finish(token, form.email.data or "", form.password.data or "")
+                set_up.finish(token, form.email.data or "", form.password.data or "", language=form.language.data)
             except Invalid as error:
                 forms.tell(form, error)
             else:

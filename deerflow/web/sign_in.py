@@ -11,6 +11,7 @@ from deerflow.identity import accounts, set_up
 from deerflow.identity.own_page import require_own_origin
 from deerflow.web import forms
 from deerflow.web.places import lead, next_place
+from deerflow.web.told import told
 
 
 def add_to(console: Blueprint) -> None:
@@ -48,16 +49,17 @@ def _tried(form: forms.SignIn, place: str) -> Response:
     try:
         accounts.login(form.email.data or "", form.password.data or "", remember=bool(form.remember.data))
     except Unauthenticated as error:
-        return _page(form, HTTPStatus.OK, told=f"{error}.")
+        return _page(form, HTTPStatus.OK, told=told(error))
     except Invalid as error:
         forms.tell(form, error)
         return _page(form)
     except RateLimited as error:
-        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=f"{error}.")
+        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=told(error))
         answer.headers["Retry-After"] = str(error.retry_after)
         return answer
     return lead(place)
 
 
-def _page(form: forms.SignIn, status: int = HTTPStatus.OK, told: str | None = None) -> Response:
-    return make_response(render_template("console/login.html", form=form, told=told), status)
+def _page(form: forms.SignIn, status: int = HTTPStatus.OK, **facts: object) -> Response:
+    page = render_template("console/login.html", form=form, may_register=forms.may_register(), **facts)
+    return make_response(page, status)

@@ -26,6 +26,7 @@ Password = Annotated[str, Field(max_length=MOST)]
 Name = Annotated[Label, Field(max_length=200)]
 TimeZone = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_time_zone)]
 Language = Literal["en-US", "zh-CN"]
+Colours = Literal["system", "light", "dark"]
 
 
 class Login(Shape):
@@ -63,6 +64,7 @@ class ProfilePatch(Shape):
     name: Name | None = None
     language: Language | None = None
     time_zone: TimeZone | None = None
+    scheme: Colours | None = None
 
     def changes(self) -> dict[str, Any]:
         """The columns that change."""
@@ -92,6 +94,7 @@ class UserShown(Shape):
     role: Role | None = None
     language: Language | None = None
     time_zone: str | None = None
+    scheme: Annotated[Colours | None, Field(description="Light or dark pages.")] = None
     created_at: AwareDatetime | None = None
 
 
@@ -136,6 +139,7 @@ def present_user(user: User) -> dict[str, Any]:
         "role": user.role,
         "language": user.language,
         "time_zone": user.time_zone,
+        "scheme": user.scheme,
         "created_at": iso(user.created_at),
     }
 

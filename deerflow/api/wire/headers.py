@@ -1,10 +1,8 @@
-"""Which request headers a run's graph sees in its ``configurable``, and the name of the request."""
+"""Which request headers a run's graph sees in its ``configurable``."""
 
-import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
-from uuid import uuid4
 
 from deerflow.project import HeaderRule
 
@@ -13,16 +11,12 @@ _NEVER = frozenset(
 )
 """Secrets, and claims of who is calling: whatever langgraph.json says, they stay here."""
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
-
-def configurable_of(headers: Iterable[tuple[str, str]], rule: HeaderRule) -> dict[str, Any]:
-    """The headers that *rule* lets through by their lower-case names, and the caller's request id, or a new one."""
+def configurable_of(headers: Iterable[tuple[str, str]], rule: HeaderRule, request_id: str) -> dict[str, Any]:
+    """The headers that *rule* lets through by their lower-case names, and the request's name."""
     given = {name.lower(): value for name, value in headers}
     shown: dict[str, Any] = {name: value for name, value in given.items() if _passes(name, rule)}
-    request_id = given.get("x-request-id", "")
-    shown["langgraph_request_id"] = request_id if _REQUEST_ID.fullmatch(request_id) else str(uuid4())
-    return shown
+    return {**shown, "langgraph_request_id": request_id}
 
 
 def _passes(name: str, rule: HeaderRule) -> bool:

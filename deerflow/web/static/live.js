@@ -1,6 +1,8 @@
 // Lists that stay up to date: what has data-live="5" is fetched again every 5 s while the tab is visible. Polling on
 // purpose: it holds no connection. Focus, ticked boxes and open questions stay as the reader has left them.
 
+import { isSignIn, sessionEnded } from "./session.js";
+
 /** Watch all that the page has. */
 export function keepLive() {
   for (const element of document.querySelectorAll("[data-live]")) watch(element.id, Number(element.getAttribute("data-live")));
@@ -9,13 +11,23 @@ export function keepLive() {
 /** @param {string} id @param {number} seconds */
 function watch(id, seconds) {
   let last = Date.now();
-  setInterval(async () => {
+  const timer = setInterval(async () => {
     if (document.visibilityState !== "visible" || Date.now() - last < seconds * 1000) return;
     last = Date.now();
-    if (isInUse(id)) return;
-    const found = await fetched(id);
-    if (found && !isInUse(id)) swap(id, found);
+    if (!isInUse(id) && (await refresh(id)) === false) clearInterval(timer);
   }, 1000);
+}
+
+/**
+ * Fetch a part of the page now; whether it is still one that changes, undefined when that is not known.
+ * @param {string} id
+ * @returns {Promise<boolean | undefined>}
+ */
+export async function refresh(id) {
+  const found = await fetched(id);
+  if (!found || isInUse(id)) return undefined;
+  swap(id, found);
+  return found.hasAttribute("data-live");
 }
 
 /** The same part of the page as it is now; null when it cannot be had. @param {string} id */
@@ -24,7 +36,9 @@ async function fetched(id) {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (away) away.hidden = answer.status < 500;
+    if (isSignIn(answer)) return void sessionEnded();
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();
+    if (answer.status === 404) return void location.reload(); // what was shown has gone
     if (!answer.ok) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
   } catch {
@@ -36,7 +50,14 @@ async function fetched(id) {
 /** Whether the reader is about to do something there that must not vanish. @param {string} id */
 function isInUse(id) {
   const element = document.getElementById(id);
-  return Boolean(element?.querySelector("details[open], input:focus, textarea:focus, select:focus"));
+  if (element?.querySelector("details[open], input:focus, textarea:focus, select:focus")) return true;
+  return [...(element?.querySelectorAll("textarea, input[type=radio]") ?? [])].some(isChanged);
+}
+
+/** Whether something was typed or chosen that is not sent yet. @param {Element} field */
+function isChanged(field) {
+  if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
+  return field instanceof HTMLInputElement && field.checked !== field.defaultChecked;
 }
 
 /** @param {string} id @param {Element} fresh */

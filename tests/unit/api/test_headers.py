@@ -1,9 +1,10 @@
-"""Which headers reach a graph."""
+"""Which headers reach a graph, and the name of a request."""
 
 from uuid import UUID
 
 import pytest
 
+from deerflow.api.request_id import fitting
 from deerflow.api.wire.headers import configurable_of
 from deerflow.project import HeaderRule
 
@@ -24,17 +25,16 @@ SENT += [("X-Api-Key", "6"), ("X-Service-Key", "7"), ("X-Tenant-Id", "8"), ("Acc
 )
 def test_rule(include: tuple[str, ...], exclude: tuple[str, ...], shown: set[str]) -> None:
     """What is included and not excluded, by lower-case names; secrets never."""
-    found = configurable_of(SENT, HeaderRule(include, exclude))
-    assert found.pop("langgraph_request_id")
+    found = configurable_of(SENT, HeaderRule(include, exclude), "req-1")
+    assert found.pop("langgraph_request_id") == "req-1"
     assert set(found) == shown
     assert found.get("x-bar", "3") == "3"
 
 
 @pytest.mark.parametrize("sent", ["", "two words", "é", "x" * 129, None])
 def test_request_id_is_made_when_none_fits(sent: str | None) -> None:
-    headers = [] if sent is None else [("X-Request-Id", sent)]
-    assert UUID(configurable_of(headers, HeaderRule())["langgraph_request_id"])
+    assert UUID(fitting(sent))
 
 
 def test_request_id_of_the_client() -> None:
-    assert configurable_of([("X-Request-ID", "abc-1")], HeaderRule())["langgraph_request_id"] == "abc-1"
+    assert fitting("abc-1") == "abc-1"
