@@ -59,7 +59,7 @@ def test_nothing_of_a_models_text_runs_or_loads_from_elsewhere(live: Live, page:
     opened(page, talked(live, "markdown")).until("hello")
     assert "run" not in page.run("return document.title").split(" · ")[-1]
     assert not page.has(".text :is(img, script, style, svg:not(.icon), iframe)")
-    assert page.texts(".text :is(h3, li, td, pre)") == [
+    assert page.texts(".text :is(h2, li, td, pre)") == [
         "Results",
         "done",
         "one\nbelow it",

@@ -111,7 +111,7 @@ def test_a_state_without_messages_is_no_error(signed_in: Person, ada: User, back
     for values in [None, *nothing]:
         thread_id = thread_of(backend, ada, values=values)
         assert signed_in.open(f"/console/threads/{thread_id}").status_code == 200, values
-        assert "Nothing has been said yet." in signed_in.told(), values
+        assert "There are no messages yet." in signed_in.told(), values
 
 
 def test_a_graph_that_is_served_no_more_leaves_the_thread_to_read(

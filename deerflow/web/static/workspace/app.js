@@ -30,6 +30,10 @@ export function App() {
     document.title = `${title} · DeerFlow`;
   }, [title]);
   const answers = useAnswers(session);
+  const goOn = (/** @type {any} */ from) => {
+    look(null);
+    return session.goOn(from);
+  };
   const isNew = !shown.length && !isStreaming && (!threadId || (session.isOpen && !session.runs.length && !hasState(session)));
   useEscape(session);
   return html`
@@ -51,7 +55,7 @@ export function App() {
         </div>
         ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
           <${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
-            onRun=${(/** @type {any} */ from) => (look(null), session.goOn(from))} isBusy=${isStreaming || !page.may_write} version=${session.version} />
+            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} />
         </aside>`}
       </div>
       <${Ear} isStreaming=${isStreaming} messages=${messages} />

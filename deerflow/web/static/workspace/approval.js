@@ -112,7 +112,7 @@ function Card({ request, place, ...choosing }) {
     ? html`<${Question} value=${request.value} name=${`${place}:0`} ...${choosing} />`
     : request.actions.map((action, each) => html`<${ActionPart} key=${each} action=${action} form=${request.form} name=${`${place}:${each}`} ...${choosing} />`);
   return html`<article className="ask-card" aria-labelledby=${title} aria-describedby=${choosing.wrong ? told : undefined}>
-    <h3 id=${title}><${Icon} name="question" />${request.form === "open" ? t("The agent asks") : t("The agent wants your approval")}</h3>
+    <h2 id=${title}><${Icon} name="question" />${request.form === "open" ? t("The agent asks") : t("The agent wants your approval")}</h2>
     ${inside}
     ${choosing.wrong && html`<p className="wrong" id=${told} role="alert">${choosing.wrong}</p>`}
   </article>`;
@@ -145,7 +145,7 @@ function Question({ value, name, drafts, choose, isAlone, isSent, send }) {
 const WORDS = () => ({
   approve: { label: t("Approve"), icon: "check", send: t("Approve") },
   edit: { label: t("Edit"), icon: "edit", send: t("Approve with these changes") },
-  reject: { label: t("Reject"), icon: "cross", send: t("Reject") },
+  reject: { label: t("Reject"), icon: "cross", send: t("Send rejection") },
   respond: { label: t("Answer"), icon: "question", send: t("Send answer") },
 });
 

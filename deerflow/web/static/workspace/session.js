@@ -4,7 +4,7 @@
 // is shown meanwhile is what the hook streams; at rest it is the state at the end of the branch that is looked at.
 
 import { useCallback, useEffect, useMemo, useRef, useState, useStream, useSyncExternalStore } from "../vendor/workspace-vendor.js";
-import { Line, connect } from "./api.js";
+import { Line, connect, ping } from "./api.js";
 import { firstOf, idOf, messagesOf } from "./branches.js";
 import { usePast } from "./past.js";
 import { newId, t } from "./strings.js";
@@ -179,7 +179,8 @@ export function useSession(page) {
 
   /** Look whether something has begun or ended elsewhere. */
   const look = useCallback(async () => {
-    if (now.following || !now.threadId) return;
+    if (now.following) return;
+    if (!now.threadId) return void (line.state.isAway && (await ping(page, line)));
     const read = await readRuns();
     if (!read || now.following) return;
     if (read.some((run) => ACTIVE.has(run.status))) await follow(async () => {});
@@ -239,8 +240,11 @@ export function useSession(page) {
       }),
     );
     await Promise.race([begun, new Promise((done) => (now.onStarted = () => done((isTaken = true))))]);
-    if (!isTaken) setProblem(saidOf(now.failure));
-    return isTaken;
+    const said = input?.messages?.at(-1)?.id;
+    const hasArrived = said && messagesOf(past.newest()?.values).some((message) => message.id === said);
+    if (isTaken || hasArrived) return true; // it may have arrived though its answer has not
+    setProblem(saidOf(now.failure));
+    return false;
   };
 
   /** Where a run starts that goes on from what is shown; undefined: from the newest state. */
@@ -408,6 +412,7 @@ async function isStillOpen(client, threadId, head) {
 /** What the server has said to a request, for people. @param {any} error */
 export function saidOf(error) {
   if (error?.status === 401) return null;
+  if (error?.name === "ConnectionError" || error instanceof TypeError) return t("The server could not be reached. What you have written is kept.");
   const told = /\{.*\}$/s.exec(error?.message ?? "");
   try {
     return told ? String(JSON.parse(told[0]).detail) : (error?.message ?? t("That did not go through."));
