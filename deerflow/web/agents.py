@@ -12,7 +12,7 @@ from deerflow.backend import Backend
 from deerflow.domain.assistants import Assistant, AssistantFilter, AssistantSpec, AssistantVersion, may_change
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import SYSTEM, Principal
-from deerflow.errors import BadRequest, HandlerRefused, Invalid, NotFound, Unavailable
+from deerflow.errors import BadRequest, HandlerRefused, Invalid, Unavailable
 from deerflow.identity import opened, principal
 from deerflow.runtime import outline
 from deerflow.runtime.remove import remove_assistant
@@ -133,9 +133,10 @@ def change(assistant_id: UUID) -> Response:
 @requires("assistants:write")
 def set_back(assistant_id: UUID) -> Response:
     """Put an earlier version in force."""
+    _get(assistant_id)
     text = request.form.get("version", "")
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise NotFound(f"Version {text[:20]} not found for assistant {assistant_id}")
+        raise Invalid("version: must be a whole number")
     with opened.backend().db.begin() as tx:
         assistants.put_in_force(tx, principal(), assistant_id, int(text))
     return lead(f"/console/agents/{assistant_id}?done=set-back")
