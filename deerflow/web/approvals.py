@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext as _
 
-from deerflow.authz import requires
+from deerflow.authz import requires, stamped
 from deerflow.domain.approvals import open_interrupts
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal
@@ -82,7 +82,8 @@ def answer(thread_id: UUID) -> Response:
     if wrong:
         return _page(thread_id, typed, wrong=wrong, told=_("Nothing was sent yet: something is still missing below."))
     try:
-        run_id = decide(backend, caller, thread_id, answers, once=request.form.get("once", ""))
+        once = request.form.get("once", "")
+        run_id = decide(backend, caller, thread_id, answers, once=once, metadata=stamped(request))
     except (NoSuchInterrupt, Conflict):
         return _page(thread_id, typed, told=_answered_meanwhile())
     except (Invalid, NotFound, RateLimited) as error:
