@@ -61,12 +61,31 @@ class Thread:
 
 @dataclass(frozen=True)
 class ThreadFilter:
-    """Which threads are looked for: all that is given has to hold. ``metadata`` and ``values`` have to be contained."""
+    """Which threads are looked for: all that is given has to hold. ``metadata`` and ``values`` have to be contained.
+
+    ``asks``: whether questions are open. ``title``: a part of it, small and capital letters alike.
+    """
 
     ids: tuple[UUID, ...] | None = None
     status: ThreadStatus | None = None
     metadata: dict[str, Any] | None = None
     values: dict[str, Any] | None = None
+    asks: bool | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class ThreadLine:
+    """A thread as lists show it, without what may be large. ``messages``: how many; None where it has no such list."""
+
+    thread_id: UUID
+    title: str | None
+    status: ThreadStatus
+    asks: bool
+    messages: int | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def settle(tx: Tx, principal: Principal, built: Built) -> Thread:
         raise Unavailable("The thread could not be made in time; try again", retry_after=5)
     threads.create(tx, principal, built.thread_id, built.metadata, ttl=built.ttl, fence=built.token)
     rests = ThreadStatus.IDLE if built.source is not None else None  # a copy is idle, whatever it was copied from
-    return threads.show_head(tx, built.thread_id, head=built.head, rests=rests)
+    title = built.source.title if built.source is not None else None
+    return threads.show_head(tx, built.thread_id, head=built.head, rests=rests, title=title)
 
 
 def require_source(tx: Tx, principal: Principal, thread_id: UUID) -> Thread:

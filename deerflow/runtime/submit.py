@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from deerflow.backend import Backend
+from deerflow.domain import titles
 from deerflow.domain.assistants import Assistant, system_assistant_id
 from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
-from deerflow.domain.principal import SYSTEM, Principal
+from deerflow.domain.principal import SYSTEM, Principal, Proof
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
@@ -116,7 +117,9 @@ def admit_run(tx: Tx, backend: Backend, principal: Principal, spec: RunSpec, thr
     ids = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.assistant_id)}
     is_busy = thread.status is ThreadStatus.BUSY
     before = None if is_busy else {name: thread.metadata[name] for name in ids if name in thread.metadata}
-    threads.take_run(tx, thread_id, ordinal=last + 1, metadata=thread.metadata | ({} if is_busy else ids))
+    title = titles.given(thread.metadata) or thread.title or titles.of_run(spec.input, spec.command)
+    metadata = thread.metadata | ({} if is_busy else ids)
+    threads.take_run(tx, thread_id, ordinal=last + 1, title=title, metadata=metadata)
     # A run that waits for its turn is rung by the one before it, a delayed one by the clock.
     ahead = runs.inflight(tx, thread_id) if displaced else inflight
     in_its_way = [run for run in ahead if run.run_at <= datetime.now(UTC)]
@@ -232,6 +235,7 @@ def _row(
         "run_id": new_id(),
         "thread_id": thread.thread_id,
         "owner": principal.user_id,
+        "key_id": principal.credential if principal.proof is Proof.KEY else None,
         "assistant_id": assistant.assistant_id,
         "graph_id": assistant.graph_id,
         "metadata": {

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from deerflow.domain import titles
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import INFLIGHT, Run
 from deerflow.domain.words import CancelAction, RunStatus
@@ -88,15 +89,28 @@ def _restore_thread(tx: Tx, run: Run) -> None:
     so it takes over what the rolled back run had kept of the thread.
     """
     waiting = inflight(tx, run.thread_id)
-    before = run.thread_before
+    before, title = run.thread_before, _title_without(tx, run, waiting)
     if not waiting:
-        _rest(tx, run.thread_id, {} if before is None else {"metadata": _with_ids(tx, run, before)})
+        _rest(tx, run.thread_id, title if before is None else {**title, "metadata": _with_ids(tx, run, before)})
     elif before is not None and waiting[0].thread_before is None:
         heir = waiting[0]
         tx.execute(sa.update(runs).where(runs.c.run_id == heir.run_id).values(thread_before=before))
         ids = {"graph_id": heir.graph_id, "assistant_id": str(heir.assistant_id)}
-        changed = {"metadata": _with_ids(tx, run, ids), "updated_at": now()}
+        changed = {**title, "metadata": _with_ids(tx, run, ids), "updated_at": now()}
         tx.execute(sa.update(threads).where(threads.c.thread_id == run.thread_id).values(changed))
+
+
+def _title_without(tx: Tx, run: Run, waiting: Sequence[Run]) -> dict[str, str | None]:
+    """The title that is left when the question that gave it has been taken back: that of who asks next."""
+    query = sa.select(threads.c.title, threads.c.metadata).where(threads.c.thread_id == run.thread_id)
+    row, asked = tx.execute(query).one_or_none(), _asks(run)
+    if row is None or asked is None or row.title != asked or titles.given(row.metadata):
+        return {}
+    return {"title": next(filter(None, map(_asks, waiting)), None)}
+
+
+def _asks(run: Run) -> str | None:
+    return titles.of_run(run.kwargs.get("input"), run.kwargs.get("command"))
 
 
 def _with_ids(tx: Tx, run: Run, ids: dict[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,13 @@ class Database:
         with self.read() as tx:
             tx.execute(sa.text("SELECT 1"))
 
+    def version(self) -> str:
+        """Which database it is: ``SQLite 3.46.1``."""
+        asked = "SELECT sqlite_version()" if self.is_sqlite else "SHOW server_version"
+        with self.read() as tx:
+            number = str(tx.scalar(sa.text(asked))).split(" ")[0]
+        return f"{'SQLite' if self.is_sqlite else 'PostgreSQL'} {number}"
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
@@ -157,6 +164,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     connection.create_function("now_us", 1, _now_us)
     connection.create_function("json_contains", 2, _json_contains, deterministic=True)
+    connection.create_function("has_text", 2, _has_text, deterministic=True)
     _retry_locked(lambda: connection.execute("PRAGMA journal_mode = WAL"))
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -166,6 +174,10 @@ def _json_contains(there: str | None, wanted: str) -> bool:
     parsed, written = _read_once(wanted)
     # To look for the texts alone is ten times as fast as to read a thread's values, and few have them.
     return there is not None and all(text in there for text in written) and holds(orjson.loads(there), parsed)
+
+
+def _has_text(there: str | None, wanted: str) -> bool:
+    return there is not None and wanted in there.lower()
 
 
 @lru_cache(maxsize=64)

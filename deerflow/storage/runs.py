@@ -19,6 +19,7 @@ from deerflow.domain.runs import INFLIGHT, Run
 from deerflow.domain.threads import ThreadHead, resting_status
 from deerflow.domain.words import CancelAction, MultitaskStrategy, RunStatus, ThreadStatus
 from deerflow.errors import NotFound
+from deerflow.storage import titles
 from deerflow.storage.database import Tx
 from deerflow.storage.models import runs, threads
 from deerflow.storage.scope import scoped, seen_by, within
@@ -302,7 +303,8 @@ def _settle_thread(
     if head is None:
         tx.execute(_SETTLE, facts)
     else:
-        tx.execute(_SETTLE_WITH_HEAD, {**facts, "left": head.values, "asked": head.interrupts})
+        title = titles.left_by(tx, thread_id, head.values)
+        tx.execute(_SETTLE_WITH_HEAD, {**facts, **title, "left": head.values, "asked": head.interrupts})
 
 
 _ANY_INFLIGHT = sa.select(
@@ -314,7 +316,7 @@ _SETTLE = (
     .values(status=sa.bindparam("how"), resting=sa.bindparam("at_rest"), error=sa.bindparam("why"), updated_at=now())
 )
 _SETTLE_WITH_HEAD = _SETTLE.values(
-    values=sa.bindparam("left"), interrupts=sa.bindparam("asked"), state_updated_at=now()
+    values=sa.bindparam("left"), interrupts=sa.bindparam("asked"), title=titles.TITLE, state_updated_at=now()
 )
 
 
@@ -326,6 +328,7 @@ def release(tx: Tx, run: Run, *, events_upto: int) -> bool:
         "worker": None,
         "lease_until": None,
         "rung_at": None,
+        "lost_at": None,
         "updated_at": now(),
     }
     return tx.execute(sa.update(runs).where(*ours).values(back | {"events_upto": events_upto})).rowcount == 1
@@ -361,6 +364,7 @@ def reap(tx: Tx, *, crash_limit: int) -> list[Run]:
             error=sa.case((given_up, sa.literal(reason, runs.c.error.type)), else_=sa.null()),
             ended_at=sa.case((given_up, now()), else_=sa.null()),
             crashes=crashes,
+            lost_at=now(),
             worker=None,
             lease_until=None,
             rung_at=None,

@@ -25,11 +25,15 @@ from deerflow.storage.labels import Label, also, has, labelled, labels_of
 from deerflow.storage.models import thread_labels, threads
 from deerflow.storage.scope import filter_of, within
 from deerflow.storage.threads import columns, record
-from deerflow.storage.types import contains, unindexed
+from deerflow.storage.types import Json, contains, has_text, unindexed
 
 _FEW = 1_000
 """So many threads are looked for one by one and sorted: a few milliseconds."""
 _LOOKED_AT_ONCE = 100
+
+
+ASKS = sa.and_(threads.c.interrupts.is_not(None), threads.c.interrupts != sa.literal({}, Json))
+"""Whether questions of a thread are open."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,21 @@ def search(
 
     *without*: columns that nobody will read; they are None.
     """
+    ids = find(tx, principal, wanted, sort_by=sort_by, descending=descending, limit=limit, offset=offset)
+    return _read(tx, principal, ids, without)
+
+
+def find(
+    tx: Tx, principal: Principal, wanted: ThreadFilter, *, sort_by: str, descending: bool, limit: int, offset: int
+) -> list[UUID]:
+    """The ids of the threads of a page."""
     column, sought = threads.c[sort_by], _sought(tx, principal, wanted)
     keys = [unindexed(key) if sought.are_few else key for key in (column, threads.c.thread_id)]
     order = [key.desc() for key in keys] if descending else keys
     if sought.looked_up and tx.dialect.name == "sqlite":
-        ids = list(islice(_looked_through(tx, sought, order), offset, offset + limit))
-    else:
-        query = sa.select(threads.c.thread_id).where(*sought.told, *sought.looked_up)
-        ids = list(tx.scalars(query.order_by(*order).limit(limit).offset(offset)))
-    return _read(tx, principal, ids, without)
+        return list(islice(_looked_through(tx, sought, order), offset, offset + limit))
+    query = sa.select(threads.c.thread_id).where(*sought.told, *sought.looked_up)
+    return list(tx.scalars(query.order_by(*order).limit(limit).offset(offset)))
 
 
 def count(tx: Tx, principal: Principal, wanted: ThreadFilter) -> int:
@@ -86,6 +96,10 @@ def _sought(tx: Tx, principal: Principal, wanted: ThreadFilter) -> _Sought:
         looked_up += [contains(threads.c.metadata, each) for each in _metadata(principal, wanted)]
     if wanted.values:
         looked_up.append(contains(threads.c["values"], wanted.values))
+    if wanted.asks is not None:
+        looked_up.append(ASKS if wanted.asks else ~ASKS)
+    if wanted.title:
+        looked_up.append(has_text(threads.c.title, wanted.title))
     told = [] if filter_of(principal, threads) is not None else [within(principal, threads)]
     if wanted.status is not None:
         told.append(threads.c.status == wanted.status)

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from deerflow.domain import titles
 from deerflow.domain.principal import Principal
 from deerflow.domain.threads import StoredHead, Thread, ThreadHead, Ttl, resting_status
 from deerflow.domain.words import ThreadStatus, TtlStrategy
 from deerflow.errors import Conflict, NotFound
+from deerflow.storage import titles as left_titles
 from deerflow.storage.database import Tx
 from deerflow.storage.models import doomed_threads, runs, threads
 from deerflow.storage.scope import scoped, seen_by, within
@@ -41,6 +43,7 @@ def create(
         owner=principal.user_id,
         status=ThreadStatus.IDLE,
         resting=ThreadStatus.IDLE,
+        title=titles.given(metadata),
         metadata=metadata,
         config={},
         last_ordinal=0,
@@ -152,9 +155,9 @@ _LOCK = scoped(
 )
 
 
-def take_run(tx: Tx, thread_id: UUID, *, ordinal: int, metadata: dict[str, Any]) -> None:
-    """Mark a locked thread as busy with run number *ordinal*; *metadata* replaces what it had."""
-    tx.execute(_TAKE_RUN, {"of": thread_id, "number": ordinal, "given": metadata})
+def take_run(tx: Tx, thread_id: UUID, *, ordinal: int, title: str | None, metadata: dict[str, Any]) -> None:
+    """Mark a locked thread as busy with run number *ordinal*; *title* and *metadata* replace what it had."""
+    tx.execute(_TAKE_RUN, {"of": thread_id, "number": ordinal, "titled": title, "given": metadata})
 
 
 _TAKE_RUN = (
@@ -163,6 +166,7 @@ _TAKE_RUN = (
     .values(
         status=ThreadStatus.BUSY,
         last_ordinal=sa.bindparam("number"),
+        title=sa.bindparam("titled"),
         metadata=sa.bindparam("given"),
         updated_at=now(),
     )
@@ -184,6 +188,7 @@ def change(
     """
     thread, _ = lock(tx, principal, thread_id)
     changed = {"metadata": {**thread.metadata, **metadata}, **_kept_for(ttl)}
+    changed["title"] = titles.given(changed["metadata"]) or thread.title
     statement = sa.update(threads).where(threads.c.thread_id == thread_id).values(**changed, updated_at=now())
     return record(tx.execute(statement.returning(*columns)).one())
 
@@ -208,20 +213,27 @@ def settle_edit(tx: Tx, thread_id: UUID, *, fence: int, head: ThreadHead | None)
         .where(threads.c.thread_id == thread_id, threads.c.fence == fence)
         .values(
             **values,
+            title=left_titles.TITLE,
             status=sa.case((threads.c.status == ThreadStatus.BUSY, threads.c.status), else_=resting),
             updated_at=now(),
             state_updated_at=now(),
-        )
+        ),
+        left_titles.left_by(tx, thread_id, left["values"]),
     )
 
 
-def show_head(tx: Tx, thread_id: UUID, *, head: ThreadHead | None, rests: ThreadStatus | None) -> Thread:
+def show_head(
+    tx: Tx, thread_id: UUID, *, head: ThreadHead | None, rests: ThreadStatus | None, title: str | None
+) -> Thread:
     """Write what the newest checkpoint says on a thread that this transaction has created.
 
-    *rests*: its status; None: the one that the head gives it.
+    *rests*: its status; None: the one that the head gives it. *title*: where nothing in its metadata is one; None: what
+    the head says.
     """
     status = rests or resting_status(head, failed=False)
     left = {} if head is None else {"values": head.values, "interrupts": head.interrupts}
+    said = title or titles.of_state(left.get("values")) or titles.of_messages(left.get("values"))
+    left["title"] = sa.func.coalesce(threads.c.title, sa.literal(said, sa.Text))
     statement = sa.update(threads).where(threads.c.thread_id == thread_id)
     return record(tx.execute(statement.values(status=status, resting=status, **left).returning(*columns)).one())
 

@@ -105,6 +105,50 @@ def _contains_postgres(element: contains, compiler: Any, **kw: Any) -> str:
     return f"({column} @> CAST({value} AS JSONB))"
 
 
+class has_text(FunctionElement[bool]):  # noqa: N801 - reads as a function in queries
+    """Whether a column's text has another one in it, small and capital letters alike."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[Any], text: str) -> None:
+        super().__init__(column, sa.literal(text.lower(), sa.Text))
+
+
+@compiles(has_text, "sqlite")
+def _has_text_sqlite(element: has_text, compiler: Any, **kw: Any) -> str:
+    return f"has_text({compiler.process(element.clauses, **kw)})"  # registered as now_us is
+
+
+@compiles(has_text, "postgresql")
+def _has_text_postgres(element: has_text, compiler: Any, **kw: Any) -> str:
+    column, text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"(strpos(lower({column}), lower({text})) > 0)"
+
+
+class length_at(FunctionElement[int]):  # noqa: N801 - reads as a function in queries
+    """How many elements the list has that a JSON object holds under a name; NULL where there is no list."""
+
+    type = sa.Integer()
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[Any], name: str) -> None:
+        super().__init__(column, sa.literal(name, sa.Text))
+
+
+@compiles(length_at, "sqlite")
+def _length_at_sqlite(element: length_at, compiler: Any, **kw: Any) -> str:
+    column, name = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_array_length({column}, '$.' || {name})"
+
+
+@compiles(length_at, "postgresql")
+def _length_at_postgres(element: length_at, compiler: Any, **kw: Any) -> str:
+    column, name = (compiler.process(clause, **kw) for clause in element.clauses)
+    held = f"{column} -> {name}"
+    return f"(CASE WHEN jsonb_typeof({held}) = 'array' THEN jsonb_array_length({held}) END)"
+
+
 class unindexed(FunctionElement[Any]):  # noqa: N801 - reads as a function in queries
     """A condition or a key to sort by without an index: SQLite, which has no statistics, takes the wrong one."""
 

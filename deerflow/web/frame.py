@@ -12,8 +12,9 @@ from flask_babel import format_datetime, format_timedelta, lazy_gettext
 from markupsafe import Markup
 
 from deerflow.domain.principal import Principal, Proof
-from deerflow.identity import sessions
-from deerflow.web import look
+from deerflow.identity import opened, sessions
+from deerflow.runtime import condition
+from deerflow.web import approvals, look
 from deerflow.web.places import STATIC
 from deerflow.web.words import NAMES
 
@@ -37,7 +38,7 @@ PLACES = (
 )
 ADMIN_PLACES = (
     Place("users", lazy_gettext("Users"), "users", "users:read"),
-    Place("system", lazy_gettext("System"), "system", "users:read"),
+    Place("system", lazy_gettext("System"), "system", "system:read"),
     Place("audit", lazy_gettext("Audit"), "audit", "audit:read"),
 )
 
@@ -46,6 +47,7 @@ def register(app: Flask) -> None:
     """Give all templates what the frame needs."""
     app.context_processor(_context)
     app.jinja_env.globals.update(when=when, static_url=static_url, csrf_field=csrf_field, exists=exists)
+    app.jinja_env.globals.update(workers_are_there=lambda: condition.workers_are_there(opened.backend()))
 
 
 def when(at: datetime | None) -> Markup:
@@ -99,6 +101,7 @@ def _context() -> dict[str, Any]:
         "languages": NAMES,
         "scheme": look.scheme(),
         "schemes": look.SCHEMES,
+        "waiting": approvals.waiting,
         "this_page": request.full_path.rstrip("?"),
     }
 

@@ -1,19 +1,17 @@
-"""The first page: who is signed in, and how to go on."""
+"""The first page, which is the list of threads."""
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response
 
 from deerflow.authz import requires
-from deerflow.identity import principal
-from deerflow.web.examples import examples
+from deerflow.web.places import lead
 
 
 def add_to(console: Blueprint) -> None:
-    """Add the page's route."""
+    """Add its route."""
     console.get("/", endpoint="home")(home)
 
 
 @requires("account:read")
 def home() -> Response:
-    """Greet, and say how to go on."""
-    facts = {"offers_key": principal().may("keys:write"), "examples": examples()}
-    return make_response(render_template("console/home.html", **facts))
+    """Lead on."""
+    return lead("/console/threads")

@@ -23,7 +23,12 @@ def is_docs(asked: Request) -> bool:
 
 def next_place(text: str | None) -> str:
     """Where somebody wanted to go, if that is a page of ours; else the first page."""
-    return text if text is not None and _OURS.fullmatch(text) else "/console/"
+    return page_place(text, otherwise="/console/")
+
+
+def page_place(text: str | None, *, otherwise: str) -> str:
+    """A place, if it is a page of ours."""
+    return text if text is not None and _OURS.fullmatch(text) else otherwise
 
 
 def lead(place: str) -> Response:

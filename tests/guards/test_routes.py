@@ -82,7 +82,7 @@ def test_every_route_says_what_handlers_are_asked_about(app: Flask) -> None:
         place = getattr(view, "place", None)
         if getattr(view, "permission", None) in THINGS:
             assert place in known, f"{rule.rule} is about {place!r}"
-            deletes = "DELETE" in (rule.methods or ()) or rule.rule.endswith("/threads/prune")
+            deletes = "DELETE" in (rule.methods or ()) or rule.rule.endswith(("/threads/prune", "/delete"))
             assert deletes is (place[1] == "delete"), rule.rule
         else:
             assert place is None, f"{rule.rule} is about {place!r}, and no handler's caller may call it"

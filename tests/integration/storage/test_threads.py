@@ -233,7 +233,7 @@ def test_a_run_accepted_while_the_one_before_finishes_keeps_the_thread_busy(back
     run = make_running(backend)
 
     def accept(tx):
-        threads.take_run(tx, run.thread_id, ordinal=2, metadata={})
+        threads.take_run(tx, run.thread_id, ordinal=2, title=None, metadata={})
         row = {name: getattr(run, name) for name in ("thread_id", "owner", "assistant_id", "graph_id")}
         row |= {
             "run_id": uuid4(),

@@ -12,7 +12,7 @@ from tests.integration.identity.browsers import PASSWORD
 from tests.integration.web.conftest import Person
 
 
-@pytest.mark.parametrize("path", ["/console/", "/console/login", "/console/nothing-here"])
+@pytest.mark.parametrize("path", ["/console/threads", "/console/login", "/console/nothing-here"])
 def test_who_is_signed_in_is_told_so(
     person: Person, ada: User, backend: Backend, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
@@ -34,4 +34,4 @@ def test_who_is_signed_in_is_told_so(
     expected = 404 if path == "/console/nothing-here" else 503
     assert (person.page.status_code, person.page.mimetype) == (expected, "text/html")
     assert len(looks) <= 1, "each look may take as long as a database that is away is waited for"
-    assert person.open("/console/").status_code == 200
+    assert person.open("/console/threads").status_code == 200

@@ -8,9 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
-from deerflow.domain.accounts import User
 from deerflow.settings import Settings
-from deerflow.storage import keys
 from tests.factories import make_app
 from tests.integration.identity.browsers import PASSWORD
 from tests.integration.web.conftest import Person
@@ -76,7 +74,7 @@ def test_no_form_keeps_the_process_busy(person: Person, field: str) -> None:
 def test_staying_signed_in_is_a_choice(person: Person) -> None:
     person.open("/console/login")
     forgotten = person.send("/console/login", **TYPED).headers["Set-Cookie"]
-    person.open("/console/")
+    person.open("/console/threads")
     person.send("/console/logout")
     person.open("/console/login")
     kept = person.send("/console/login", remember="y", **TYPED).headers["Set-Cookie"]
@@ -86,22 +84,22 @@ def test_staying_signed_in_is_a_choice(person: Person) -> None:
 
 def test_signing_out_ends_the_session(signed_in: Person) -> None:
     """scenario 51: on the server; a copy of the cookie opens nothing."""
-    signed_in.open("/console/")
+    signed_in.open("/console/threads")
     copy = signed_in.browser.cookie
     assert signed_in.send("/console/logout").headers["Location"] == "/console/login"
     signed_in.browser.client.set_cookie("deerflow_session", copy, domain="deerflow.example")
     assert signed_in.open("/console/").headers["Location"] == "/console/login"
 
 
-@pytest.mark.parametrize("path", ["/console/keys/new", "/console/logout"])
-def test_a_button_of_another_site_does_nothing(signed_in: Person, ada: User, backend: Backend, path: str) -> None:
+@pytest.mark.parametrize("path", ["/console/keys/new", "/console/threads/delete", "/console/logout"])
+def test_a_button_of_another_site_does_nothing(signed_in: Person, path: str) -> None:
     assert signed_in.browser.client.post(path, base_url=signed_in.browser.base).status_code == 403
-    assert signed_in.open("/console/").status_code == 200
-    with backend.db.read() as tx:
-        assert keys.of_user(tx, ada.user_id, limit=9) == []
+    assert signed_in.open("/console/threads").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/console/", "/console/login", "/console/setup", "/console/nowhere", "/console/keys"])
+@pytest.mark.parametrize(
+    "path", ["/console/", "/console/threads", "/console/login", "/console/setup", "/console/nowhere", "/console/look"]
+)
 def test_every_page_says_what_browsers_may_do(person: Person, path: str) -> None:
     answer = person.open(path)
     policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
@@ -117,7 +115,7 @@ def test_every_page_says_what_browsers_may_do(person: Person, path: str) -> None
 
 def test_pages_keep_to_their_policy(signed_in: Person) -> None:
     """No script and no style within the page, nothing from elsewhere."""
-    for path in ("/console/", "/console/nowhere"):
+    for path in ("/console/threads", "/console/nowhere"):
         html = signed_in.open(path).text
         assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html)
         assert not [link for link in re.findall(r'(?:src|href|action)="([^"]*)"', html) if ":" in link]
@@ -125,7 +123,7 @@ def test_pages_keep_to_their_policy(signed_in: Person) -> None:
 
 def test_static_files_are_kept_as_long_as_they_are_the_same(signed_in: Person) -> None:
     """A page names them by what they are; under another name browsers ask each time."""
-    (named,) = re.findall(r'href="([^"]+console\.css)"', signed_in.open("/console/").text)
+    (named,) = re.findall(r'href="([^"]+console\.css)"', signed_in.open("/console/threads").text)
     style = signed_in.open(named)
     assert style.mimetype == "text/css"
     assert "immutable" in style.headers["Cache-Control"]
@@ -173,12 +171,12 @@ def test_without_accounts_the_first_page_is_open(settings: Settings, backend: Ba
     """There is nothing to sign in to and no key to be made."""
     app = make_app(settings, backend)
     client: FlaskClient = app.test_client()
-    page = client.get("/console/")
+    page = client.get("/console/threads")
     assert page.status_code == 200
     assert "Sign out" not in page.text
     assert "api_key" not in page.text
     for path in ("/console/login", "/console/setup"):
-        assert client.get(path, follow_redirects=True).request.path == "/console/"
+        assert client.get(path, follow_redirects=True).request.path == "/console/threads"
 
 
 @pytest.mark.parametrize(

@@ -80,14 +80,14 @@ def test_a_choice_goes_before_what_the_browser_likes_and_keeps_the_page(person: 
 def test_a_users_choice_goes_before_the_browsers(person: Person, accounts_app: Flask) -> None:
     person.open("/console/login")
     person.send("/console/login", **TYPED)
-    person.open("/console/")
+    person.open("/console/threads")
     person.send("/console/look", language="zh-CN")
     other = Person(accounts_app)
     other.open("/console/login")
     other.send("/console/look", language="en-US")
     other.open("/console/login")
     other.send("/console/login", **TYPED)
-    assert '<html lang="zh-CN"' in other.open("/console/").text
+    assert '<html lang="zh-CN"' in other.open("/console/threads").text
 
 
 @pytest.mark.usefixtures("ada")
