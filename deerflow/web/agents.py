@@ -25,6 +25,7 @@ from deerflow.web.forms import wrong_token
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
 from deerflow.web.schemas import fields
+from deerflow.web.told import told as in_full
 
 _CARDS = 24
 _VERSIONS = 20
@@ -202,6 +203,6 @@ def _outline(backend: Backend, caller: Principal, agent: Assistant, *, is_deep: 
         drawing = draw(outline.drawing(backend, caller, agent, xray=is_deep))
         told = outline.schemas(backend, caller, agent)
     except (BadRequest, HandlerRefused, Invalid, Unavailable) as error:
-        return {"drawing": None, "schemas": {}, "why": f"{error}".rstrip(".") + "."}
+        return {"drawing": None, "schemas": {}, "why": in_full(error)}
     schemas = {name: (told[name], fields(told[name])) for name in _SCHEMAS if told.get(name)}
     return {"drawing": drawing, "schemas": schemas, "why": ""}

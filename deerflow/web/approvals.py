@@ -24,6 +24,7 @@ from deerflow.web.compact import pretty
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
 from deerflow.web.questions import Typed, Wrong, answers_to, cards, headline, in_words, read_form
+from deerflow.web.told import told as in_full
 
 _MOST_COUNTED = 1_000
 _ANSWERS = 20
@@ -87,7 +88,7 @@ def answer(thread_id: UUID) -> Response:
     except (NoSuchInterrupt, Conflict):
         return _page(thread_id, typed, told=_answered_meanwhile())
     except (Invalid, NotFound, RateLimited) as error:
-        return _page(thread_id, typed, told=f"{error}".rstrip(".") + ".")
+        return _page(thread_id, typed, told=in_full(error))
     return lead(f"/console/approvals/{thread_id}?run={run_id}")
 
 
