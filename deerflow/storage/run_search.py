@@ -1,7 +1,7 @@
 """Pages and counts of a caller's runs over all threads, newest first.
 
 First it is decided which runs, by indexes alone; then the rows of the page are read, without what can be large (input,
-config). What a run asks is known of its thread: the last run of a thread that waits for an answer.
+config). What a run asks is known of its thread: the last run that was begun on a thread that waits for an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,14 +74,30 @@ def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElemen
 def _asks(run: sa.FromClause) -> sa.ColumnElement[bool]:
     """The thread that is joined with a run waits for an answer to what that run has asked."""
     asked = sa.and_(threads.c.interrupts.is_not(None), sa.cast(threads.c.interrupts, sa.Text) != "{}")
-    waits = sa.and_(threads.c.status == ThreadStatus.INTERRUPTED, threads.c.last_ordinal == run.c.ordinal)
-    return sa.and_(waits, run.c.status == RunStatus.SUCCESS, asked)
+    return sa.and_(
+        threads.c.status == ThreadStatus.INTERRUPTED,
+        asked,
+        run.c.status == RunStatus.SUCCESS,
+        run.c.ordinal == _LAST_BEGUN,
+    )
+
+
+_begun = runs.alias("begun")
+_LAST_BEGUN = (
+    sa.select(_begun.c.ordinal)
+    .where(_begun.c.thread_id == threads.c.thread_id, _begun.c.attempt > 0)
+    .order_by(_begun.c.ordinal.desc())
+    .limit(1)
+    .correlate(threads)
+    .scalar_subquery()
+)
+"""The number of the last run of a thread that has begun: one that was stopped before has answered nothing."""
 
 
 def _asking(principal: Principal) -> sa.Select[Any]:
     """The ids of all runs of the caller's that ask. Few threads wait, and they are found by their status."""
     run = runs.alias("asking")
-    last = sa.and_(run.c.thread_id == threads.c.thread_id, run.c.ordinal == threads.c.last_ordinal)
+    last = sa.and_(run.c.thread_id == threads.c.thread_id, run.c.ordinal == _LAST_BEGUN)
     return sa.select(run.c.run_id).select_from(threads.join(run, last)).where(within(principal, threads), _asks(run))
 
 
