@@ -30,7 +30,7 @@ _QUEUED = [runs.c[name] for name in Queued.__dataclass_fields__]
 def page(tx: Tx, principal: Principal, wanted: RunWanted, *, limit: int, offset: int) -> list[RunLine]:
     """Some of the caller's runs, newest first."""
     keys = (runs.c.created_at, runs.c.run_id)
-    newest = [(unindexed(key) if wanted.thread_id else key).desc() for key in keys]
+    newest = [(unindexed(key) if _are_few(wanted) else key).desc() for key in keys]
     ids = sa.select(runs.c.run_id).where(*_conditions(principal, wanted)).order_by(*newest).limit(limit).offset(offset)
     return _lines(tx, list(tx.scalars(ids)), principal)
 
@@ -55,10 +55,11 @@ def inflight(tx: Tx, principal: Principal, thread_id: UUID) -> list[Queued]:
 
 
 def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElement[bool]]:
-    whose = within(principal, runs)
-    found = [unindexed(whose) if wanted.thread_id else whose]  # a thread's runs are fewer
+    found = [within(principal, runs)]
     if wanted.statuses:
         found.append(runs.c.status.in_(sorted(wanted.statuses)))
+    if _are_few(wanted):
+        found = [unindexed(each) for each in found]
     if wanted.asks is not None:
         asking = runs.c.run_id.in_(_asking(principal))
         found.append(asking if wanted.asks else ~asking)
@@ -69,6 +70,11 @@ def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElemen
     if wanted.since is not None:
         found.append(runs.c.created_at >= wanted.since)
     return found
+
+
+def _are_few(wanted: RunWanted) -> bool:
+    """Whether they are a thread's, or those that ask: fewer than all of a caller's, and found by that."""
+    return wanted.thread_id is not None or wanted.asks is True
 
 
 def _asks(run: sa.FromClause) -> sa.ColumnElement[bool]:
