@@ -39,6 +39,9 @@ _PLACES: dict[str, Place] = {
 }
 """What a permission is about when the route says nothing more exact. A run is its thread's."""
 
+PAGES = "console"
+"""The blueprint of the pages, whose bodies are forms."""
+
 _GRANTED = "deerflow.granted"
 
 
@@ -131,8 +134,12 @@ def _ask_of_item(asked: Request, place: Place) -> dict[str, Any]:
 
 
 def _body(asked: Request) -> dict[str, Any] | list[dict[str, Any]]:
-    """The body of a request, an object or several; with what its query says of stopping a run."""
-    body = parsed(asked.get_data()) if asked.method not in {"GET", "HEAD"} else {}
+    """The body of a request, an object or several; with what its query says of stopping a run.
+
+    A page's form is no JSON: of it handlers see the path's ids alone.
+    """
+    has_json = asked.method not in {"GET", "HEAD"} and asked.blueprint != PAGES
+    body = parsed(asked.get_data()) if has_json else {}
     if isinstance(body, list) and all(isinstance(each, dict) for each in body):
         return body
     if body is not None and not isinstance(body, dict):

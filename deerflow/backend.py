@@ -22,6 +22,7 @@ from deerflow.events.answers import Answers
 from deerflow.events.connections import connect, connect_async, connect_listener
 from deerflow.events.log import RunLog
 from deerflow.events.presence import Presence
+from deerflow.events.server import Server
 from deerflow.events.tails import Tails
 from deerflow.events.tally import Tally
 from deerflow.events.threads import FollowedThreads
@@ -80,6 +81,7 @@ class Backend:
     answers: Answers
     presence: Presence
     tally: Tally
+    redis_server: Server
     bell: Bell
     limits: Limits
     uses: Uses
@@ -121,6 +123,7 @@ def open_backend(settings: Settings, *, sql_pool: int = 5) -> Backend:
         answers=Answers(client),
         presence=Presence(client),
         tally=Tally(client),
+        redis_server=Server(client),
         bell=Bell(sender(settings.broker)),
         limits=Limits(client),
         uses=Uses(db),

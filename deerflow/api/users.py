@@ -108,7 +108,9 @@ def list_audit() -> Response:
     begin = since(said["since"], datetime.now(UTC)) if said["since"] else None
     with backend().db.read() as tx:
         actor = acts.owner_of(tx, said["actor"])
-        found = audit.page(tx, action=said["action"], actor=actor, since=begin, limit=limit + 1, offset=offset)
+        actions = (said["action"],) if said["action"] else None
+        wanted = audit.Wanted(actions, actor, begin)
+        found = audit.page(tx, wanted, limit=limit + 1, offset=offset)
     return page_of(found, present_entry, limit=limit, offset=offset)
 
 

@@ -35,7 +35,8 @@ def command(action: str | None, actor: str | None, since: str | None, limit: int
     """  # noqa: D301 - click takes the backspace itself as the word to leave the examples as they are
     begin = None if since is None else since_when(since, datetime.now(UTC))
     with reading() as tx:
-        found = audit.page(tx, action=action, actor=owner_of(tx, actor), since=begin, limit=limit)
+        wanted = audit.Wanted((action,) if action else None, owner_of(tx, actor), begin)
+        found = audit.page(tx, wanted, limit=limit)
         names = _names(tx)
     if as_json:
         click.echo(orjson.dumps([vars(entry) for entry in found], option=orjson.OPT_INDENT_2).decode())

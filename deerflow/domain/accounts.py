@@ -20,6 +20,17 @@ _LONGEST_EMAIL = 400
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 
 
+class Standing(StrEnum):
+    """What an account is good for."""
+
+    ACTIVE = "active"
+    INVITED = "invited"
+    """There is no password yet: nobody has signed in with one."""
+    UNFINISHED = "unfinished"
+    """The first administrator, as long as set-up is open."""
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True)
 class User:
     """One account. ``user_id`` as text owns what they make. ``password`` is its argon2id hash, never the password."""
@@ -47,6 +58,24 @@ class User:
     def can_sign_in(self) -> bool:
         """Whether there is a password that this user may sign in with."""
         return self.password is not None and self.disabled_at is None and not self.needs_setup
+
+    @property
+    def standing(self) -> Standing:
+        """What the account is good for where one signs in with a password."""
+        if self.needs_setup:
+            return Standing.UNFINISHED
+        if self.disabled_at is not None:
+            return Standing.DISABLED
+        return Standing.INVITED if self.password is None else Standing.ACTIVE
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What somebody can be let in by: how many good ones, and when one was last used, true to the minute."""
+
+    sessions: int = 0
+    keys: int = 0
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)

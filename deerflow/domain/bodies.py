@@ -10,6 +10,24 @@ _MOST_DEPTH = 100
 """What a body may nest. Stored and shown again it lies some levels deeper, and JSON writers stop at 254."""
 
 
+class NotJson(Invalid):
+    """A text is not JSON from ``line`` and ``column`` on, both counted from 1."""
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(f"not JSON: line {line}, column {column}")
+        self.line, self.column = line, column
+
+
+def read_json(text: str) -> Any:
+    """The JSON that a person has typed, under the rules of bodies; NotJson says where it ends to be any."""
+    raw = text.encode("utf-8", "replace")
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise NotJson(error.lineno, error.colno) from error
+    return parsed(raw)
+
+
 def parsed(raw: bytes) -> Any:
     """The JSON of a body, an empty one is ``{}``; Invalid names what is wrong with it.
 

@@ -29,8 +29,8 @@ ACCOUNT = frozenset({"account:read", "account:write"})
 THINGS = RUN - ACCOUNT
 """All that is LangGraph's: what a project's own handlers decide about, and all that their callers may do."""
 
-ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read"})
-"""Everybody's accounts; of administrators only."""
+ADMINISTRATION = frozenset({"users:read", "users:write", "audit:read", "system:read"})
+"""Everybody's accounts, and how the server does; of administrators only."""
 
 PERMISSIONS = RUN | KEYS | ACCOUNT | ADMINISTRATION
 """Every permission that a route can ask for."""

@@ -105,6 +105,8 @@ class Run:
     ended_at: datetime | None
     key_id: UUID | None = None
     """The API key with which it was created."""
+    lost_at: datetime | None = None
+    """When its worker was lost; None: never, or it was handed over in good order since."""
 
     @property
     def is_terminal(self) -> bool:

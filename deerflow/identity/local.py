@@ -11,7 +11,7 @@ from deerflow.identity import origins
 from deerflow.identity.loopback import hostname, is_loopback
 from deerflow.identity.proxies import FORWARDED
 
-_LOCAL = Principal(LOCAL, RUN)
+_LOCAL = Principal(LOCAL, RUN | {"system:read"})
 
 
 def identify(request: Request) -> Principal:

@@ -1,13 +1,15 @@
 """The condition of the server, for who watches it: which parts answer, and how much there is to do."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from deerflow.backend import Backend
 from deerflow.domain.words import RunStatus
 from deerflow.errors import DeerflowError, Unavailable
 from deerflow.events.presence import WorkerSeen
+from deerflow.events.server import ServerSeen
 from deerflow.storage import load
 from deerflow.storage.schema import revision
 
@@ -33,6 +35,53 @@ class Condition:
 def condition_of(backend: Backend) -> Condition:
     """Look at everything."""
     return Condition(_or_none(lambda: _load(backend)), _or_none(backend.presence.alive), _or_none(backend.tally.all))
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """A server that we need: what was seen of it, and within how many seconds; or what is wrong with it."""
+
+    seen: T | None
+    seconds: float
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class System:
+    """The server as its administrators see it."""
+
+    database: Part[str]
+    """Which one it is."""
+    redis: Part[ServerSeen]
+    condition: Condition
+
+    def workers(self, queue: str) -> list[WorkerSeen]:
+        """Who works on a queue, by name."""
+        return sorted((w for w in self.condition.workers or [] if queue in w.queues), key=lambda worker: worker.name)
+
+
+def look(backend: Backend) -> System:
+    """Look at all parts. One that does not answer is asked once: each question to it may take seconds."""
+    database, redis = _part(lambda: _database(backend)), _part(backend.redis_server.look)
+    measured = None if database.problem else _or_none(lambda: _load(backend))
+    if redis.problem:
+        return System(database, redis, Condition(measured, None, None))
+    return System(database, redis, Condition(measured, _or_none(backend.presence.alive), _or_none(backend.tally.all)))
+
+
+def _database(backend: Backend) -> str:
+    found = backend.db.version()
+    _require_schema(backend)
+    return found
+
+
+def _part(look: Callable[[], T]) -> Part[T]:
+    began = time.perf_counter()
+    try:
+        seen = look()
+    except Unavailable as error:
+        return Part(None, time.perf_counter() - began, str(error))
+    return Part(seen, time.perf_counter() - began)
 
 
 def workers_are_there(backend: Backend) -> bool:

@@ -14,7 +14,7 @@ from deerflow.domain.claims import ANONYMOUS, configured
 from deerflow.domain.context import check, mirrored
 from deerflow.domain.idempotency import IdempotencyKey
 from deerflow.domain.ids import new_id, parse_id
-from deerflow.domain.principal import SYSTEM, Principal
+from deerflow.domain.principal import SYSTEM, Principal, Proof
 from deerflow.domain.runs import Admission, Run, RunSpec, admit
 from deerflow.domain.threads import Thread
 from deerflow.domain.words import CancelAction, Durability, IfNotExists, RunStatus, ThreadStatus
@@ -235,6 +235,7 @@ def _row(
         "run_id": new_id(),
         "thread_id": thread.thread_id,
         "owner": principal.user_id,
+        "key_id": principal.credential if principal.proof is Proof.KEY else None,
         "assistant_id": assistant.assistant_id,
         "graph_id": assistant.graph_id,
         "metadata": {

@@ -1,5 +1,6 @@
 """Rows of assistants and of their versions. A caller reads their own and the system's, and changes their own."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -162,6 +163,15 @@ def names(tx: Tx, principal: Principal, *, limit: int) -> dict[UUID, str]:
     """What the assistants that a caller sees are called, by id and in the order of their names."""
     query = sa.select(assistants.c.assistant_id, assistants.c.name).where(within(principal, assistants))
     rows = tx.execute(query.order_by(assistants.c.name, assistants.c.assistant_id).limit(limit))
+    return {row.assistant_id: row.name for row in rows}
+
+
+def names_of(tx: Tx, principal: Principal, assistant_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What these assistants are called, as far as the caller may see them."""
+    if not assistant_ids:
+        return {}
+    theirs = (within(principal, assistants), assistants.c.assistant_id.in_(assistant_ids))
+    rows = tx.execute(sa.select(assistants.c.assistant_id, assistants.c.name).where(*theirs))
     return {row.assistant_id: row.name for row in rows}
 
 

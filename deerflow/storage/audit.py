@@ -1,5 +1,7 @@
 """Rows of the audit: written in the transaction of what they tell, or alone when they tell of a failure."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +11,7 @@ from deerflow.domain.accounts import AuditEntry
 from deerflow.domain.ids import new_id
 from deerflow.storage.database import Tx
 from deerflow.storage.models import audit
-from deerflow.storage.types import now
+from deerflow.storage.types import UtcTime, now
 
 
 def note(
@@ -26,24 +28,43 @@ def note(
     tx.execute(sa.insert(audit).values({**row, "detail": detail}))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries. None: whatever it is."""
+
+    actions: tuple[str, ...] | None = None
+    """What was done; each may be a beginning: ``key.`` finds all that was done to keys."""
+    actor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that does not count any more."""
+
+
 def page(
-    tx: Tx,
-    *,
-    action: str | None = None,
-    actor: str | None = None,
-    since: datetime | None = None,
-    limit: int,
-    offset: int = 0,
+    tx: Tx, wanted: Wanted = Wanted(), *, limit: int, offset: int = 0, before: AuditEntry | None = None
 ) -> list[AuditEntry]:
-    """Entries, newest first. *action* may be a beginning: ``key.`` finds all that was done to keys."""
-    query = sa.select(audit).order_by(audit.c.at.desc(), audit.c.entry_id.desc()).limit(limit).offset(offset)
-    if action is not None:
-        query = query.where(audit.c.action.startswith(action, autoescape=True))
-    if actor is not None:
-        query = query.where(audit.c.actor == actor)
-    if since is not None:
-        query = query.where(audit.c.at >= since)
-    return [AuditEntry(**row._mapping) for row in tx.execute(query)]
+    """Entries, newest first; *before*: those that come after this one in that order."""
+    query = sa.select(audit).where(*_matching(wanted)).order_by(audit.c.at.desc(), audit.c.entry_id.desc())
+    if before is not None:
+        at, entry_id = sa.literal(before.at, UtcTime), sa.literal(before.entry_id, sa.Uuid)
+        query = query.where(sa.tuple_(audit.c.at, audit.c.entry_id) < sa.tuple_(at, entry_id))
+    return [AuditEntry(**row._mapping) for row in tx.execute(query.limit(limit).offset(offset))]
+
+
+def count(tx: Tx, wanted: Wanted) -> int:
+    """How many there are."""
+    return tx.scalar(sa.select(sa.func.count()).select_from(audit).where(*_matching(wanted))) or 0
+
+
+def _matching(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.actions is not None:
+        yield sa.or_(sa.false(), *(audit.c.action.startswith(each, autoescape=True) for each in wanted.actions))
+    if wanted.actor is not None:
+        yield audit.c.actor == wanted.actor
+    if wanted.since is not None:
+        yield audit.c.at >= wanted.since
+    if wanted.until is not None:
+        yield audit.c.at < wanted.until
 
 
 def remove_old(tx: Tx, *, keep_days: int, limit: int) -> int:

@@ -95,6 +95,13 @@ class Database:
         with self.read() as tx:
             tx.execute(sa.text("SELECT 1"))
 
+    def version(self) -> str:
+        """Which database it is: ``SQLite 3.46.1``."""
+        asked = "SELECT sqlite_version()" if self.is_sqlite else "SHOW server_version"
+        with self.read() as tx:
+            number = str(tx.scalar(sa.text(asked))).split(" ")[0]
+        return f"{'SQLite' if self.is_sqlite else 'PostgreSQL'} {number}"
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

@@ -86,6 +86,18 @@ sa.Index("ix_threads_owner_updated_at", threads.c.owner, threads.c.updated_at, t
 sa.Index("ix_threads_owner_created_at", threads.c.owner, threads.c.created_at, threads.c.thread_id)
 sa.Index("ix_threads_owner_state_updated_at", threads.c.owner, threads.c.state_updated_at, threads.c.thread_id)
 sa.Index("ix_threads_owner_status", threads.c.owner, threads.c.status, threads.c.updated_at, threads.c.thread_id)
+WAITING = "status = 'interrupted' AND interrupts IS NOT NULL AND interrupts <> '{}'"
+"""That a thread waits for a person. Queries say it in these words: then SQLite uses the index."""
+
+sa.Index(
+    "ix_threads_waiting",
+    threads.c.owner,
+    threads.c.status,  # always the same; without it SQLite would take the index that begins with both
+    threads.c.state_updated_at,
+    threads.c.thread_id,
+    sqlite_where=sa.text(WAITING),
+    postgresql_where=sa.text(WAITING),
+)
 # For callers whom the project's filter shows threads of any owner.
 sa.Index("ix_threads_updated_at", threads.c.updated_at, threads.c.thread_id)
 sa.Index("ix_threads_created_at", threads.c.created_at, threads.c.thread_id)
@@ -134,6 +146,7 @@ runs = sa.Table(
     sa.Column("updated_at", UtcTime, nullable=False, default=now()),
     sa.Column("started_at", UtcTime),
     sa.Column("ended_at", UtcTime),
+    sa.Column("lost_at", UtcTime),  # its worker was lost; NULL: never, or it was handed over since
     sa.UniqueConstraint("thread_id", "ordinal"),
 )
 

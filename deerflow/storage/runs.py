@@ -328,6 +328,7 @@ def release(tx: Tx, run: Run, *, events_upto: int) -> bool:
         "worker": None,
         "lease_until": None,
         "rung_at": None,
+        "lost_at": None,
         "updated_at": now(),
     }
     return tx.execute(sa.update(runs).where(*ours).values(back | {"events_upto": events_upto})).rowcount == 1
@@ -363,6 +364,7 @@ def reap(tx: Tx, *, crash_limit: int) -> list[Run]:
             error=sa.case((given_up, sa.literal(reason, runs.c.error.type)), else_=sa.null()),
             ended_at=sa.case((given_up, now()), else_=sa.null()),
             crashes=crashes,
+            lost_at=now(),
             worker=None,
             lease_until=None,
             rung_at=None,

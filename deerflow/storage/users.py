@@ -1,19 +1,20 @@
 """Rows of users. What ends a user's sessions raises ``token_version`` and deletes the rows, in one statement each."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from deerflow.domain.accounts import FIRST_ADMIN, User
+from deerflow.domain.accounts import FIRST_ADMIN, Credentials, Standing, User
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Role
 from deerflow.errors import Conflict, NotFound
 from deerflow.storage.database import Tx
-from deerflow.storage.models import sessions, users
-from deerflow.storage.types import now
+from deerflow.storage.models import api_keys, sessions, users
+from deerflow.storage.types import UtcTime, now
 
 
 def create(tx: Tx, email: str, *, role: Role, password: str | None, name: str | None = None) -> User:
@@ -106,10 +107,70 @@ def enabled(tx: Tx, user_ids: Collection[UUID]) -> set[UUID]:
     return set(tx.scalars(query))
 
 
-def page(tx: Tx, *, limit: int, offset: int = 0) -> list[User]:
-    """Users, oldest first."""
-    query = sa.select(users).order_by(users.c.created_at, users.c.user_id).limit(limit).offset(offset)
-    return [_record(row) for row in tx.execute(query)]
+def page(
+    tx: Tx, *, limit: int, offset: int = 0, text: str | None = None, only: Standing | Role | None = None
+) -> list[User]:
+    """Users, oldest first; *text* is somewhere in the e-mail or the name, *only* a kind of them."""
+    query = sa.select(users).where(*_matching(text)).order_by(users.c.created_at, users.c.user_id)
+    if only is not None:
+        query = query.where(_IS[only])
+    return [_record(row) for row in tx.execute(query.limit(limit).offset(offset))]
+
+
+def counts(tx: Tx, *, text: str | None = None) -> tuple[int, dict[Standing | Role, int]]:
+    """How many users there are with this text, and how many of each kind."""
+    of_each = [sa.func.count().filter(condition) for condition in _IS.values()]
+    total, *found = tx.execute(sa.select(sa.func.count(), *of_each).select_from(users).where(*_matching(text))).one()
+    return total, dict(zip(_IS, found, strict=True))
+
+
+_SET_UP = users.c.needs_setup.is_(sa.false())
+_IS: dict[Standing | Role, sa.ColumnElement[bool]] = {
+    Role.ADMIN: users.c.role == Role.ADMIN,
+    Role.USER: users.c.role == Role.USER,
+    Standing.ACTIVE: sa.and_(_SET_UP, users.c.disabled_at.is_(None), users.c.password.is_not(None)),
+    Standing.INVITED: sa.and_(_SET_UP, users.c.disabled_at.is_(None), users.c.password.is_(None)),
+    Standing.UNFINISHED: users.c.needs_setup,
+    Standing.DISABLED: sa.and_(_SET_UP, users.c.disabled_at.is_not(None)),
+}
+"""Who is of a kind: what ``User`` says of one row."""
+
+
+def _matching(text: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    if text is None:
+        return ()
+    return (sa.or_(users.c.email.icontains(text, autoescape=True), users.c.name.icontains(text, autoescape=True)),)
+
+
+def names(tx: Tx, user_ids: Collection[UUID]) -> dict[str, str]:
+    """What these users are known by, by owner: their e-mail."""
+    query = sa.select(users.c.user_id, users.c.email).where(users.c.user_id.in_(user_ids), users.c.email.is_not(None))
+    return {str(row.user_id): row.email for row in tx.execute(query)}
+
+
+def credentials(tx: Tx, user_ids: Collection[UUID]) -> dict[UUID, Credentials]:
+    """What each of these users can be let in by."""
+    signed_in = _by_user(tx, sessions, user_ids, sessions.c.last_seen_at, good=sessions.c.expires_at > now())
+    is_good = sa.and_(
+        api_keys.c.revoked_at.is_(None), sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now())
+    )
+    with_keys = _by_user(tx, api_keys, user_ids, api_keys.c.last_used_at, good=is_good)
+    nothing = (0, None)
+    found = {}
+    for user_id in user_ids:
+        (browsers, seen_at), (keys, used_at) = signed_in.get(user_id, nothing), with_keys.get(user_id, nothing)
+        found[user_id] = Credentials(browsers, keys, max(filter(None, (seen_at, used_at)), default=None))
+    return found
+
+
+def _by_user(
+    tx: Tx, table: sa.Table, user_ids: Collection[UUID], used_at: sa.Column[Any], *, good: sa.ColumnElement[bool]
+) -> dict[UUID, tuple[int, datetime | None]]:
+    """By user: how many rows are good, and when any was last used."""
+    last = sa.func.max(used_at, type_=UtcTime())
+    query = sa.select(table.c.user_id, sa.func.count().filter(good), last)
+    rows = tx.execute(query.where(table.c.user_id.in_(user_ids)).group_by(table.c.user_id))
+    return {user_id: (count, at) for user_id, count, at in rows}
 
 
 def change(tx: Tx, user_id: UUID, **values: Any) -> User:

@@ -7,6 +7,9 @@ from flask import Blueprint, Flask, Response, request
 from deerflow.authz import public
 from deerflow.web import (
     account,
+    agents,
+    approvals,
+    audit,
     docs,
     errors,
     frame,
@@ -15,15 +18,37 @@ from deerflow.web import (
     keys,
     look,
     password,
+    run,
+    runs,
     security,
     setup,
     sign_in,
+    system,
     threads,
+    users,
     workspace,
 )
 
 PREFIX = "/console"
-ROOMS = (home, look, setup, sign_in, joining, password, account, keys, threads, workspace)
+ROOMS = (
+    home,
+    look,
+    setup,
+    sign_in,
+    joining,
+    password,
+    account,
+    keys,
+    workspace,
+    users,
+    system,
+    audit,
+    threads,
+    runs,
+    run,
+    approvals,
+    agents,
+)
 
 
 def register(app: Flask) -> None:

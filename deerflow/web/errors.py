@@ -30,7 +30,7 @@ def as_page(answer: Response) -> Response:
         return lead(sign_in_place(request) if _is_set_up() else "/console/setup")
     title = TITLES.get(answer.status_code, OTHER_TITLE)
     facts = {"detail": _sentence(answer), "status": answer.status_code, "request_id": g.request_id}
-    answer.set_data(render_template("console/error.html", title=title, **facts))
+    answer.set_data(render_template("console/error.html", title=title, waiting=int, **facts))
     answer.mimetype = "text/html"
     return answer
 

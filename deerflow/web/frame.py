@@ -14,7 +14,7 @@ from markupsafe import Markup
 from deerflow.domain.principal import Principal, Proof
 from deerflow.identity import opened, sessions
 from deerflow.runtime import condition
-from deerflow.web import look
+from deerflow.web import approvals, look
 from deerflow.web.places import STATIC
 from deerflow.web.words import NAMES
 
@@ -38,7 +38,7 @@ PLACES = (
 )
 ADMIN_PLACES = (
     Place("users", lazy_gettext("Users"), "users", "users:read"),
-    Place("system", lazy_gettext("System"), "system", "users:read"),
+    Place("system", lazy_gettext("System"), "system", "system:read"),
     Place("audit", lazy_gettext("Audit"), "audit", "audit:read"),
 )
 
@@ -101,6 +101,7 @@ def _context() -> dict[str, Any]:
         "languages": NAMES,
         "scheme": look.scheme(),
         "schemes": look.SCHEMES,
+        "waiting": approvals.waiting,
         "this_page": request.full_path.rstrip("?"),
     }
 

@@ -38,7 +38,7 @@ def add_to(console: Blueprint) -> None:
 @requires("threads:read")
 def new() -> Response:
     """A thread that begins with its first message; *agent* names whom to talk to, by id or graph."""
-    return _page(None, request.args.get("agent"))
+    return _page(None, request.args.getlist("agent"))
 
 
 @requires("threads:read")
@@ -46,10 +46,10 @@ def show(thread_id: UUID) -> Response:
     """A thread of the caller's."""
     with opened.backend().db.read() as tx:
         thread = threads.get(tx, principal(), thread_id)
-    return _page(thread, _agent_of(thread))
+    return _page(thread, _agents_of(thread))
 
 
-def _page(thread: Thread | None, agent: str | None) -> Response:
+def _page(thread: Thread | None, wanted: list[str]) -> Response:
     backend, caller = opened.backend(), principal()
     found = _agents(backend, caller)
     messages = list(messages_of(thread.values if thread else None))
@@ -59,7 +59,7 @@ def _page(thread: Thread | None, agent: str | None) -> Response:
         "console": f"{request.script_root}/console",
         "thread_id": thread and str(thread.thread_id),
         "title": thread and thread.title,
-        "assistant_id": _chosen(found, agent),
+        "assistant_id": _chosen(found, wanted),
         "agents": [_shown(each) for each in found],
         "user": caller.user_id,
         "csrf": sessions.csrf_token() if caller.proof is Proof.SESSION else None,
@@ -108,9 +108,10 @@ def _title(thread: Thread | None, messages: list[dict[str, str]]) -> str | None:
     return asked if asked is None or len(asked) <= _LONGEST_TITLE else f"{asked[: _LONGEST_TITLE - 1]}…"
 
 
-def _agent_of(thread: Thread) -> str | None:
-    named = thread.metadata.get("assistant_id") or thread.metadata.get("graph_id")
-    return named if isinstance(named, str) else None
+def _agents_of(thread: Thread) -> list[str]:
+    """Whom a thread goes on with: its last run's assistant, or, if that is gone, the graph's own."""
+    named = (thread.metadata.get(name) for name in ("assistant_id", "graph_id"))
+    return [each for each in named if isinstance(each, str)]
 
 
 def _agents(backend: Backend, caller: Principal) -> list[Assistant]:
@@ -123,13 +124,11 @@ def _agents(backend: Backend, caller: Principal) -> list[Assistant]:
     return sorted(served, key=lambda each: own.get(each.assistant_id, len(order)))
 
 
-def _chosen(found: list[Assistant], agent: str | None) -> str | None:
-    """The agent that an id or a graph's name means; without one, the first."""
-    wanted = agent and (parse_id(agent) or system_assistant_id(agent))
+def _chosen(found: list[Assistant], wanted: list[str]) -> str | None:
+    """The first agent that is there of those that ids or graphs' names mean; when none is named, the first of all."""
     ids = [each.assistant_id for each in found]
-    if wanted in ids:
-        return str(wanted)
-    return str(ids[0]) if ids and agent is None else None
+    named = [parse_id(each) or system_assistant_id(each) for each in wanted]
+    return next((str(each) for each in (named if wanted else ids) if each in ids), None)
 
 
 def _shown(assistant: Assistant) -> dict[str, str]:

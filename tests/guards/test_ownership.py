@@ -59,7 +59,7 @@ INTERNAL = {
         "keys": {"find", "good", "note_used", "is_known"},
         "sessions": {"discard", "find", "note_seen", "good", "addresses"},
     },
-    OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page"}, "audit": {"note", "page"}},
+    OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page", "counts"}, "audit": {"note", "page", "count"}},
     OF_METRICS: {"load": {"measure"}},
     OF_SET_UP: {"users": {"open_set_up", "needs_set_up", "find_unfinished", "finish_set_up"}},
 }

@@ -59,6 +59,13 @@ class ThreadShown(Shape):
     ttl: TtlShown | None = Field(default=None, description="With ``include=ttl``, of a thread that expires.")
 
 
+class Failure(Shape):
+    """What a run failed with."""
+
+    error: str = Field(description="Its class.")
+    message: str
+
+
 class RunPart(Shape):
     """A run; with ``select`` only the columns that were asked for."""
 
@@ -73,7 +80,7 @@ class RunPart(Shape):
     given: Annotated[dict[str, Any] | None, Field(alias="kwargs")] = None
     multitask_strategy: MultitaskStrategy | None = None
     attempt: int | None = None
-    error: str | None = None
+    error: Failure | None = None
 
 
 class RunShown(Shape):
@@ -90,7 +97,7 @@ class RunShown(Shape):
     given: Annotated[dict[str, Any], Field(alias="kwargs", description="What it was created with.")]
     multitask_strategy: MultitaskStrategy
     attempt: int = Field(description="How often it was started, on whatever worker.")
-    error: str | None = Field(description="What it failed with.")
+    error: Failure | None = Field(description="What it failed with.")
 
 
 class EventShown(Shape):

@@ -4,6 +4,7 @@
 
 import { keepAll } from "./all.js";
 import { keepCopying } from "./copy.js";
+import { keepCount } from "./count.js";
 import { keepLive } from "./live.js";
 import { keepMenus } from "./menu.js";
 import { keepSession } from "./session.js";
@@ -14,4 +15,5 @@ keepAll();
 keepCopying();
 keepLive();
 keepSession();
+keepCount();
 tellZone();

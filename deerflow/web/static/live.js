@@ -11,13 +11,23 @@ export function keepLive() {
 /** @param {string} id @param {number} seconds */
 function watch(id, seconds) {
   let last = Date.now();
-  setInterval(async () => {
+  const timer = setInterval(async () => {
     if (document.visibilityState !== "visible" || Date.now() - last < seconds * 1000) return;
     last = Date.now();
-    if (isInUse(id)) return;
-    const found = await fetched(id);
-    if (found && !isInUse(id)) swap(id, found);
+    if (!isInUse(id) && (await refresh(id)) === false) clearInterval(timer);
   }, 1000);
+}
+
+/**
+ * Fetch a part of the page now; whether it is still one that changes, undefined when that is not known.
+ * @param {string} id
+ * @returns {Promise<boolean | undefined>}
+ */
+export async function refresh(id) {
+  const found = await fetched(id);
+  if (!found || isInUse(id)) return undefined;
+  swap(id, found);
+  return found.hasAttribute("data-live");
 }
 
 /** The same part of the page as it is now; null when it cannot be had. @param {string} id */
@@ -28,6 +38,7 @@ async function fetched(id) {
     if (away) away.hidden = answer.status < 500;
     if (isSignIn(answer)) return void sessionEnded();
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();
+    if (answer.status === 404) return void location.reload(); // what was shown has gone
     if (!answer.ok) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
   } catch {
@@ -39,7 +50,14 @@ async function fetched(id) {
 /** Whether the reader is about to do something there that must not vanish. @param {string} id */
 function isInUse(id) {
   const element = document.getElementById(id);
-  return Boolean(element?.querySelector("details[open], input:focus, textarea:focus, select:focus"));
+  if (element?.querySelector("details[open], input:not([type=checkbox]):focus, textarea:focus, select:focus")) return true;
+  return [...(element?.querySelectorAll("textarea, input[type=radio]") ?? [])].some(isChanged);
+}
+
+/** Whether something was typed or chosen that is not sent yet. @param {Element} field */
+function isChanged(field) {
+  if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
+  return field instanceof HTMLInputElement && field.checked !== field.defaultChecked;
 }
 
 /** @param {string} id @param {Element} fresh */

@@ -31,7 +31,7 @@ WORD = "what only the owner knows"
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
-_SECRET = re.compile(r"df_[\w-]+|(?<=\"csrf_token\":\")[^\"]+|(?<=name=\"csrf_token\" value=\")[^\"]+")
+_SECRET = re.compile(r"df_[\w-]+|(?<=\"csrf_token\":\")[^\"]+|(?<=\"csrf_token\" value=\")[^\"]+")
 _OF_EACH_ANSWER = {"Date", "Set-Cookie"}
 
 Things = dict[str, UUID | str]

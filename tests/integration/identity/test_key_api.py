@@ -37,7 +37,7 @@ def made(client: FlaskClient, **fields: Any) -> dict[str, Any]:
 
 def entries(backend: Backend) -> list[tuple[str, str | None, str | None, dict[str, Any]]]:
     with backend.db.read() as tx:
-        found = audit.page(tx, action="key.", limit=1_000)
+        found = audit.page(tx, audit.Wanted(("key.",)), limit=1_000)
     return [(entry.action, entry.actor, entry.subject, entry.detail) for entry in found]
 
 

@@ -199,6 +199,13 @@ CASES: dict[str, list[Case]] = {
     "DELETE /store/items": [same(422, {"namespace": ["{user}"]})],
     "POST /store/items/search": [same(422, {"namespace_prefix": "{user}"})],
     "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
+    "GET /console/approvals/{thread}": [Case()],
+    "POST /console/approvals/{thread}": [Case()],
+    "GET /console/agents/{assistant}": [Case()],
+    "GET /console/agents/{assistant}/edit": [Case()],
+    "POST /console/agents/{assistant}/edit": [Case()],
+    "POST /console/agents/{assistant}/version": [Case()],
+    "POST /console/agents/{assistant}/delete": [Case()],
     "GET /api/v1/auth/csrf": OPEN,
     "POST /api/v1/auth/login": [same(401, {"email": "{email}", "password": WORD})],
     "POST /api/v1/auth/register": [same(403, {"email": "{email}", "password": WORD})],
@@ -222,11 +229,16 @@ CASES: dict[str, list[Case]] = {
     "POST /api/v1/auth/users/{user}/reset-link": [same(403)],
     "GET /console/threads/{thread}": [Case(), Case(query="checkpoint={checkpoint}")],
     "GET /api/v1/auth/audit": [same(403), same(403, query="actor={user}")],
+    "GET /console/users/{user}": [same(403)],
+    **{f"POST /console/users/{{user}}/{act}": [same(403)] for act in ("role", "disable", "enable", "sign-out", "link")},
     "POST /console/threads/{thread}/rename": [Case()],
     "POST /console/threads/{thread}/copy": [Case()],
     "POST /console/threads/{thread}/delete": [Case()],
     "GET /console/threads/{thread}/export.json": [Case()],
     "GET /console/threads/{thread}/export.md": [Case()],
+    "GET /console/runs/{run}": [Case(), Case(query="before=1")],
+    "POST /console/runs/{run}/stop": [Case()],
+    "POST /console/runs/{run}/again": [Case()],
 }  # fmt: skip
 
 ARGUMENTS = {name: name.removesuffix("_id") for name in (
@@ -238,7 +250,7 @@ ARGUMENTS = {name: name.removesuffix("_id") for name in (
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     """Method, name in the table, and mount's prefix of every route."""
     for rule in app.url_map.iter_rules():
-        if rule.rule.startswith("/console") and not set(rule.arguments) & set(ARGUMENTS):  # a page without an id
+        if rule.rule.startswith("/console") and "<id" not in rule.rule:  # a page without an id
             continue
         prefix = GATEWAY.prefix if re.match(f"{GATEWAY.prefix}/(?!v1/auth/)", rule.rule) else ""
         path = rule.rule.removeprefix(prefix)

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from deerflow.backend import Backend
 from deerflow.domain.crons import CronFilter
+from deerflow.domain.run_list import RunWanted
 from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import RunStatus, ThreadStatus
-from deerflow.storage import assistants, crons, runs, thread_lines, thread_search
+from deerflow.storage import approvals, assistants, crons, run_search, runs, thread_lines, thread_search
 from deerflow.storage.database import Tx
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_thread
 
@@ -27,6 +28,10 @@ def runs_by(status: str | None) -> Callable[[Tx], object]:
     return lambda tx: runs.page(tx, OWNER, uuid4(), status=status, limit=10, offset=0)
 
 
+def listed(**wanted: Any) -> Callable[[Tx], object]:
+    return lambda tx: run_search.page(tx, OWNER, RunWanted(**wanted), limit=10, offset=0)
+
+
 READS: dict[str, Callable[[Tx], object]] = {
     **{f"threads by {name}": threads_by(name) for name in ("updated_at", "created_at", "state_updated_at", "status")},
     "threads by status": threads_by(status=ThreadStatus.IDLE),
@@ -37,8 +42,18 @@ READS: dict[str, Callable[[Tx], object]] = {
     "threads as lists show them": lambda tx: thread_lines.page(tx, OWNER, ThreadFilter(), limit=10, offset=0),
     "threads by title": threads_by(title="a"),
     "threads that ask": threads_by(status=ThreadStatus.INTERRUPTED, asks=True),
+    "threads that wait": lambda tx: approvals.page(tx, OWNER, limit=10),
+    "threads that wait counted": lambda tx: approvals.count(tx, OWNER, most=1_000),
+    "answers": lambda tx: approvals.answered(tx, OWNER, uuid4(), limit=10),
     "runs": runs_by(None),
     "runs by status": runs_by("success"),
+    "runs of all threads": listed(),
+    "runs of all threads by status": listed(statuses=(RunStatus.ERROR, RunStatus.TIMEOUT)),
+    "runs that ask": listed(statuses=(RunStatus.SUCCESS,), asks=True),
+    "runs that ask nothing": listed(statuses=(RunStatus.SUCCESS,), asks=False),
+    "runs of one thread in the list": listed(thread_id=uuid4()),
+    "runs counted": lambda tx: run_search.counts(tx, OWNER, RunWanted()),
+    "runs that ask counted": lambda tx: run_search.counts(tx, OWNER, RunWanted((RunStatus.SUCCESS,), asks=True)),
     "runs in flight": lambda tx: runs.inflight(tx, uuid4()),
     "runs to be rung": lambda tx: runs.unrung(tx, limit=10),
     "runs to be reaped": lambda tx: runs.reap(tx, crash_limit=3),
@@ -84,6 +99,17 @@ def test_a_page_is_read_by_an_index(backend: Backend, read: str) -> None:
     found = plans(backend, act)
     assert found
     assert [plan for plan in found if reads_all(plan)] == []
+
+
+def test_threads_that_wait_are_counted_by_their_own_index(backend: Backend) -> None:
+    """Which holds no others, so that every page can tell their number."""
+
+    def act() -> None:
+        with backend.db.read() as tx:
+            approvals.count(tx, OWNER, most=1_000)
+
+    found = plans(backend, act)
+    assert any("ix_threads_waiting" in plan for plan in found), found
 
 
 def test_a_run_reads_no_others_from_its_acceptance_to_its_end(backend: Backend) -> None:

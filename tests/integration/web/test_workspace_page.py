@@ -111,7 +111,7 @@ def test_a_state_without_messages_is_no_error(signed_in: Person, ada: User, back
     for values in [None, *nothing]:
         thread_id = thread_of(backend, ada, values=values)
         assert signed_in.open(f"/console/threads/{thread_id}").status_code == 200, values
-        assert "Nothing has been said yet." in signed_in.told(), values
+        assert "There are no messages yet." in signed_in.told(), values
 
 
 def test_a_graph_that_is_served_no_more_leaves_the_thread_to_read(
@@ -120,6 +120,7 @@ def test_a_graph_that_is_served_no_more_leaves_the_thread_to_read(
     for named in ("nobody", 7, None):
         thread_id = thread_of(backend, ada, metadata={"assistant_id": named}, values={"messages": MESSAGES})
         assert signed_in.open(f"/console/threads/{thread_id}").status_code == 200, named
+        assert data_of(signed_in)["assistant_id"] == str(system_assistant_id("talking")), "the graph's own"
 
 
 def test_somebody_elses_thread_is_not_there(signed_in: Person, backend: Backend) -> None:

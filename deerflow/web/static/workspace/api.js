@@ -87,6 +87,15 @@ async function renewed(page) {
   return true;
 }
 
+/** Look whether the server is there again. @param {import("./strings.js").Page} page @param {Line} line */
+export async function ping(page, line) {
+  try {
+    line.tell({ isAway: !(await fetch(`${page.base}/ok`)).ok });
+  } catch {
+    line.tell({ isAway: true });
+  }
+}
+
 /** @param {string | undefined} method */
 function isChange(method) {
   return !["GET", "HEAD", undefined].includes(method?.toUpperCase());

@@ -30,6 +30,11 @@ export function App() {
     document.title = `${title} · DeerFlow`;
   }, [title]);
   const answers = useAnswers(session);
+  const goOn = (/** @type {any} */ from) => {
+    look(null);
+    return session.goOn(from);
+  };
+  const isNew = !shown.length && !isStreaming && (!threadId || (session.isOpen && !session.runs.length && !hasState(session)));
   useEscape(session);
   return html`
     <div class="ws" data-phase=${session.phase} data-ready=${session.isOpen ? "yes" : "no"} data-panel=${isPanelOpen ? "open" : "shut"}>
@@ -38,7 +43,7 @@ export function App() {
       <div class="ws-main">
         <div class="ws-middle">
           ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
-          ${!threadId && !shown.length
+          ${isNew
             ? html`<${Welcome} session=${session} />`
             : html`<${Log} session=${session} answers=${answers} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
           <div class="ws-foot">
@@ -50,7 +55,7 @@ export function App() {
         </div>
         ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
           <${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
-            onRun=${(/** @type {any} */ from) => (look(null), session.goOn(from))} isBusy=${isStreaming || !page.may_write} version=${session.version} />
+            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} />
         </aside>`}
       </div>
       <${Ear} isStreaming=${isStreaming} messages=${messages} />
@@ -79,11 +84,15 @@ function Head({ title, agent, session, isPanelOpen, onPanel }) {
   `;
 }
 
+/** @param {import("./session.js").Session} session */
+const hasState = ({ past }) => Object.keys(past.head?.values ?? {}).length > 0;
+
 /** What stands below the last message. @param {any} props */
 function End({ session, isReadOnly }) {
   const { isStreaming, interrupts, messages } = session;
   if (isReadOnly && page.may_write) return null;
   return html`
+    ${!isStreaming && !messages.length && hasState(session) && html`<p class="ws-thinking">${t("This agent keeps no messages. What it has is under State.")}</p>`}
     ${isStreaming && messages.at(-1)?.type === "human" && html`<p class="ws-thinking"><span class="ws-pulse"></span>${t("Answering…")}</p>`}
     ${interrupts.length > 0 && page.may_write && html`<${Approvals} interrupts=${interrupts} isBusy=${isStreaming} onAnswer=${session.answer} />`}
     <${Paused} session=${session} isReadOnly=${isReadOnly} />
@@ -108,17 +117,27 @@ function useAnswers({ client, threadId, past: { line }, version }) {
 /** @param {{session: import("./session.js").Session}} props */
 function Welcome({ session }) {
   const agent = page.agents.find((each) => each.assistant_id === session.assistantId);
+  if (!agent && page.agents.length) {
+    return html`<div class="ws-welcome"><h2>${t("There is no such agent")}</h2><${Pick} session=${session} /></div>`;
+  }
   if (!page.agents.length) return html`<div class="ws-welcome"><h2>${t("There is no agent yet")}</h2><p>${t("Name a graph in langgraph.json and start the server again.")}</p></div>`;
   return html`
     <div class="ws-welcome">
       <h2>${t("Start a conversation with {agent}", { agent: agent?.name ?? "" })}</h2>
       <p>${t("Write a message below. The thread is kept, and you find it again under Threads.")}</p>
-      ${page.agents.length > 1 && html`<label class="ws-pick">${t("Agent")}
-        <select value=${session.assistantId} onChange=${(/** @type {any} */ event) => session.setAssistantId(event.target.value)}>
-          ${page.agents.map((each) => html`<option key=${each.assistant_id} value=${each.assistant_id}>${each.name}</option>`)}
-        </select></label>`}
+      ${page.agents.length > 1 && html`<${Pick} session=${session} />`}
     </div>
   `;
+}
+
+/** Whom to talk to. @param {{session: import("./session.js").Session}} props */
+function Pick({ session }) {
+  const isChosen = page.agents.some((each) => each.assistant_id === session.assistantId);
+  return html`<label class="ws-pick">${t("Agent")}
+    <select value=${session.assistantId} onChange=${(/** @type {any} */ event) => session.setAssistantId(event.target.value)}>
+      ${!isChosen && html`<option value="" disabled>${t("Choose one")}</option>`}
+      ${page.agents.map((each) => html`<option key=${each.assistant_id} value=${each.assistant_id}>${each.name}</option>`)}
+    </select></label>`;
 }
 
 const lookedAt = () => new URLSearchParams(location.search).get("checkpoint");

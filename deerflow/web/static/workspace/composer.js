@@ -44,6 +44,11 @@ export function Composer({ session, isDisabled }) {
     if (!threadId || matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, []);
 
+  useEffect(() => {
+    // The button that had the focus is gone, Stop for one.
+    if (phase === "resting" && document.activeElement === document.body && matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, [phase]);
+
   const attach = async (/** @type {FileList | null | undefined} */ list) => {
     if (!list?.length) return;
     const read = await readFiles(list, { limit: page.body_bytes, held: blocks });

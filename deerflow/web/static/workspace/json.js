@@ -162,6 +162,7 @@ export function preview(value) {
 /** @param {unknown} value */
 function brief(value) {
   if (Array.isArray(value)) return `[${value.length}]`;
-  if (isContainer(value)) return "{…}";
-  return typeof value === "string" ? value.slice(0, 40).replace(/\s+/g, " ") : String(value);
+  if (!isContainer(value)) return typeof value === "string" ? value.slice(0, 40).replace(/\s+/g, " ") : String(value);
+  const { content } = /** @type {{ content?: unknown }} */ (value);
+  return typeof content === "string" && content ? `“${content.slice(0, 20).replace(/\s+/g, " ")}”` : "{…}"; // a message
 }

@@ -26,5 +26,6 @@ test("searching ends, however much is found and however deep", () => {
 test("a folded value shows its beginning in one short line", () => {
   assert.equal(preview({ a: 1, b: "two\nlines", c: [1, 2], d: { e: 1 }, f: 2 }), "a: 1, b: two lines, c: [2], d: {…}");
   assert.equal(preview(["a", null]), "a, null");
+  assert.equal(preview([{ type: "human", content: "Hello" }, { content: [] }]), "“Hello”, {…}");
   assert.ok(preview({ a: "x".repeat(100), b: "y".repeat(100) }).length <= 80);
 });

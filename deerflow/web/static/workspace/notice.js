@@ -13,6 +13,8 @@ export function Notices({ session }) {
       ${link.isSignedOut && html`<${SignedOut} threadId=${session.threadId} />`}
       ${link.isAway && !link.isSignedOut && html`<p class="ws-notice" data-notice="away">
         <span class="ws-pulse"></span>${isStreaming ? t("Reconnecting…") : t("Not connected. Trying again.")}</p>`}
+      ${session.threadId && session.isOpen && !session.assistantId && session.messages.length > 0 && page.may_write && html`<p class="ws-notice" data-notice="no-agent">
+        <span>${t("The agent of this thread is not there any more: it can be read, not gone on with.")}</span></p>`}
       ${isWaiting && phase === "running" && html`<${Waiting} />`}
       ${problem && html`<p class="ws-notice wrong" data-notice="problem"><span>${problem}</span>
         <button type="button" class="quiet" onClick=${() => setProblem(null)}>${t("Close")}</button></p>`}

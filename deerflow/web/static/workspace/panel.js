@@ -65,6 +65,7 @@ function useHistory({ client, threadId, version }) {
   const [isLoading, setLoading] = useState(Boolean(threadId));
   const [wrong, setWrong] = useState("");
   const asked = useRef(0);
+  const wanted = useRef(PAGE); // how many are shown: a reading of all of them that overtakes one of more has these too
   /**
    * @param {number} limit
    * @param {State} [last]
@@ -84,11 +85,15 @@ function useHistory({ client, threadId, version }) {
     }
     if (mine === asked.current) setLoading(false);
   };
+  const loadMore = () => {
+    wanted.current = states.length + PAGE;
+    load(PAGE, states.at(-1));
+  };
   useEffect(() => {
-    if (threadId) load(Math.max(PAGE, Math.min(states.length, MOST)));
+    if (threadId) load(wanted.current);
     else setStates([]);
   }, [threadId, version]);
-  return { states, isMore, isLoading, wrong, loadMore: () => load(PAGE, states.at(-1)) };
+  return { states, isMore, isLoading, wrong, loadMore };
 }
 
 /**
@@ -109,7 +114,7 @@ function History({ states, shown, onLook, isMore, isLoading, loadMore }) {
   const byId = useMemo(() => new Map(states.map((state) => [idOf(state), state])), [states]);
   const columns = Math.min(WIDEST, Math.max(1, ...rows.map(({ column, passing }) => Math.max(column, ...passing) + 1)));
   return html`<div className="steps">
-    <h3>${t("Steps")}</h3>
+    <h2>${t("Steps")}</h2>
     <ol className="step-list" aria-label=${t("Steps, newest first")}>
       ${rows.map((row, index) => html`<${Step} key=${row.id} row=${row} columns=${columns} parent=${byId.get(parentOf(row.state) ?? "")} isHead=${index === 0} isShown=${row.state === shown} onLook=${onLook} />`)}
       ${isMore && html`<li><button type="button" className="button quiet small" disabled=${isLoading} onClick=${loadMore}>${isLoading ? t("Reading…") : t("Show older steps")}</button></li>`}
@@ -182,7 +187,7 @@ function Detail({ state, before, place, ...props }) {
   const [tab, show] = useState("values");
   const tabs = { values: t("Values"), changes: t("Changes"), next: t("Next"), tasks: t("Tasks"), metadata: t("Metadata") };
   return html`<div className="step-detail">
-    <h3>${t("Step {step} of {total}", { step: place.step, total: place.total })}${place.isHead && html`<span className="badge good">${t("now")}</span>`}</h3>
+    <h2>${t("Step {step} of {total}", { step: place.step, total: place.total })}${place.isHead && html`<span className="badge good">${t("now")}</span>`}</h2>
     <p className="step-id"><code>${idOf(state)}</code><${Copy} text=${idOf(state)} label=${t("Copy the checkpoint's id")} /></p>
     ${props.onRun && html`<${Actions} state=${state} ...${props} />`}
     <div className="segments" role="group" aria-label=${t("What of this step")}>

@@ -76,7 +76,8 @@ export function usePast(client, threadId) {
     [client, keep],
   );
 
-  return { states: known ?? [], isRead: known !== null, line, head: line[0], places, chosen, choose: setChosen, open, refresh, find };
+  const newest = useCallback(() => latest.current[0], []);
+  return { newest, states: known ?? [], isRead: known !== null, line, head: line[0], places, chosen, choose: setChosen, open, refresh, find };
 }
 
 /**

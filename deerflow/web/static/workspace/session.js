@@ -4,7 +4,7 @@
 // is shown meanwhile is what the hook streams; at rest it is the state at the end of the branch that is looked at.
 
 import { useCallback, useEffect, useMemo, useRef, useState, useStream, useSyncExternalStore } from "../vendor/workspace-vendor.js";
-import { Line, connect } from "./api.js";
+import { Line, connect, ping } from "./api.js";
 import { firstOf, idOf, messagesOf } from "./branches.js";
 import { usePast } from "./past.js";
 import { newId, t } from "./strings.js";
@@ -41,7 +41,7 @@ export function useSession(page) {
   const client = useMemo(() => connect(page, line), [page, line]);
   const link = useSyncExternalStore(line.subscribe, line.snapshot);
   const [threadId, setThreadId] = useState(page.thread_id);
-  const [assistantId, setAssistantId] = useState(page.assistant_id ?? page.agents[0]?.assistant_id ?? "");
+  const [assistantId, setAssistantId] = useState(page.assistant_id ?? "");
   const past = usePast(client, threadId);
   const [runs, setRuns] = useState(/** @type {Run[]} */ ([]));
   const [phase, setPhase] = useState(/** @type {"resting" | "running" | "stopping"} */ ("resting"));
@@ -179,7 +179,8 @@ export function useSession(page) {
 
   /** Look whether something has begun or ended elsewhere. */
   const look = useCallback(async () => {
-    if (now.following || !now.threadId) return;
+    if (now.following) return;
+    if (!now.threadId) return void (line.state.isAway && (await ping(page, line)));
     const read = await readRuns();
     if (!read || now.following) return;
     if (read.some((run) => ACTIVE.has(run.status))) await follow(async () => {});
@@ -196,6 +197,13 @@ export function useSession(page) {
       await past.refresh(wanted, { follow: false, deep: true }).catch(() => {});
       setVersion((before) => before + 1);
     }
+  }, []);
+
+  useEffect(() => {
+    // The browser's Back may lead from a thread to the page on which it began.
+    const onBack = () => location.pathname.endsWith(`/${now.threadId ?? "new"}`) || location.reload();
+    addEventListener("popstate", onBack);
+    return () => removeEventListener("popstate", onBack);
   }, []);
 
   const newest = runs[0]?.run_id;
@@ -232,8 +240,11 @@ export function useSession(page) {
       }),
     );
     await Promise.race([begun, new Promise((done) => (now.onStarted = () => done((isTaken = true))))]);
-    if (!isTaken) setProblem(saidOf(now.failure));
-    return isTaken;
+    const said = input?.messages?.at(-1)?.id;
+    const hasArrived = said && messagesOf(past.newest()?.values).some((message) => message.id === said);
+    if (isTaken || hasArrived) return true; // it may have arrived though its answer has not
+    setProblem(saidOf(now.failure));
+    return false;
   };
 
   /** Where a run starts that goes on from what is shown; undefined: from the newest state. */
@@ -401,6 +412,7 @@ async function isStillOpen(client, threadId, head) {
 /** What the server has said to a request, for people. @param {any} error */
 export function saidOf(error) {
   if (error?.status === 401) return null;
+  if (error?.name === "ConnectionError" || error instanceof TypeError) return t("The server could not be reached. What you have written is kept.");
   const told = /\{.*\}$/s.exec(error?.message ?? "");
   try {
     return told ? String(JSON.parse(told[0]).detail) : (error?.message ?? t("That did not go through."));

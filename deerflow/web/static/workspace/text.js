@@ -105,7 +105,7 @@ export function block(token, key, depth) {
     case "text":
       return token.tokens ? inline(token.tokens, depth) : inlined(token, key, depth);
     case "heading":
-      return html`<${`h${Math.min(token.depth + 2, 6)}`} key=${key}>${inline(token.tokens, depth)}<//>`;
+      return html`<${`h${Math.min(token.depth + 1, 6)}`} key=${key}>${inline(token.tokens, depth)}<//>`;
     case "code":
       return html`<${Code} key=${key} text=${token.text} language=${token.lang} />`;
     case "blockquote":

@@ -31,7 +31,7 @@ function drawn(text) {
 const named = (text) => drawn(text).elements.map(({ name }) => name);
 
 const KNOWN = new Set(
-  "p h3 h4 h5 h6 Code blockquote ul ol li div table thead tbody tr th td hr strong em del code br a input".split(" "),
+  "p h2 h3 h4 h5 h6 Code blockquote ul ol li div table thead tbody tr th td hr strong em del code br a input".split(" "),
 );
 const ATTRIBUTES = new Set(
   "children className href target rel title start tabIndex role aria-label type checked disabled text language".split(" "),
@@ -102,7 +102,7 @@ test("character references are read once", () => {
 });
 
 test("blocks are what markdown says, and headings stand below the page's own", () => {
-  assert.deepEqual(named("# A\n\n###### B"), ["h3", "h6"]);
+  assert.deepEqual(named("# A\n\n###### B"), ["h2", "h6"]);
   assert.deepEqual(named("- a\n  - b"), ["li", "ul", "li", "ul"]);
   assert.deepEqual(named("1. a"), ["li", "ol"]);
   assert.deepEqual(named("> a"), ["p", "blockquote"]);

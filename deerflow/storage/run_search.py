@@ -1,0 +1,114 @@
+"""Pages and counts of a caller's runs over all threads, newest first.
+
+First it is decided which runs, by indexes alone; then the rows of the page are read, without what can be large (input,
+config). What a run asks is known of its thread: the last run of a thread that waits for an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from deerflow.domain.principal import Principal
+from deerflow.domain.run_list import Queued, RunLine, RunWanted
+from deerflow.domain.runs import INFLIGHT
+from deerflow.domain.words import CancelAction, RunStatus, ThreadStatus
+from deerflow.storage.database import Tx
+from deerflow.storage.models import api_keys, assistants, runs, threads
+from deerflow.storage.scope import within
+from deerflow.storage.types import unindexed
+
+_PLAIN = [
+    runs.c[name]
+    for name in RunLine.__dataclass_fields__
+    if name not in {"agent", "title", "asks", "error_name", "key_name", "cron_id"}
+]
+_QUEUED = [runs.c[name] for name in Queued.__dataclass_fields__]
+
+
+def page(tx: Tx, principal: Principal, wanted: RunWanted, *, limit: int, offset: int) -> list[RunLine]:
+    """Some of the caller's runs, newest first."""
+    keys = (runs.c.created_at, runs.c.run_id)
+    newest = [(unindexed(key) if wanted.thread_id else key).desc() for key in keys]
+    ids = sa.select(runs.c.run_id).where(*_conditions(principal, wanted)).order_by(*newest).limit(limit).offset(offset)
+    return _lines(tx, list(tx.scalars(ids)), principal)
+
+
+def counts(tx: Tx, principal: Principal, wanted: RunWanted) -> Mapping[RunStatus, int]:
+    """How many there are of each status."""
+    query = sa.select(runs.c.status, sa.func.count()).where(*_conditions(principal, wanted)).group_by(runs.c.status)
+    return {RunStatus(status): number for status, number in tx.execute(query)}
+
+
+def line(tx: Tx, principal: Principal, run_id: UUID) -> RunLine | None:
+    """The line of one run; None when there is none that this caller sees."""
+    return next(iter(_lines(tx, [run_id], principal)), None)
+
+
+def inflight(tx: Tx, principal: Principal, thread_id: UUID) -> list[Queued]:
+    """The runs of a thread that wait or run, oldest first."""
+    statuses = runs.c.status.in_(sorted(INFLIGHT))
+    query = sa.select(*_QUEUED).where(runs.c.thread_id == thread_id, statuses, unindexed(within(principal, runs)))
+    found = [Queued(**{**row._mapping, "status": RunStatus(row.status)}) for row in tx.execute(query)]
+    return sorted(found, key=lambda each: each.ordinal)
+
+
+def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElement[bool]]:
+    whose = within(principal, runs)
+    found = [unindexed(whose) if wanted.thread_id else whose]  # a thread's runs are fewer
+    if wanted.statuses:
+        found.append(runs.c.status.in_(sorted(wanted.statuses)))
+    if wanted.asks is not None:
+        asking = runs.c.run_id.in_(_asking(principal))
+        found.append(asking if wanted.asks else ~asking)
+    if wanted.assistant_id is not None:
+        found.append(runs.c.assistant_id == wanted.assistant_id)
+    if wanted.thread_id is not None:
+        found.append(runs.c.thread_id == wanted.thread_id)
+    if wanted.since is not None:
+        found.append(runs.c.created_at >= wanted.since)
+    return found
+
+
+def _asks(run: sa.FromClause) -> sa.ColumnElement[bool]:
+    """The thread that is joined with a run waits for an answer to what that run has asked."""
+    asked = sa.and_(threads.c.interrupts.is_not(None), sa.cast(threads.c.interrupts, sa.Text) != "{}")
+    waits = sa.and_(threads.c.status == ThreadStatus.INTERRUPTED, threads.c.last_ordinal == run.c.ordinal)
+    return sa.and_(waits, run.c.status == RunStatus.SUCCESS, asked)
+
+
+def _asking(principal: Principal) -> sa.Select[Any]:
+    """The ids of all runs of the caller's that ask. Few threads wait, and they are found by their status."""
+    run = runs.alias("asking")
+    last = sa.and_(run.c.thread_id == threads.c.thread_id, run.c.ordinal == threads.c.last_ordinal)
+    return sa.select(run.c.run_id).select_from(threads.join(run, last)).where(within(principal, threads), _asks(run))
+
+
+def _lines(tx: Tx, ids: Sequence[UUID], principal: Principal) -> list[RunLine]:
+    """The lines of these runs, in this order; one that has gone meanwhile is left out."""
+    query: sa.Select[Any] = (
+        sa.select(
+            *_PLAIN,
+            assistants.c.name.label("agent"),
+            threads.c.title,
+            _asks(runs).label("asks"),
+            runs.c.error["error"].as_string().label("error_name"),
+            api_keys.c.name.label("key_name"),
+            runs.c.metadata["cron_id"].as_string().label("cron_id"),
+        )
+        .select_from(
+            runs.join(threads, threads.c.thread_id == runs.c.thread_id)
+            .outerjoin(assistants, assistants.c.assistant_id == runs.c.assistant_id)
+            .outerjoin(api_keys, api_keys.c.key_id == runs.c.key_id)
+        )
+        .where(runs.c.run_id.in_(ids), unindexed(within(principal, runs)))
+    )
+    found = {row.run_id: _record(row) for row in tx.execute(query)} if ids else {}
+    return [found[run_id] for run_id in ids if run_id in found]
+
+
+def _record(row: sa.Row[Any]) -> RunLine:
+    action = row.cancel_action
+    read = {"status": RunStatus(row.status), "asks": bool(row.asks)}
+    return RunLine(**{**row._mapping, **read, "cancel_action": CancelAction(action) if action else None})
