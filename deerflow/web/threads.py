@@ -269,7 +269,9 @@ def _json(value: Any) -> bytes:
 
 
 def _file(content: bytes, name: str, kind: str) -> Response:
-    return send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=name)
+    answer = send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=name)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _back() -> Response:
