@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import identity, options, processes, runs, scale, streams
+from bench import identity, options, pages, processes, runs, scale, streams
 from bench.target import Target, own_server
 
 Measure = Callable[[Target], dict[str, float]]
@@ -73,6 +73,9 @@ GOALS = {
     "a session adds to a get, ms": Goal(1.5),
     "wake p99 beside 20 clients logging in": Goal(20),
     **{f"{kind}: {name}": goal for kind in ("SQLite", "Postgres") for name, goal in AT_SCALE.items()},
+    **{f"SQLite: page of {name}, p50": Goal(50) for name in pages.LISTS},
+    "workspace script, kB gzip": Goal(260),
+    "first token painted p50, ms after its log": Goal(60),
     "memory web before all that, MB": Goal(110),
     "web start over its imports": Goal(1.5),
 }
@@ -119,6 +122,13 @@ def measures(*, quick: bool) -> dict[str, Measure]:
             checkpoints=10 if quick else 200,
             times=few if quick else 100,
             slots=few if quick else None,
+        ),
+        "pages": partial(
+            pages.pages,
+            many=200 if quick else 10_000,
+            times=few if quick else 100,
+            tokens=1 if quick else 20,
+            postgres=not quick,
         ),
         "memory": partial(processes.memory, when="after all that"),
         "start": partial(processes.web_start, times=1 if quick else 5),

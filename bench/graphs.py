@@ -88,6 +88,11 @@ async def talk(state: TokenState) -> dict[str, list[BaseMessage]]:
     return {"messages": [AIMessage(f"{len(said)} tokens")]}
 
 
+async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
+    """Say a little, whatever was said."""
+    return {"messages": [await Talker(tokens=20).ainvoke(state["messages"])]}
+
+
 noop = StateGraph(State).add_node("count", count).add_edge(START, "count").compile()
 steps = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 5)]).add_edge(START, "step1").compile()
 five = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 6)]).add_edge(START, "step1").compile()
@@ -99,6 +104,7 @@ held = (
 )
 pace = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").add_edge("nap", "nap").compile()
 tokens = StateGraph(TokenState).add_node("talk", talk).add_edge(START, "talk").compile()
+chat = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
 sleep = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").compile()
 spin = StateGraph(State).add_node("burn", burn).add_edge(START, "burn").compile()
 block = StateGraph(State).add_node("hold_up", hold_up).add_edge(START, "hold_up").compile()

@@ -30,9 +30,10 @@ _NUMBERS = {
     "sqlite": "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :many) SELECT i FROM n)",
     "postgresql": "(SELECT generate_series(1, CAST(:many AS integer)) AS i)",
 }
+NEW_ID = {"sqlite": "lower(hex(randomblob(16)))", "postgresql": "gen_random_uuid()"}
 _THREAD = {
     "sqlite": {
-        "thread_id": "lower(hex(randomblob(16)))",
+        "thread_id": NEW_ID["sqlite"],
         "metadata": "json_object('graph_id', 'noop', 'bench', 'yes', 'tenth', 'kind' || (i % 10),"
         " 'ten', 'r' || (i / 10), 'number', i % 10, 'tags', json_array('t' || (i % 10)))",
         "values": "json_object('messages', json_array(hex(randomblob(400)), hex(randomblob(500 * (i % 3 + 1)))))",
@@ -40,7 +41,7 @@ _THREAD = {
         "updated_at": "1700000000000000 + (i * 7919 % 200000) * 1000000",
     },
     "postgresql": {
-        "thread_id": "gen_random_uuid()",
+        "thread_id": NEW_ID["postgresql"],
         "metadata": "jsonb_build_object('graph_id', 'noop', 'bench', 'yes', 'tenth', 'kind' || (i % 10),"
         " 'ten', 'r' || (i / 10), 'number', i % 10, 'tags', jsonb_build_array('t' || (i % 10)))",
         "values": "jsonb_build_object('messages', jsonb_build_array(("
@@ -72,7 +73,7 @@ def at_scale(target: Target, *, threads: int, runs: int, checkpoints: int, times
 def _all(target: Target, *, threads: int, runs: int, checkpoints: int, times: int, slots: int | None) -> Figures:
     kind = "SQLite" if target.settings().database.startswith("sqlite") else "Postgres"
     found = _states(target, checkpoints, times, slots or target.slots()) | _after_many(target, runs, times)
-    with _many_threads(target, threads):
+    with many_threads(target, threads):
         found |= _pages(target, threads, times)
     return {f"{kind}: {name}": value for name, value in found.items()}
 
@@ -180,12 +181,12 @@ def _waits(client: Client, times: int) -> float:
 
 
 @contextmanager
-def _many_threads(target: Target, many: int) -> Iterator[None]:
+def many_threads(target: Target, many: int) -> Iterator[None]:
     """So many threads of the caller, half before and half after those of two other owners."""
-    with _opened(target) as database:
+    with opened(target) as database:
         for owner, count in ((LOCAL, many // 2), ("ada", many // 50), (LOCAL, many - many // 2), ("bob", many // 50)):
             _insert_threads(database, owner, count)
-        _analyze(database)
+        analyze(database)
         yield
         with database.begin() as tx:
             tx.execute(sa.delete(models.threads).where(models.threads.c.metadata["bench"].as_string() == "yes"))
@@ -196,25 +197,23 @@ def _insert_threads(database: Database, owner: str, many: int) -> None:
     made = {"owner": ":owner", "status": _STATUSES, "resting": _STATUSES, "config": "'{}'", "interrupts": "'{}'"}
     made |= {"last_ordinal": "0", "fence": "1", **_THREAD[dialect]}
     made["state_updated_at"] = made["updated_at"]
-    _insert(database, "threads", made, _NUMBERS[dialect] + " AS n", {"owner": owner, "many": many})
+    insert(database, "threads", made, _NUMBERS[dialect] + " AS n", {"owner": owner, "many": many})
 
 
 @contextmanager
 def _many_runs(target: Target, thread: str, many: int) -> Iterator[None]:
     """So many more runs of a thread that has had one: copies of it, without checkpoints."""
     thread_id = UUID(thread.rsplit("/", 1)[1])
-    with _opened(target) as database:
+    with opened(target) as database:
         dialect = database.engine.dialect.name
         made = {column.name: f"r.{column.name}" for column in models.runs.c}
-        made |= {"run_id": _THREAD[dialect]["thread_id"], "ordinal": "i + 1"}
+        made |= {"run_id": NEW_ID[dialect], "ordinal": "i + 1"}
         copied = f"{_NUMBERS[dialect]} AS n, runs AS r WHERE r.thread_id = :of AND r.ordinal = 1"
         with database.begin() as tx:
             tx.execute(
                 sa.update(models.threads).where(models.threads.c.thread_id == thread_id).values(last_ordinal=many + 1)
             )
-        _insert(
-            database, "runs", made, copied, {"of": thread_id.hex if database.is_sqlite else thread_id, "many": many}
-        )
+        insert(database, "runs", made, copied, {"of": thread_id.hex if database.is_sqlite else thread_id, "many": many})
         yield
         with database.begin() as tx:
             theirs = models.runs.c.thread_id == thread_id
@@ -222,14 +221,15 @@ def _many_runs(target: Target, thread: str, many: int) -> Iterator[None]:
             tx.execute(sa.update(models.threads).where(models.threads.c.thread_id == thread_id).values(last_ordinal=1))
 
 
-def _insert(database: Database, table: str, made: dict[str, str], source: str, facts: dict[str, Any]) -> None:
+def insert(database: Database, table: str, made: dict[str, str], source: str, facts: dict[str, Any]) -> None:
+    """Rows of which *made* says each column, in the database's own words."""
     names = ", ".join(f'"{name}"' for name in made)
     statement = f"INSERT INTO {table} ({names}) SELECT {', '.join(made.values())} FROM {source}"  # noqa: S608
     with database.begin() as tx:
         tx.execute(sa.text(statement), facts)
 
 
-def _analyze(database: Database) -> None:
+def analyze(database: Database) -> None:
     """What Postgres does by itself within a minute; SQLite never."""
     if not database.is_sqlite:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -237,7 +237,8 @@ def _analyze(database: Database) -> None:
 
 
 @contextmanager
-def _opened(target: Target) -> Iterator[Database]:
+def opened(target: Target) -> Iterator[Database]:
+    """The server's database, with a connection of the bench's own."""
     database = Database(target.settings().database, pool=1)
     try:
         yield database

@@ -1,8 +1,8 @@
 """Mode ``trusted-header``: a proxy has signed the caller in, and names them in a header.
 
 The header of anybody but a trusted proxy opens nothing. Who is named for the first time gets an account, whose role
-is changed on the command line. API keys work too, and go first. What the proxy knows its browsers by is added to every
-request, so what can change something must not come from a page of another site.
+administrators change, or the command line. API keys work too, and go first. What the proxy knows its browsers by is
+added to every request, so what can change something must not come from a page of another site.
 """
 
 from flask import Flask, Request, current_app

@@ -1,10 +1,11 @@
 """The audit for people: what was done, in words; found by who, what and when, and taken along as CSV or JSON."""
 
 import csv
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,10 +27,12 @@ from deerflow.storage.audit import Wanted
 from deerflow.storage.database import Tx
 from deerflow.web import look
 from deerflow.web.deeds import KINDS, Names, deed, doer, is_alarming, owners_in
-from deerflow.web.pager import address, pager
+from deerflow.web.pager import pager
 
 _SIZE = 50
-_AT_A_TIME = 1_000
+_AT_A_TIME = 200
+_PAUSE_SECONDS = 0.005
+"""Between two parts of an export: to put entries into words is work, and the process has others to answer."""
 _MOST_TEXT = 400
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -83,7 +86,7 @@ def show() -> Response:
         entries = _told(tx, audit.page(tx, wanted, limit=page.size, offset=page.offset))
     facts = {"entries": entries, "page": page, "asked": asked, "is_known": is_known, "kinds": KINDS}
     days = opened.backend().rules.audit_days
-    return make_response(render_template("console/audit.html", **facts, days=days, address=address))
+    return make_response(render_template("console/audit.html", **facts, days=days))
 
 
 @requires("audit:read")
@@ -137,7 +140,7 @@ def _beginning(day: date | None, *, days: int = 0) -> datetime | None:
     if day is None:
         return None
     with suppress(OverflowError):
-        return datetime.combine(day + timedelta(days=days), time(), ZoneInfo(look.zone())).astimezone(UTC)
+        return datetime.combine(day + timedelta(days=days), datetime.min.time(), ZoneInfo(look.zone())).astimezone(UTC)
     return None
 
 
@@ -146,31 +149,36 @@ def _told(tx: Tx, entries: list[AuditEntry]) -> list[Told]:
     return [Told(each, doer(each, names), deed(each, names), is_alarming(each)) for each in entries]
 
 
-def _all(backend: Backend, wanted: Wanted) -> Iterator[Told]:
-    """All of them, newest first; no transaction stays open while somebody downloads."""
+def _all(backend: Backend, wanted: Wanted) -> Iterator[list[Told]]:
+    """All of them part by part, newest first; no transaction stays open while somebody downloads."""
     last: AuditEntry | None = None
     while True:
         with backend.db.read() as tx:
             found = _told(tx, audit.page(tx, wanted, limit=_AT_A_TIME, before=last))
-        yield from found
+        yield found
         if len(found) < _AT_A_TIME:
             return
         last = found[-1].entry
+        time.sleep(_PAUSE_SECONDS)
 
 
-def _csv(found: Iterator[Told]) -> Iterator[str]:
+def _csv(parts: Iterator[list[Told]]) -> Iterator[str]:
     """For spreadsheets: the mark lets them know that it is UTF-8."""
-    yield "\ufeff" + _line(_COLUMNS)
-    for told in found:
-        shown = _shown(told)
-        cells = {**shown, "detail": orjson.dumps(shown["detail"]).decode() if shown["detail"] else ""}
-        yield _line(_harmless(str(cells[name] or "")) for name in _COLUMNS)
+    yield "\ufeff" + _lines([_COLUMNS])
+    for part in parts:
+        yield _lines(_cells(told) for told in part)
 
 
-def _line(cells: Any) -> str:
-    line = StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+def _cells(told: Told) -> list[str]:
+    shown = _shown(told)
+    shown["detail"] = orjson.dumps(shown["detail"]).decode() if shown["detail"] else ""
+    return [_harmless(str(shown[name] or "")) for name in _COLUMNS]
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
+    written = StringIO()
+    csv.writer(written).writerows(rows)
+    return written.getvalue()
 
 
 def _harmless(cell: str) -> str:
@@ -178,12 +186,14 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULAS) else cell
 
 
-def _json(found: Iterator[Told]) -> Iterator[bytes]:
-    begin = b"[\n"
-    for told in found:
-        yield begin + orjson.dumps({"entry_id": told.entry.entry_id, **_shown(told)})
-        begin = b",\n"
-    yield b"[]\n" if begin.startswith(b"[") else b"\n]\n"
+def _json(parts: Iterator[list[Told]]) -> Iterator[bytes]:
+    """One array, an entry a line."""
+    before = b"[\n"
+    for part in parts:
+        for told in part:
+            yield before + orjson.dumps({"entry_id": told.entry.entry_id, **_shown(told)})
+            before = b",\n"
+    yield b"[]\n" if before.startswith(b"[") else b"\n]\n"
 
 
 def _shown(told: Told) -> dict[str, Any]:

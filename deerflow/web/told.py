@@ -177,6 +177,7 @@ SENTENCES = (
         "when some have ended"
     ),
     _("config.recursion_limit: %(asked)s is more than the setting recursion_limit allows, %(most)s"),
+    _("The audit can be had as csv or as json"),
     # Parts that do not answer
     _("The database does not answer; whether set-up is needed cannot be seen. Try again soon"),
     _("The database does not answer"),

@@ -20,7 +20,8 @@ const isRadioOfOne = (each) =>
 const name = (each) => each.getAttribute("href") ?? each.outerHTML.slice(0, 160);
 window.pressable = () => [...document.querySelectorAll(all)].filter(can);
 window.noted = () => {
-  const missed = window.pressable().filter((each) => !reached.has(each) && !isRadioOfOne(each));
+  const names = new Set([...reached].map(name)); // what a list that is up to date has put in place of another
+  const missed = window.pressable().filter((each) => !names.has(name(each)) && !isRadioOfOne(each));
   return [[...reached], [...unseen], missed].map((some) => some.map(name));
 };
 """
@@ -29,7 +30,11 @@ window.noted = () => {
 def walk(page: Page) -> tuple[list[str], list[str], list[str]]:
     """What was reached, in its order; where the focus cannot be seen; and what was not reached."""
     page.run(_NOTE)
-    for _ in range(int(page.run("document.activeElement.blur(); return window.pressable().length")) + 5):
-        page.tab()
-    reached, unseen, missed = page.run("return window.noted()")
+    stops = int(page.run("document.activeElement.blur(); return window.pressable().length")) + 5
+    for _ in range(3):  # what scrolls is a stop as well, and what is live may come anew
+        for _ in range(stops):
+            page.tab()
+        reached, unseen, missed = page.run("return window.noted()")
+        if not missed:
+            break
     return reached, unseen, missed

@@ -111,7 +111,7 @@ class Page:
         if isinstance(condition, str):
             words = condition
             return self._wait(lambda: words in self.text(), words, seconds)
-        return self._wait(condition, "the condition", seconds)
+        return self._wait(condition, "what is waited for", seconds)
 
     @contextmanager
     def as_seen_on(self, width: int, height: int = 800, *, scheme: str = "light") -> Iterator[None]:
@@ -140,7 +140,7 @@ class Page:
         try:
             return wait_for(found, seconds=seconds, what=what)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.path}\n{self.text()[:2000]}") from error
+            raise AssertionError(f"{what} is not on {self.path}\n{self.text('main')[:800]}") from error
 
     def _do(self, act: Callable[[], None]) -> None:
         """Do it again when a list has been swapped in between."""
@@ -155,7 +155,9 @@ class Page:
         wait_for(done)
 
 
-def asked_of(driver: Chrome) -> list[str]:
-    """The URLs of all requests since the last look, whoever has made them."""
-    told = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
-    return [each["params"]["request"]["url"] for each in told if each["method"] == "Network.requestWillBeSent"]
+def network(driver: Chrome) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What went over the network since the last look, of all tabs: kind of event, request, and what it tells."""
+    for entry in driver.get_log("performance"):
+        told = json.loads(entry["message"])
+        kind, parameters = told["message"]["method"], told["message"]["params"]
+        yield kind, f"{told['webview']} {parameters.get('requestId')}", parameters

@@ -5,7 +5,7 @@ from typing import Self
 
 from selenium.webdriver import Chrome
 
-from tests.e2e.page import asked_of
+from tests.e2e.page import network
 
 _TOLD = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -20,6 +20,8 @@ class Watched:
     def __init__(self, driver: Chrome, origin: str) -> None:
         self._driver, self._origins = driver, [origin]
         self._allowed: list[str] = []
+        self._asked: list[str] = []
+        self._open: dict[str, str] = {}
 
     def allow(self, *patterns: str) -> None:
         """The test itself makes the console say these."""
@@ -27,6 +29,10 @@ class Watched:
 
     def also(self, origin: str) -> None:
         """The test's own way to the server, at another port."""
+        self._origins.append(origin)
+
+    def visit(self, origin: str) -> None:
+        """The test goes to another server of its own, too."""
         self._origins.append(origin)
 
     def new_tab(self) -> str:
@@ -39,7 +45,21 @@ class Watched:
         """What went wrong since the last look."""
         said = [entry["message"] for entry in self._driver.get_log("browser") if entry["level"] == "SEVERE"]
         bad = [line for line in said if not any(re.search(pattern, line) for pattern in self._allowed)]
-        return bad + [f"asked {url}" for url in asked_of(self._driver) if not self._is_own(url)]
+        self._look()
+        return bad + [f"asked {url}" for url in self._asked if not self._is_own(url)]
+
+    def unanswered(self) -> list[str]:
+        """The URLs of which the answer has not come to its end."""
+        self._look()
+        return list(self._open.values())
+
+    def _look(self) -> None:
+        for kind, request, told in network(self._driver):
+            if kind == "Network.requestWillBeSent":
+                self._asked.append(told["request"]["url"])
+                self._open[request] = told["request"]["url"]
+            elif kind in {"Network.loadingFinished", "Network.loadingFailed"}:
+                self._open.pop(request, None)
 
     def _watch_tab(self) -> str:
         asked = {"source": _TOLD}
@@ -50,6 +70,7 @@ class Watched:
 
     def __enter__(self) -> Self:
         self.wrong()  # of others, before
+        self._asked, self._open = [], {}
         self._home, self._script = self._driver.current_window_handle, self._watch_tab()
         return self
 

@@ -11,9 +11,36 @@ export function keepCopying() {
   show();
 }
 
+/**
+ * Put a text on the clipboard; false when the browser does not let us.
+ * @param {string} text
+ */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text); // plain http from another machine: there is no clipboard there
+  }
+}
+
+/** @param {string} text */
+function copyBySelection(text) {
+  const [field, before] = [document.createElement("textarea"), /** @type {HTMLElement | null} */ (document.activeElement)];
+  field.value = text;
+  field.readOnly = true;
+  field.className = "unseen";
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  before?.focus();
+  return isCopied;
+}
+
 /** @param {HTMLElement} element */
 async function copy(element) {
-  await navigator.clipboard.writeText(element.dataset.copy ?? "");
+  if (!(await copyText(element.dataset.copy ?? ""))) return;
   element.dataset.copied = "";
   setTimeout(() => delete element.dataset.copied, 1200);
 }

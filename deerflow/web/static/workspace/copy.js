@@ -1,35 +1,11 @@
-// Copying a text: what the browser has for it where it may be used, else the way of before.
+// A button that copies a text.
 
+import { copyText } from "../copy.js";
 import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
 import { Icon } from "./icon.js";
 import { t } from "./strings.js";
 
-/**
- * Put a text on the clipboard; false when the browser does not let us.
- * @param {string} text
- */
-export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyBySelection(text); // plain http from another machine: there is no clipboard there
-  }
-}
-
-/** @param {string} text */
-function copyBySelection(text) {
-  const [field, before] = [document.createElement("textarea"), /** @type {HTMLElement | null} */ (document.activeElement)];
-  field.value = text;
-  field.readOnly = true;
-  field.className = "off-screen";
-  document.body.append(field);
-  field.select();
-  const isCopied = document.execCommand("copy");
-  field.remove();
-  before?.focus();
-  return isCopied;
-}
+export { copyText };
 
 /**
  * A button that copies, and says so for a moment.
