@@ -1,15 +1,33 @@
 """Assistants: a graph with a configuration of its own, kept version by version."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from deerflow.domain.claims import configured
+from deerflow.domain.claims import believed, configured
 from deerflow.domain.principal import SYSTEM, Principal
-from deerflow.errors import BadRequest, Forbidden
+from deerflow.errors import BadRequest, Forbidden, Invalid
 
 _NAMESPACE = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+_CONFIG: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "tags": (lambda value: isinstance(value, list) and all(isinstance(e, str) for e in value), "a list of texts"),
+    "metadata": (lambda value: isinstance(value, dict), "an object"),
+    "configurable": (lambda value: isinstance(value, dict), "an object"),
+    "recursion_limit": (_is_count, "a whole number from 1"),
+    "max_concurrency": (_is_count, "a whole number from 1"),
+    "run_name": (lambda value: isinstance(value, str), "a text"),
+}
+"""What a config may say, and what each has to be."""
+_WHERE = {"checkpoint_id", "checkpoint_ns", "checkpoint_map"}
+"""Where a run starts, which is not an assistant's to say."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,29 @@ class AssistantFilter:
     graph_id: str | None = None
     name: str | None = None
     metadata: dict[str, Any] | None = None
+
+
+def config_of(said: dict[str, Any]) -> dict[str, Any]:
+    """What a person has written as an assistant's config, as far as it is theirs to say; Invalid names what is not.
+
+    The same as the API takes (``RunConfig``), but for a form.
+    """
+    kept = {name: said[name] for name in _CONFIG if said.get(name) is not None}
+    for name, value in kept.items():
+        is_good, what = _CONFIG[name]
+        if not is_good(value):
+            raise Invalid(f"config.{name}: must be {what}")
+    if "configurable" in kept:
+        own = configured(kept["configurable"])
+        kept["configurable"] = {name: each for name, each in own.items() if name not in _WHERE}
+    if "metadata" in kept:
+        kept["metadata"] = believed(kept["metadata"])
+    return kept
+
+
+def may_change(assistant: Assistant, caller: Principal) -> bool:
+    """Whether it is this caller's to change."""
+    return assistant.owner != SYSTEM or caller.administers
 
 
 def system_assistant_id(graph_id: str) -> UUID:

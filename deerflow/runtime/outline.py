@@ -9,6 +9,11 @@ from deerflow.errors import Invalid
 from deerflow.runtime.ask import ask
 
 
+def is_told(backend: Backend) -> bool:
+    """Whether somebody is there who can tell, by one look at Redis: who asks in vain waits for long."""
+    return any("state" in worker.queues for worker in backend.presence.alive())
+
+
 def drawing(backend: Backend, caller: Principal, assistant: Assistant, *, xray: bool | int) -> dict[str, Any]:
     """Nodes and edges; *xray*: of so many levels of subgraphs as well, True stands for all."""
     return _asked(backend, "drawing", caller, assistant, xray=xray)

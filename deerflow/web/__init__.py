@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, request
 from deerflow.authz import public
 from deerflow.web import (
     account,
+    agents,
     approvals,
     audit,
     docs,
@@ -46,6 +47,7 @@ ROOMS = (
     runs,
     run,
     approvals,
+    agents,
 )
 
 

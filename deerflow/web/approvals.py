@@ -127,6 +127,7 @@ def _page(
         "cards": list(cards(asked, typed, wrong or {})),
         "headline": headline(asked),
         "answered": [(each, in_words(each.resume)) for each in done],
+        "is_draft": bool(typed) and bool(asked),  # not fetched again: what was typed would go
         "is_busy": thread.status is ThreadStatus.BUSY,
         "is_sent": not told and sent in {each.run_id for each in done},
     }

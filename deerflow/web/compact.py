@@ -13,6 +13,11 @@ def compact(value: Any) -> str:
     return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
 
 
+def laid_out(value: Any) -> str:
+    """A value over all its lines, keys in order: so that two can be compared."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
 def pretty(value: Any) -> str:
     """A value over as many lines as it needs; a short one in one line."""
     line = json.dumps(value, ensure_ascii=False)

@@ -35,7 +35,6 @@ SCREENS = {
     "register": Screen("register", "/console/register", "form", site="open"),
     "sign in": Screen("login", "/console/login", "form", site="open"),
     "password link": Screen("password", "/console/password?token=x", site="open"),
-    "start": Screen("home", "/console/"),
     "threads": Screen("threads", "/console/threads", "td"),
     "threads, none fits": Screen("threads", "/console/threads?q=nothing+is+called+so", ".empty"),
     "thread": Screen("threads_show", "/console/threads/{answered}", "[data-type=ai]", is_island=True),
@@ -50,6 +49,10 @@ SCREENS = {
     "run that was stopped": Screen("runs_one", "/console/runs/{run of stopped}"),
     "approvals": Screen("approvals", "/console/approvals"),
     "approval": Screen("approvals_one", "/console/approvals/{asks}", "form"),
+    "agents": Screen("agents", "/console/agents"),
+    "agent": Screen("agents_one", "/console/agents/{assistant}", "svg"),
+    "new agent": Screen("agents_new", "/console/agents/new?graph=talking", "form"),
+    "agent, changed": Screen("agents_edit", "/console/agents/{assistant}/edit", "form"),
     "account": Screen("account", "/console/account", "form"),
     "keys": Screen("keys", "/console/keys", "td"),
     "new key": Screen("keys_new", "/console/keys/new", "form"),
@@ -62,6 +65,7 @@ SCREENS = {
 }
 
 NOT_SCREENS = {
+    "home": "leads to the threads",
     "static_file": "what pages are made of",
     "threads_json": "a file",
     "threads_markdown": "a file",

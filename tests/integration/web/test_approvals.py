@@ -107,6 +107,7 @@ def test_an_approval_goes_on_as_the_run_that_asked(reader: Person, backend: Back
     told = {"context": {"colour": "red"}, "stream_modes": (StreamMode.UPDATES,), "protocol": "v2"}
     run = asking(backend, caller, REQUEST, assistant="asking", **told)
     page = reader.open(place(run))
+    assert "data-live" in page.text
     assert "Run write_file?" in reader.told()
     assert "Respond" not in reader.told()
     led = reader.send(place(run), **{"press.0.0": "approve"})
@@ -171,6 +172,7 @@ def test_what_is_wrong_is_told_at_the_field_and_nothing_is_lost(
         assert told in wrong[1]
         texts = [text for name, text in typed.items() if not name.startswith(("kind", "respond"))]
         assert all(f">\n{escape(text)}</textarea>" in page.text for text in texts), typed
+        assert "data-live" not in page.text, "the page that would be fetched has not what was typed"
         assert len(all_runs(backend, run)) == 1
 
 
