@@ -72,5 +72,6 @@ def _make_account(live: Live) -> str:
 
 def _begin(sdk: Any, ada: Ada, name: str, graph: str, words: str) -> None:
     thread = sdk.threads.create()["thread_id"]
-    run = sdk.runs.create(thread, graph, input={"messages": [{"type": "human", "content": words}]})
+    asked = {"messages": [{"type": "human", "content": words}]}
+    run = sdk.runs.create(thread, graph, input=asked, stream_mode="messages-tuple")  # else it says all at once
     ada.ids[name], ada.ids[f"run of {name}"] = thread, run["run_id"]
