@@ -183,6 +183,7 @@ SENTENCES = (
     _("config.%(name)s: must be a whole number from 1"),
     _("config.%(name)s: must be a text"),
     _("config.%(name)s: must be %(kind)s"),
+    _("must be a whole number"),
     # Parts that do not answer
     _("The database does not answer; whether set-up is needed cannot be seen. Try again soon"),
     _("The database does not answer"),

@@ -14,7 +14,7 @@ QUESTIONS = {
     "answered": ("talking", "count 12 0"),
     "asks": ("talking", "ask"),
     "failed": ("talking", "fail"),
-    "stopped": ("talking", "count 400 0.05"),
+    "stopped": ("talking", "count 4000 0.05"),
     "tools": ("agentic", "Add one and two"),
 }
 """Threads by what became of them: which graph was asked what."""
@@ -41,11 +41,15 @@ def make_ada(live: Live) -> Ada:
         for name, (graph, words) in QUESTIONS.items():
             _begin(sdk, ada, name, graph, words)
         stopped = ada.ids["stopped"], ada.ids["run of stopped"]
-        wait_for(lambda: sdk.runs.get(*stopped)["status"] == "running", what="the run that is stopped")
+        wait_for(lambda: sdk.runs.get(*stopped)["status"] == "running", seconds=60, what="the run that is stopped")
         sdk.runs.cancel(*stopped, wait=True)
         for name in ("answered", "asks", "failed", "tools"):
             thread, run = ada.ids[name], ada.ids[f"run of {name}"]
-            wait_for(lambda t=thread, r=run: sdk.runs.get(t, r)["status"] not in {"pending", "running"}, what=name)
+            wait_for(
+                lambda t=thread, r=run: sdk.runs.get(t, r)["status"] not in {"pending", "running"},
+                seconds=60,
+                what=name,
+            )
         mine = sdk.assistants.create("talking", name="Counting house", description="Counts for those who ask.")
         ada.ids["assistant"] = mine["assistant_id"]
         ada.said |= {"Counting house", "Counts for those who ask."}
@@ -68,5 +72,6 @@ def _make_account(live: Live) -> str:
 
 def _begin(sdk: Any, ada: Ada, name: str, graph: str, words: str) -> None:
     thread = sdk.threads.create()["thread_id"]
-    run = sdk.runs.create(thread, graph, input={"messages": [{"type": "human", "content": words}]})
+    asked = {"messages": [{"type": "human", "content": words}]}
+    run = sdk.runs.create(thread, graph, input=asked, stream_mode="messages-tuple")  # else it says all at once
     ada.ids[name], ada.ids[f"run of {name}"] = thread, run["run_id"]

@@ -154,7 +154,9 @@ def pressable(page: Page) -> set[str]:
     """What can be pressed or filled in, by what it is called; but for what only a script can do."""
     script = """
     const all = [...document.querySelectorAll("a[href], button:not([data-copy]), input, select, textarea, summary")];
-    const name = (each) => each.getAttribute("aria-label") || each.innerText || each.name || "";
+    const words = (each) => [...each.childNodes].map((node) =>
+      node.nodeName === "TIME" ? "" : node.childNodes.length ? words(node) : node.textContent).join(" ");
+    const name = (each) => each.getAttribute("aria-label") || words(each).replace(/\\s+/g, " ") || each.name || "";
     return all.filter((each) => each.checkVisibility()).map((each) => each.tagName + " " + name(each).trim());
     """
     return set(page.run(script))
