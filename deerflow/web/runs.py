@@ -221,7 +221,12 @@ def _said(told: Mapping[str, str]) -> dict[str, str]:
         return {"told": gettext("Select the runs to stop first.")}
     if told.get("undone"):
         return {"done": gettext("The run is being rolled back. Nothing of it will be left.")}
-    stopped, over = (int(told[name]) if told.get(name, "").isdecimal() else 0 for name in ("stopped", "over"))
+    stopped, over = (_number(told.get(name, "")) for name in ("stopped", "over"))
     parts = [ngettext("%(num)s run was told to stop.", "%(num)s runs were told to stop.", stopped)] if stopped else []
     parts += [ngettext("%(num)s run had already ended.", "%(num)s runs had already ended.", over)] if over else []
     return {"done": " ".join(parts)} if parts else {}
+
+
+def _number(text: str) -> int:
+    """So many runs, as ``stop`` has said it in the address; no more than it can have been."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(PER_PAGE)) else 0
