@@ -129,10 +129,11 @@ _WORDS = {**{name: name for name in DECISIONS}, "accept": "approve", "ignore": "
 
 
 def _decision(told: Any) -> tuple[str, str] | None:
-    if not isinstance(told, dict) or told.get("type") not in _WORDS:
+    kind = told.get("type") if isinstance(told, dict) else None
+    if not isinstance(kind, str) or kind not in _WORDS:
         return None
     said = next((told[name] for name in ("message", "args") if isinstance(told.get(name), str)), "")
-    return _WORDS[told["type"]], said
+    return _WORDS[kind], said
 
 
 def _current_actions(value: Any) -> tuple[Action, ...]:

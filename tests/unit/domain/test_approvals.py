@@ -126,6 +126,7 @@ def test_answers_of_a_run(resume: Any, answers: list[Any]) -> None:
         ([{"type": "response", "args": "blue"}], [("respond", "blue")]),
         ([{"type": "edit", "args": {"action": "a", "args": {}}}], [("edit", "")]),
         ({"decisions": [{"type": "sing"}]}, None),
+        ({"decisions": [{"type": ["approve"]}]}, None),
         ([], None),
         ("yes", None),
         ({"decisions": "yes"}, None),
