@@ -486,3 +486,7 @@ def test_a_pages_form_is_asked_about_as_well(as_: Caller, app: Flask, backend: B
     assert made.status_code in {303, 403}, made.text
     if made.status_code == 303:
         assert "Mine" in as_("ada").get(made.headers["Location"]).text
+
+
+def test_the_first_page_is_the_threads_also_for_whom_a_handler_names(as_: Caller) -> None:
+    assert as_("ada").get("/console/").headers["Location"] == "/console/threads"
