@@ -19,6 +19,7 @@ from deerflow.domain.run_list import RunLine, RunWanted
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import NotFound
 from deerflow.identity import opened, principal
+from deerflow.identity.handlers import name_of
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.storage import assistants, run_search, runs
 from deerflow.storage.database import Tx
@@ -174,7 +175,14 @@ def list_place(query: str = "") -> str:
 
 def words_of_runs() -> dict[str, Any]:
     """What templates say of a run in words."""
-    return {"word_of": word_of, "waited": waited, "ran": ran, "lasting": lasting, "is_stoppable": is_stoppable}
+    return {
+        "word_of": word_of,
+        "waited": waited,
+        "ran": ran,
+        "lasting": lasting,
+        "is_stoppable": is_stoppable,
+        "others": others,
+    }
 
 
 def word_of(line: RunLine) -> Word:
@@ -187,6 +195,11 @@ def waited(line: RunLine) -> timedelta | None:
     until = line.started_at or line.ended_at or datetime.now(UTC)
     length = until - max(line.created_at, line.run_at)
     return length if length >= timedelta() else None
+
+
+def others(line: RunLine) -> str:
+    """Whose run it is, where the project's handlers let the caller see what is not theirs; empty for their own."""
+    return "" if line.owner == principal().user_id else name_of(line.owner)
 
 
 def ran(line: RunLine) -> timedelta | None:
