@@ -50,8 +50,8 @@ def requires(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says.
 
-    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body. A page's
-    form is no body: for it *shown* is given ``{}``.
+    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body. For
+    a page's form, which is none, it is given ``{}``.
     """
     assert permission in PERMISSIONS, permission
     place = on or _PLACES.get(permission)
