@@ -99,6 +99,13 @@ def granted(asked: Request) -> Any:
     return asked.environ.get(_GRANTED)
 
 
+def stamped(asked: Request) -> dict[str, Any]:
+    """The metadata that the project's handlers want on what a page's form makes."""
+    left = granted(asked)
+    found = left.get("metadata") if isinstance(left, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def ask_anew(asked: Request) -> None:
     """Let what is said next on this request's connection be asked about by itself, not as what was said before."""
     asked.environ.pop(_GRANTED, None)

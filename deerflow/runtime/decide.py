@@ -6,6 +6,7 @@ wins, and the other hears NoSuchInterrupt.
 """
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +24,18 @@ from deerflow.storage import runs, threads
 _MODES = (StreamMode.MESSAGES_TUPLE, StreamMode.VALUES)
 
 
-def decide(backend: Backend, principal: Principal, thread_id: UUID, answers: dict[str, Any], *, once: str) -> UUID:
+def decide(
+    backend: Backend,
+    principal: Principal,
+    thread_id: UUID,
+    answers: dict[str, Any],
+    *,
+    once: str,
+    metadata: dict[str, Any] | None = None,
+) -> UUID:
     """Tell a thread the answers by their interrupts' ids; the id of the run that goes on with them.
 
-    *once*: a name for this act. Whoever does it twice is told the first time's run.
+    *once*: a name for this act. Whoever does it twice is told the first time's run. *metadata*: of that run.
 
     Raises NotFound (no such thread of this caller's), NoSuchInterrupt (answered meanwhile), Conflict (*once* stands for
     other answers), and what ``submit_once`` raises.
@@ -34,7 +43,7 @@ def decide(backend: Backend, principal: Principal, thread_id: UUID, answers: dic
     with backend.db.read() as tx:
         threads.get(tx, principal, thread_id)
         last = runs.page(tx, principal, thread_id, status=None, limit=1, offset=0)
-    spec = _going_on(last[0] if last else None, answers)
+    spec = replace(_going_on(last[0] if last else None, answers), metadata=metadata or {})
     said = hashlib.sha256(orjson.dumps([str(thread_id), answers], option=orjson.OPT_SORT_KEYS)).hexdigest()
     key = IdempotencyKey(f"answer:{once}", said)
     made = submit_once(backend, principal, [(spec, thread_id)], key, note=lambda new: str(new[0].run_id))

@@ -81,7 +81,8 @@ sa.Index(
 )
 
 sa.Index("ix_threads_owner_thread_id", threads.c.owner, threads.c.thread_id)
-sa.Index("ix_threads_owner_updated_at", threads.c.owner, threads.c.updated_at, threads.c.thread_id)
+# The title is there to be looked through without the rows, whose values may be large.
+sa.Index("ix_threads_owner_updated_at", threads.c.owner, threads.c.updated_at, threads.c.thread_id, threads.c.title)
 sa.Index("ix_threads_owner_created_at", threads.c.owner, threads.c.created_at, threads.c.thread_id)
 sa.Index("ix_threads_owner_state_updated_at", threads.c.owner, threads.c.state_updated_at, threads.c.thread_id)
 sa.Index("ix_threads_owner_status", threads.c.owner, threads.c.status, threads.c.updated_at, threads.c.thread_id)

@@ -1,7 +1,7 @@
 """Pages and counts of a caller's runs over all threads, newest first.
 
 First it is decided which runs, by indexes alone; then the rows of the page are read, without what can be large (input,
-config). What a run asks is known of its thread: the last run of a thread that waits for an answer.
+config). What a run asks is known of its thread: the last run that was begun on a thread that waits for an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ _QUEUED = [runs.c[name] for name in Queued.__dataclass_fields__]
 def page(tx: Tx, principal: Principal, wanted: RunWanted, *, limit: int, offset: int) -> list[RunLine]:
     """Some of the caller's runs, newest first."""
     keys = (runs.c.created_at, runs.c.run_id)
-    newest = [(unindexed(key) if wanted.thread_id else key).desc() for key in keys]
+    newest = [(unindexed(key) if _are_few(wanted) else key).desc() for key in keys]
     ids = sa.select(runs.c.run_id).where(*_conditions(principal, wanted)).order_by(*newest).limit(limit).offset(offset)
     return _lines(tx, list(tx.scalars(ids)), principal)
 
@@ -55,10 +55,11 @@ def inflight(tx: Tx, principal: Principal, thread_id: UUID) -> list[Queued]:
 
 
 def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElement[bool]]:
-    whose = within(principal, runs)
-    found = [unindexed(whose) if wanted.thread_id else whose]  # a thread's runs are fewer
+    found = [within(principal, runs)]
     if wanted.statuses:
         found.append(runs.c.status.in_(sorted(wanted.statuses)))
+    if _are_few(wanted):
+        found = [unindexed(each) for each in found]
     if wanted.asks is not None:
         asking = runs.c.run_id.in_(_asking(principal))
         found.append(asking if wanted.asks else ~asking)
@@ -71,17 +72,38 @@ def _conditions(principal: Principal, wanted: RunWanted) -> list[sa.ColumnElemen
     return found
 
 
+def _are_few(wanted: RunWanted) -> bool:
+    """Whether they are a thread's, or those that ask: fewer than all of a caller's, and found by that."""
+    return wanted.thread_id is not None or wanted.asks is True
+
+
 def _asks(run: sa.FromClause) -> sa.ColumnElement[bool]:
     """The thread that is joined with a run waits for an answer to what that run has asked."""
     asked = sa.and_(threads.c.interrupts.is_not(None), sa.cast(threads.c.interrupts, sa.Text) != "{}")
-    waits = sa.and_(threads.c.status == ThreadStatus.INTERRUPTED, threads.c.last_ordinal == run.c.ordinal)
-    return sa.and_(waits, run.c.status == RunStatus.SUCCESS, asked)
+    return sa.and_(
+        threads.c.status == ThreadStatus.INTERRUPTED,
+        asked,
+        run.c.status == RunStatus.SUCCESS,
+        run.c.ordinal == _LAST_BEGUN,
+    )
+
+
+_begun = runs.alias("begun")
+_LAST_BEGUN = (
+    sa.select(_begun.c.ordinal)
+    .where(_begun.c.thread_id == threads.c.thread_id, _begun.c.attempt > 0)
+    .order_by(_begun.c.ordinal.desc())
+    .limit(1)
+    .correlate(threads)
+    .scalar_subquery()
+)
+"""The number of the last run of a thread that has begun: one that was stopped before has answered nothing."""
 
 
 def _asking(principal: Principal) -> sa.Select[Any]:
     """The ids of all runs of the caller's that ask. Few threads wait, and they are found by their status."""
     run = runs.alias("asking")
-    last = sa.and_(run.c.thread_id == threads.c.thread_id, run.c.ordinal == threads.c.last_ordinal)
+    last = sa.and_(run.c.thread_id == threads.c.thread_id, run.c.ordinal == _LAST_BEGUN)
     return sa.select(run.c.run_id).select_from(threads.join(run, last)).where(within(principal, threads), _asks(run))
 
 

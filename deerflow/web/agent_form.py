@@ -15,6 +15,7 @@ from deerflow.domain.bodies import NotJson, read_json
 from deerflow.domain.claims import believed
 from deerflow.domain.text import fit
 from deerflow.errors import Invalid
+from deerflow.web.told import told as in_full
 
 JSON_FIELDS = ("config", "context", "metadata")
 
@@ -37,7 +38,7 @@ def a_config(_form: FlaskForm, field: Field) -> None:
     try:
         config_of(_object(field.data))
     except Invalid as error:
-        raise StopValidation(f"{error}.") from None
+        raise StopValidation(in_full(error)) from None
 
 
 def _object(text: str | None) -> Any:

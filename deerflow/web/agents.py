@@ -1,17 +1,18 @@
 """Agents: the list of assistants, the page of one with its graph, schemas and versions, and what changes them."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_babel import gettext as _
 
-from deerflow.authz import require, requires
+from deerflow.authz import require, requires, stamped
 from deerflow.backend import Backend
-from deerflow.domain.assistants import Assistant, AssistantFilter, AssistantVersion, may_change
+from deerflow.domain.assistants import Assistant, AssistantFilter, AssistantSpec, AssistantVersion, may_change
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import SYSTEM, Principal
-from deerflow.errors import BadRequest, HandlerRefused, Invalid, NotFound, Unavailable
+from deerflow.errors import BadRequest, HandlerRefused, Invalid, Unavailable
 from deerflow.identity import opened, principal
 from deerflow.runtime import outline
 from deerflow.runtime.remove import remove_assistant
@@ -24,6 +25,7 @@ from deerflow.web.forms import wrong_token
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
 from deerflow.web.schemas import fields
+from deerflow.web.told import told as in_full
 
 _CARDS = 24
 _VERSIONS = 20
@@ -100,7 +102,7 @@ def create() -> Response:
     if (spec.config or {}).get("configurable") and spec.context:
         return _form(_both(form), None)
     with backend.db.begin() as tx:
-        made = assistants.create(tx, caller, new_id(), spec)
+        made = assistants.create(tx, caller, new_id(), _stamped(spec))
     return lead(f"/console/agents/{made.assistant_id}?done=made")
 
 
@@ -125,16 +127,17 @@ def change(assistant_id: UUID) -> Response:
         form.config.errors = [_("An empty config changes nothing: leave at least one key.")]
         return _form(form, agent)
     with backend.db.begin() as tx:
-        assistants.change(tx, caller, assistant_id, spec)
+        assistants.change(tx, caller, assistant_id, _stamped(spec))
     return lead(f"/console/agents/{assistant_id}?done=changed")
 
 
 @requires("assistants:write")
 def set_back(assistant_id: UUID) -> Response:
     """Put an earlier version in force."""
+    _get(assistant_id)
     text = request.form.get("version", "")
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
-        raise NotFound(f"Version {text[:20]} not found for assistant {assistant_id}")
+        raise Invalid("version: must be a whole number")
     with opened.backend().db.begin() as tx:
         assistants.put_in_force(tx, principal(), assistant_id, int(text))
     return lead(f"/console/agents/{assistant_id}?done=set-back")
@@ -160,6 +163,11 @@ def _form(form: AgentForm, agent: Assistant | None) -> Response:
     return make_response(
         render_template("console/agent_form.html", form=form, agent=agent, is_system=is_system, told=wrong_token(form))
     )
+
+
+def _stamped(spec: AssistantSpec) -> AssistantSpec:
+    """The same with what the project's handlers want it to be found by."""
+    return replace(spec, metadata={**spec.metadata, **stamped(request)})
 
 
 def _both(form: AgentForm) -> AgentForm:
@@ -195,6 +203,6 @@ def _outline(backend: Backend, caller: Principal, agent: Assistant, *, is_deep: 
         drawing = draw(outline.drawing(backend, caller, agent, xray=is_deep))
         told = outline.schemas(backend, caller, agent)
     except (BadRequest, HandlerRefused, Invalid, Unavailable) as error:
-        return {"drawing": None, "schemas": {}, "why": f"{error}".rstrip(".") + "."}
+        return {"drawing": None, "schemas": {}, "why": in_full(error)}
     schemas = {name: (told[name], fields(told[name])) for name in _SCHEMAS if told.get(name)}
     return {"drawing": drawing, "schemas": schemas, "why": ""}

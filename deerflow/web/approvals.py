@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext as _
 
-from deerflow.authz import requires
+from deerflow.authz import requires, stamped
 from deerflow.domain.approvals import open_interrupts
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal
@@ -24,6 +24,7 @@ from deerflow.web.compact import pretty
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
 from deerflow.web.questions import Typed, Wrong, answers_to, cards, headline, in_words, read_form
+from deerflow.web.told import told as in_full
 
 _MOST_COUNTED = 1_000
 _ANSWERS = 20
@@ -82,11 +83,12 @@ def answer(thread_id: UUID) -> Response:
     if wrong:
         return _page(thread_id, typed, wrong=wrong, told=_("Nothing was sent yet: something is still missing below."))
     try:
-        run_id = decide(backend, caller, thread_id, answers, once=request.form.get("once", ""))
+        once = request.form.get("once", "")
+        run_id = decide(backend, caller, thread_id, answers, once=once, metadata=stamped(request))
     except (NoSuchInterrupt, Conflict):
         return _page(thread_id, typed, told=_answered_meanwhile())
     except (Invalid, NotFound, RateLimited) as error:
-        return _page(thread_id, typed, told=f"{error}".rstrip(".") + ".")
+        return _page(thread_id, typed, told=in_full(error))
     return lead(f"/console/approvals/{thread_id}?run={run_id}")
 
 

@@ -27,7 +27,7 @@ from deerflow.storage.audit import Wanted
 from deerflow.storage.database import Tx
 from deerflow.web import look
 from deerflow.web.deeds import KINDS, Names, deed, doer, is_alarming, owners_in
-from deerflow.web.pager import address, pager
+from deerflow.web.pager import pager
 
 _SIZE = 50
 _AT_A_TIME = 200
@@ -86,7 +86,7 @@ def show() -> Response:
         entries = _told(tx, audit.page(tx, wanted, limit=page.size, offset=page.offset))
     facts = {"entries": entries, "page": page, "asked": asked, "is_known": is_known, "kinds": KINDS}
     days = opened.backend().rules.audit_days
-    return make_response(render_template("console/audit.html", **facts, days=days, address=address))
+    return make_response(render_template("console/audit.html", **facts, days=days))
 
 
 @requires("audit:read")

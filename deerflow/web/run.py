@@ -28,6 +28,7 @@ from deerflow.runtime.waiting import wait_of
 from deerflow.storage import run_search, runs
 from deerflow.web.places import lead
 from deerflow.web.runs import wanted_action, words_of_runs
+from deerflow.web.told import in_words
 
 EVENTS = 200
 """So many are on the page; older ones on further pages."""
@@ -108,7 +109,7 @@ def again(run_id: UUID) -> Response:
     except (Unavailable, Conflict):
         raise
     except DeerflowError as error:
-        return _page(run_id, told=gettext("It cannot run again: %(reason)s.", reason=str(error)))
+        return _page(run_id, told=gettext("It cannot run again: %(reason)s.", reason=in_words(str(error))))
     return lead(f"/console/runs/{made}?said=again")
 
 

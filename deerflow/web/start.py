@@ -4,23 +4,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from flask import current_app, request
-
 from deerflow.domain.accounts import KeyState
 from deerflow.identity import opened, principal
 from deerflow.storage import keys
-from deerflow.web.frame import exists
+from deerflow.web.examples import examples
 
 
 def start_facts() -> dict[str, Any]:
     """For ``_start.html``."""
-    return {
-        "is_fresh": True,
-        "offers_key": exists("keys") and principal().may("keys:write") and not _has_key(),
-        "mode": current_app.config["DEERFLOW_AUTH"],
-        "url": request.url_root.rstrip("/"),
-        "graph": next(iter(opened.backend().project.graphs)),
-    }
+    offers_key = principal().may("keys:write") and not _has_key()
+    return {"is_fresh": True, "offers_key": offers_key, "examples": examples()}
 
 
 def _has_key() -> bool:

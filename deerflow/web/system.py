@@ -17,6 +17,7 @@ from deerflow.events.server import ServerSeen
 from deerflow.identity import opened
 from deerflow.runtime.condition import Part, System, look
 from deerflow.web.statuses import run_word
+from deerflow.web.told import told
 
 _NO_EVICTION = "noeviction"
 
@@ -50,7 +51,7 @@ def show() -> Response:
         "settings": list(_settings(backend)),
         "project": backend.project,
     }
-    words = {"since": _since, "milliseconds": _milliseconds, "run_word": run_word}
+    words = {"since": _since, "milliseconds": _milliseconds, "run_word": run_word, "told": told}
     return make_response(render_template("console/system.html", **facts, **words))
 
 
@@ -58,7 +59,7 @@ def _problems(system: System) -> Iterator[str]:
     """What is wrong, and what comes of it."""
     for part in (system.database, system.redis):
         if part.problem:
-            yield f"{part.problem}."
+            yield told(part.problem)
     if system.condition.workers is not None:
         if not system.workers("runs"):
             yield gettext("No worker is running: runs will wait.")

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from deerflow.authz import require, requires
 from deerflow.domain import titles
+from deerflow.domain.assistants import system_assistant_id
 from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.text import fit
 from deerflow.domain.threads import Thread, ThreadFilter, ThreadLine
@@ -23,7 +24,7 @@ from deerflow.runtime.newest import newest_values
 from deerflow.runtime.remove import remove_thread
 from deerflow.storage import assistants, thread_lines, thread_search, threads
 from deerflow.web import transcript
-from deerflow.web.paging import SIZE, page_of
+from deerflow.web.pager import SIZE, pager
 from deerflow.web.places import lead, page_place
 from deerflow.web.start import start_facts
 from deerflow.web.statuses import THREAD_WORDS, Word, thread_word
@@ -78,7 +79,7 @@ def show() -> Response:
     wanted, agents = _wanted(), _agents()
     with opened.backend().db.read() as tx:
         total = 0 if wanted.wrong else thread_search.count(tx, principal(), wanted.filter)
-        page = page_of(total, wanted.query)
+        page = pager(total)
         lines = thread_lines.page(tx, principal(), wanted.filter, limit=page.size, offset=page.offset) if total else []
     facts = {
         "page": page,
@@ -207,12 +208,15 @@ def _value(text: str) -> Any:
 
 
 def _agents() -> dict[UUID, str]:
-    """What the caller's agents are called."""
+    """What the caller's agents are called; the project's graphs come first, as it names them."""
     if not principal().may("assistants:read"):
         return {}
     require("assistants:read", on=("assistants", "search"))
-    with opened.backend().db.read() as tx:
-        return assistants.names(tx, principal(), limit=_MOST_AGENTS)
+    backend = opened.backend()
+    with backend.db.read() as tx:
+        names = assistants.names(tx, principal(), limit=_MOST_AGENTS)
+    of_graphs = map(system_assistant_id, backend.project.graphs)
+    return {each: names[each] for each in of_graphs if each in names} | names
 
 
 def _shown(line: ThreadLine, agents: dict[UUID, str]) -> Shown:
@@ -265,7 +269,9 @@ def _json(value: Any) -> bytes:
 
 
 def _file(content: bytes, name: str, kind: str) -> Response:
-    return send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=name)
+    answer = send_file(BytesIO(content), mimetype=kind, as_attachment=True, download_name=name)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _back() -> Response:

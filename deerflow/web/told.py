@@ -178,6 +178,12 @@ SENTENCES = (
     ),
     _("config.recursion_limit: %(asked)s is more than the setting recursion_limit allows, %(most)s"),
     _("The audit can be had as csv or as json"),
+    _("config.%(name)s: must be a list of texts"),
+    _("config.%(name)s: must be an object"),
+    _("config.%(name)s: must be a whole number from 1"),
+    _("config.%(name)s: must be a text"),
+    _("config.%(name)s: must be %(kind)s"),
+    _("must be a whole number"),
     # Parts that do not answer
     _("The database does not answer; whether set-up is needed cannot be seen. Try again soon"),
     _("The database does not answer"),

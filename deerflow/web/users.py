@@ -25,8 +25,10 @@ from deerflow.runtime.users import By
 from deerflow.storage import keys, sessions, users
 from deerflow.storage.database import Tx
 from deerflow.web import forms
+from deerflow.web.browsers import in_words
 from deerflow.web.pager import address, pager
 from deerflow.web.places import lead
+from deerflow.web.told import told
 
 _MOST_TEXT = 200
 _MOST_KEYS = 50
@@ -158,7 +160,7 @@ def make_link(user_id: UUID) -> Response:
             user = users.get(tx, user_id)
             link = acts.reset_link(tx, user, _by())
     except Conflict as error:
-        return _one(user_id, HTTPStatus.CONFLICT, told=f"{error}.")
+        return _one(user_id, HTTPStatus.CONFLICT, told=told(error))
     return _page("users_link.html", user=user, link=_address(link), is_new=False)
 
 
@@ -168,13 +170,13 @@ def _acted(user_id: UUID, act: Act, done: str) -> Response:
         with opened.backend().db.begin() as tx:
             act(tx, users.get(tx, user_id), _by())
     except Conflict as error:
-        return _one(user_id, HTTPStatus.CONFLICT, told=f"{error}.")
+        return _one(user_id, HTTPStatus.CONFLICT, told=told(error))
     if _is_me(user_id) and done in {Role.USER.value, "disabled", "signed-out"}:
         return lead("/console/")
     return lead(f"/console/users/{user_id}?done={done}")
 
 
-def _one(user_id: UUID, status: int = HTTPStatus.OK, **told: object) -> Response:
+def _one(user_id: UUID, status: int = HTTPStatus.OK, **words: object) -> Response:
     with opened.backend().db.read() as tx:
         user = users.get(tx, user_id)
         facts = {
@@ -182,7 +184,16 @@ def _one(user_id: UUID, status: int = HTTPStatus.OK, **told: object) -> Response
             "sessions": sessions.of_user(tx, user_id),
             "keys": keys.of_user(tx, user_id, limit=_MOST_KEYS),
         }
-    return _page("users_one.html", status, user=user, is_me=_is_me(user_id), at=datetime.now(UTC), **facts, **told)
+    return _page(
+        "users_one.html",
+        status,
+        user=user,
+        is_me=_is_me(user_id),
+        at=datetime.now(UTC),
+        browser_of=in_words,
+        **facts,
+        **words,
+    )
 
 
 def _page(template: str, status: int = HTTPStatus.OK, **facts: object) -> Response:

@@ -20,6 +20,8 @@ _WAITING = sa.text("status = 'interrupted' AND interrupts IS NOT NULL AND interr
 def upgrade() -> None:
     op.add_column("users", sa.Column("scheme", sa.Text))
     op.add_column("threads", sa.Column("title", sa.Text))
+    op.drop_index("ix_threads_owner_updated_at", "threads")
+    op.create_index("ix_threads_owner_updated_at", "threads", ["owner", "updated_at", "thread_id", "title"])
     op.add_column("runs", sa.Column("key_id", sa.Uuid))
     op.add_column("runs", sa.Column("lost_at", UtcTime))
     op.create_index("ix_runs_owner_created_at", "runs", ["owner", "created_at", "run_id"])
@@ -36,5 +38,7 @@ def downgrade() -> None:
     op.drop_index("ix_runs_owner_created_at", "runs")
     op.drop_column("runs", "lost_at")
     op.drop_column("runs", "key_id")
+    op.drop_index("ix_threads_owner_updated_at", "threads")
+    op.create_index("ix_threads_owner_updated_at", "threads", ["owner", "updated_at", "thread_id"])
     op.drop_column("threads", "title")
     op.drop_column("users", "scheme")

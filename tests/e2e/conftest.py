@@ -46,7 +46,11 @@ def watching(browser: Chrome, live: Live) -> Iterator[Watched]:
 def stranger(browser: Chrome, live: Live, watching: Watched) -> Iterator[Page]:  # noqa: ARG001 - it watches
     """A tab of a browser that has never been here."""
     yield Page(browser, live.url)
-    browser.get("about:blank")
+    for tab in reversed(
+        browser.window_handles
+    ):  # none may ask for something once nobody is signed in; ends at the first
+        browser.switch_to.window(tab)
+        browser.get("about:blank")
     forget(browser, live.url)
 
 

@@ -34,7 +34,7 @@ def test_a_key_is_made_copied_and_revoked(page: Page) -> None:
     page.press("Cancel")
     page.until("of a browser")
     assert key not in page.text()
-    row = "tr:has(details.ask):first-child"
+    row = "li:has(details.ask)"
     page.press("Revoke", within=row)
     page.until("are refused at once")
     page.press("Revoke it", within=row)

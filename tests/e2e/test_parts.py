@@ -156,6 +156,10 @@ def test_an_earlier_step_is_looked_at_and_run_again(live: Live, page: Page) -> N
     click(page, ".step", 4)
     page.until("You are looking at step 2 of 6.")
     assert page.texts(".ws-log .as-typed") == ["one"]
+    page.type("Search in these values", "one")
+    page.until("1 found")
+    page.press("Changes", within=".step-detail")
+    page.until(lambda: "new" in page.text(".changes .is-added"))
     address = page.path
     assert "?checkpoint=" in address
     opened(page, thread, address[address.index("?") :]).until("You are looking at step 2 of 6.")
@@ -166,6 +170,21 @@ def test_an_earlier_step_is_looked_at_and_run_again(live: Live, page: Page) -> N
     at_rest(page)
     assert messages(live, thread) == ["one", "sent text"]
     assert "branch" in " ".join(page.texts(".step-title"))
+
+
+def test_steps_of_long_ago_are_read_when_they_are_wanted(live: Live, page: Page) -> None:
+    """By pressing, or because the address names one of them; an input would have been step 1 here."""
+    client = live.client()
+    said = {"messages": [{"type": "ai", "content": "so"}]}
+    updates: list[Any] = [{"updates": [{"values": said, "as_node": "say"}]} for _ in range(60)]
+    thread: str = client.threads.create(graph_id="showing", supersteps=updates)["thread_id"]
+    first = client.threads.get_history(thread, limit=100)[-1]["checkpoint"]["checkpoint_id"]
+    opened(page, thread).press("State")
+    page.until(lambda: len(page.texts(".step")) == 25)
+    page.press("Show older steps")
+    page.until(lambda: len(page.texts(".step")) == 50)
+    opened(page, thread, f"?checkpoint={first}").until("You are looking at step 2 of 61.")
+    assert len(page.texts(".step")) == 60
 
 
 def test_a_state_is_edited_and_run(live: Live, page: Page) -> None:

@@ -8,7 +8,8 @@ from tests.e2e.page import Page
 
 _LOOK = """
 const text = (selector, within = document) => within.querySelector(selector)?.innerText ?? "";
-const line = (row) => [row.dataset.type, text(".ws-body", row).trim()];
+const said = (row) => row.querySelector(".ws-body")?.textContent ?? ""; // also of rows out of sight
+const line = (row) => [row.dataset.type, said(row).trim()];
 const rows = [...document.querySelectorAll(".ws-row[data-type]")];
 return {
   is_ready: document.querySelector(".ws")?.dataset.ready === "yes",

@@ -50,7 +50,7 @@ async function fetched(id) {
 /** Whether the reader is about to do something there that must not vanish. @param {string} id */
 function isInUse(id) {
   const element = document.getElementById(id);
-  if (element?.querySelector("details[open], input:focus, textarea:focus, select:focus")) return true;
+  if (element?.querySelector("details[open], input:not([type=checkbox]):focus, textarea:focus, select:focus")) return true;
   return [...(element?.querySelectorAll("textarea, input[type=radio]") ?? [])].some(isChanged);
 }
 

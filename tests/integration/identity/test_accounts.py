@@ -67,6 +67,7 @@ def test_me_tells_who_is_calling(signed_in: Browser, ada: User) -> None:
         "role": "user",
         "language": None,
         "time_zone": None,
+        "scheme": None,
         "created_at": shown["user"]["created_at"],
     }
     assert set(shown["permissions"]) == permissions_of(Role.USER, None)

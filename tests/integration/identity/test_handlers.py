@@ -465,3 +465,24 @@ def test_a_threads_stream_tells_who_the_filter_lets_read(as_: Caller, backend: B
         body = {"channels": ["lifecycle"]}
         with closing(client.post(f"/threads/{thread}/stream/events", json=body, buffered=False)) as answer:
             assert next(chunk for chunk in answer.iter_encoded() if chunk).startswith(heard), name
+
+
+def test_a_pages_form_is_asked_about_as_well(as_: Caller, app: Flask, backend: Backend) -> None:
+    """It is no JSON: the handler is shown what the path names; its filter holds, and what it stamps is kept."""
+    thread = make(as_("ada"))
+    start(as_("ada"), thread)
+    with backend.db.begin() as tx:
+        asked = {"t": [{"id": "1" * 32, "value": "ok?"}]}
+        tx.execute(sa.delete(models.runs))
+        tx.execute(sa.update(models.threads).values(status="interrupted", interrupts=asked))
+    form = {"interrupt": "1" * 32, "press.0.0": "yes"}
+    assert as_("eve").post(f"/console/approvals/{thread}", data=form).status_code == 404
+    assert as_("ada").post(f"/console/approvals/{thread}", data=form).status_code == 303
+    with backend.db.read() as tx:
+        (metadata,) = tx.scalars(sa.select(models.runs.c.metadata))
+    assert (metadata["owner"], metadata["team"]) == ("ada", "red")
+    app.config["WTF_CSRF_ENABLED"] = False
+    made = as_("ada").post("/console/agents/new", data={"graph_id": "who", "name": "Mine"})
+    assert made.status_code in {303, 403}, made.text
+    if made.status_code == 303:
+        assert "Mine" in as_("ada").get(made.headers["Location"]).text

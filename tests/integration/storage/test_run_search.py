@@ -13,7 +13,8 @@ from deerflow.domain.principal import PERMISSIONS, Principal, Proof
 from deerflow.domain.run_list import RunLine, RunWanted
 from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
-from deerflow.domain.words import RunStatus
+from deerflow.domain.words import CancelAction, RunStatus
+from deerflow.runtime.cancel import cancel
 from deerflow.storage import models, run_search
 from tests.factories import OWNER, STRANGER, TEAM_MATE, finish_run, make_key, make_run, make_running, make_user, row_of
 
@@ -77,8 +78,19 @@ def test_by_status(backend: Backend, ended: dict[str, Run], wanted: RunWanted, n
 
 
 def test_a_question_that_is_answered_is_no_longer_asked(backend: Backend, ended: dict[str, Run]) -> None:
+    of_thread = RunWanted(thread_id=ended["asks"].thread_id)
+    answer = make_running(backend, thread_id=of_thread.thread_id, command={"resume": "yes"})
+    assert [line.asks for line in page(backend, of_thread)] == [False, False]
+    assert finish_run(backend, answer, head=ASKED), "and asks the next one"
+    assert [line.asks for line in page(backend, of_thread)] == [True, False]
+    assert ids(page(backend, RunWanted((RunStatus.SUCCESS,), asks=True))) == [answer.run_id]
+
+
+def test_an_answer_that_was_stopped_before_it_began_is_none(backend: Backend, ended: dict[str, Run]) -> None:
     answer = make_run(backend, thread_id=ended["asks"].thread_id, command={"resume": "yes"})
-    assert [line.asks for line in page(backend, RunWanted(thread_id=answer.thread_id))] == [False, False]
+    cancel(backend, OWNER, answer.thread_id, answer.run_id, CancelAction.INTERRUPT)
+    assert ids(page(backend, RunWanted((RunStatus.SUCCESS,), asks=True))) == [ended["asks"].run_id]
+    assert [line.asks for line in page(backend, RunWanted(thread_id=answer.thread_id))] == [False, True]
 
 
 def test_by_agent_thread_and_age(backend: Backend) -> None:

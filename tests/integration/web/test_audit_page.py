@@ -183,4 +183,4 @@ def test_who_does_not_administrate_sees_nothing_of_it(as_signed_in: SignIn, ada:
         page = hers.get(path)
         assert page.status_code == 403, path
         assert "eve@example.com" not in page.text
-    assert AUDIT not in hers.get("/console/").text
+    assert AUDIT not in hers.get("/console/account").text

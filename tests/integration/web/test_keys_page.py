@@ -64,7 +64,9 @@ def test_a_key_is_shown_once_and_opens_the_api(
     assert page.headers["Cache-Control"] == "no-store"
     assert answer(accounts_app, key) == HTTPStatus.OK
     assert key not in signed_in.open("/console/keys").text
-    assert f"{key[:11]}… Use agents Good" in signed_in.told()
+    used = r"(never used|used [^·]+)"  # it is noted soon, not at once
+    row = rf"nightly report Good {re.escape(key[:11])}… · Use agents · {used} · expires in 4 weeks"
+    assert re.search(row, signed_in.told())
     (made,) = of(backend, ada)
     assert made.expires_at is not None
     assert timedelta(days=29.9) < made.expires_at - datetime.now(UTC) < timedelta(days=30.1)
@@ -123,7 +125,7 @@ def test_a_revoked_key_opens_nothing_at_once(
     assert answer(accounts_app, key) == HTTPStatus.UNAUTHORIZED
     signed_in.open(led.headers["Location"])
     assert "The key is revoked" in signed_in.told()
-    assert "Use agents Revoked" in signed_in.told()
+    assert "nightly report Revoked" in signed_in.told()
 
 
 def test_users_see_their_own_and_administrators_all(
@@ -139,7 +141,7 @@ def test_users_see_their_own_and_administrators_all(
     admin = at(accounts_app, as_signed_in, root)
     assert "of ada" not in admin.open("/console/keys").text
     admin.open("/console/keys?of=all")
-    assert re.search(r"of ada df_\S+ · Use agents · ada@example.com", admin.told())
+    assert re.search(r"of ada Good df_\S+ · Use agents · made by ada@example.com", admin.told())
     (row,) = of(backend, ada)
     assert (
         admin.send(f"/console/keys/{row.key_id}/revoke", of="all")
@@ -181,7 +183,7 @@ def test_an_expired_key_says_so(signed_in: Person, ada: User, backend: Backend) 
     with backend.db.begin() as tx:
         make_key(tx, ada.user_id, name="old", scope=Scope.RUN, expires_at=gone, actor=None)
     signed_in.open("/console/keys")
-    assert "Expired Never used 3 days ago" in signed_in.told()
+    assert "· never used · expired 3 days ago" in signed_in.told()
     assert "/revoke" not in signed_in.page.text
 
 

@@ -40,6 +40,20 @@ def test_the_link_sets_up_and_signs_in(person: Person, token: str) -> None:
     assert person.open("/console/setup").headers["Location"] == "/console/login"
 
 
+@pytest.mark.parametrize(("likes", "language"), [("zh-CN", "zh-CN"), ("de", "en-US")])
+def test_the_language_is_asked_and_stays_the_users(
+    person: Person, token: str, backend: Backend, likes: str, language: str
+) -> None:
+    """S1.1: offered is the one of the page; another may be chosen."""
+    page = person.open(f"/console/setup?token={token}", **{"Accept-Language": likes})
+    assert f'<option selected value="{language}">' in page.text
+    other = {"zh-CN": "en-US", "en-US": "zh-CN"}[language]
+    person.send("/console/setup", **FORM, language=other)
+    with backend.db.read() as tx:
+        assert [user.language for user in users.page(tx, limit=9)] == [other]
+    assert f'<html lang="{other}"' in person.open("/console/", **{"Accept-Language": likes}).text
+
+
 @pytest.mark.parametrize(
     ("typed", "field", "told"),
     [

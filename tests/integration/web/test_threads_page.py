@@ -252,6 +252,7 @@ def test_threads_are_exported_for_programs(client: FlaskClient, backend: Backend
     ids = [make(backend, user, f"Thread {number}", values=HELLO) for number in range(3)]
     one = client.get(f"{LIST}/{ids[0]}/export.json")
     assert one.mimetype == "application/json"
+    assert one.headers["Cache-Control"] == "no-store"
     assert "attachment" in one.headers["Content-Disposition"]
     told = one.get_json()
     assert (told["thread_id"], told["title"], told["values"]) == (str(ids[0]), "Thread 0", HELLO)

@@ -216,14 +216,18 @@ def test_the_last_administrator_stays(
 
 @pytest.mark.parametrize(
     ("act", "typed", "leads"),
-    [("role", {"role": "user"}, "/console/"), ("sign-out", {}, "/console/login"), ("disable", {}, "/console/login")],
+    [
+        ("role", {"role": "user"}, "/console/threads"),
+        ("sign-out", {}, "/console/login"),
+        ("disable", {}, "/console/login"),
+    ],
 )
 def test_who_takes_their_own_rights_away_is_led_out(
     admin: Person, root: User, act: str, typed: dict[str, str], leads: str
 ) -> None:
     admin.open(place(root))
     assert admin.send(f"{place(root)}/{act}", **typed).headers["Location"] == "/console/"
-    assert admin.open("/console/").headers.get("Location", "/console/") == leads
+    assert admin.open("/console/").headers["Location"] == leads
 
 
 ADDRESSES = ("", "/invite", "/{}", "/{}?done=admin")
@@ -240,12 +244,12 @@ def test_who_does_not_administrate_gets_none_of_it(person: Person, ada: User, ro
         assert ROOT not in person.page.text
     before = everybody(backend)
     for act in ACTS:
-        person.open("/console/")
+        person.open("/console/account")
         assert person.send(f"{place(root)}/{act}", role="user").status_code == 403, act
-    person.open("/console/")
+    person.open("/console/account")
     assert person.send("/console/users/invite", email="x@example.com", role="admin").status_code == 403
     assert everybody(backend) == before
-    assert "/console/users" not in person.open("/console/").text
+    assert "/console/users" not in person.open("/console/account").text
 
 
 def test_a_button_of_another_site_does_nothing(admin: Person, ada: User, backend: Backend) -> None:
@@ -261,7 +265,7 @@ def test_nobody_has_no_page(admin: Person) -> None:
         assert admin.open(f"/console/users/{who}").status_code == status
         assert admin.page.mimetype == "text/html"
         for act in ACTS:
-            admin.open("/console/")
+            admin.open("/console/account")
             assert admin.send(f"/console/users/{who}/{act}", role="admin").status_code == status
 
 
@@ -290,4 +294,4 @@ def test_behind_a_proxy_there_are_no_passwords(settings: Settings, backend: Back
 def test_without_accounts_there_are_no_users(settings: Settings, backend: Backend) -> None:
     client = make_app(settings, backend).test_client()
     assert client.get("/console/users").status_code == 409
-    assert "/console/users" not in client.get("/console/").text
+    assert "/console/users" not in client.get("/console/threads").text

@@ -31,7 +31,7 @@ function Cards({ interrupts, isBusy, onAnswer }) {
   const requests = interrupts.map(({ value }) => readRequest(value));
   const [drafts, setDrafts] = useState(/** @type {Record<string, Draft>} */ ({}));
   const [wrong, setWrong] = useState(/** @type {Record<number, string>} */ ({}));
-  const { isSent, once } = useOnce(isBusy);
+  const { isSent, isLocked, once } = useOnce(isBusy);
   const asked = requests.reduce((sum, request) => sum + questionsIn(request), 0);
 
   /** @param {Record<string, Draft>} all */
@@ -55,9 +55,9 @@ function Cards({ interrupts, isBusy, onAnswer }) {
   };
   const decidedSoFar = requests.flatMap((request, place) => draftsOf(drafts, place, request)).filter((draft) => draft && (draft.kind !== "text" || draft.text)).length;
   return html`<section className="asks" aria-label=${t("The agent waits for you")}>
-    ${requests.map((request, place) => html`<${Card} key=${interrupts[place].id ?? place} request=${request} place=${place} drafts=${drafts} choose=${choose} wrong=${wrong[place]} isAlone=${asked === 1} isSent=${isSent} send=${() => send(drafts)} />`)}
+    ${requests.map((request, place) => html`<${Card} key=${interrupts[place].id ?? place} request=${request} place=${place} drafts=${drafts} choose=${choose} wrong=${wrong[place]} isAlone=${asked === 1} isLocked=${isLocked} send=${() => send(drafts)} />`)}
     ${asked > 1 && html`<div className="asks-foot">
-      <button type="button" className="button" disabled=${isSent} onClick=${() => send(drafts)}>${t("Send all")}</button>
+      <button type="button" className="button" disabled=${isLocked} onClick=${() => send(drafts)}>${t("Send all")}</button>
       <span className="faint">${t("{n} of {total} answered", { n: decidedSoFar, total: asked })}</span>
     </div>`}
     ${isSent && html`<p className="faint" role="status">${t("Sent. The agent goes on.")}</p>`}
@@ -87,7 +87,7 @@ function useOnce(isBusy) {
       reset(); // who calls has said why
     }
   };
-  return { isSent: isSent || isBusy, once };
+  return { isSent, isLocked: isSent || isBusy, once };
 }
 
 /** @param {Request} request */
@@ -101,7 +101,7 @@ const questionsIn = (request) => (request.form === "open" ? 1 : request.actions.
 const draftsOf = (drafts, place, request) => Array.from({ length: questionsIn(request) }, (_, each) => drafts[`${place}:${each}`]);
 
 /**
- * @typedef {{ drafts: Record<string, Draft>, choose: (name: string, draft: Draft, isComplete?: boolean) => void, isAlone: boolean, isSent: boolean, send: () => void, wrong?: string }} Choosing
+ * @typedef {{ drafts: Record<string, Draft>, choose: (name: string, draft: Draft, isComplete?: boolean) => void, isAlone: boolean, isLocked: boolean, send: () => void, wrong?: string }} Choosing
  */
 
 /** @param {Choosing & { request: Request, place: number }} props */
@@ -119,7 +119,7 @@ function Card({ request, place, ...choosing }) {
 }
 
 /** @param {Choosing & { value: unknown, name: string }} props */
-function Question({ value, name, drafts, choose, isAlone, isSent, send }) {
+function Question({ value, name, drafts, choose, isAlone, isLocked, send }) {
   const { question, rest } = questionOf(value);
   const draft = drafts[name] ?? { kind: "text", text: "" };
   const isJson = draft.kind === "json";
@@ -130,15 +130,15 @@ function Question({ value, name, drafts, choose, isAlone, isSent, send }) {
     ${question && html`<${Text} text=${question} />`}
     ${rest !== undefined && html`<${Json} value=${rest} label=${question ? t("With it") : t("Question")} opened=${3} />`}
     <div className="picks" role="group" aria-label=${t("Answer")}>
-      <${Choice} kind="yes" chosen=${draft.kind} onPick=${pick} disabled=${isSent} label=${t("Yes")} />
-      <${Choice} kind="no" chosen=${draft.kind} onPick=${pick} disabled=${isSent} label=${t("No")} />
+      <${Choice} kind="yes" chosen=${draft.kind} onPick=${pick} disabled=${isLocked} label=${t("Yes")} />
+      <${Choice} kind="no" chosen=${draft.kind} onPick=${pick} disabled=${isLocked} label=${t("No")} />
       <span className="picks-or">${t("or answer with")}</span>
-      <${Choice} kind="text" chosen=${draft.kind} onPick=${() => choose(name, { ...draft, kind: "text" })} disabled=${isSent} label=${t("Text")} />
-      <${Choice} kind="json" chosen=${draft.kind} onPick=${() => choose(name, { ...draft, kind: "json" })} disabled=${isSent} label="JSON" />
+      <${Choice} kind="text" chosen=${draft.kind} onPick=${() => choose(name, { ...draft, kind: "text" })} disabled=${isLocked} label=${t("Text")} />
+      <${Choice} kind="json" chosen=${draft.kind} onPick=${() => choose(name, { ...draft, kind: "json" })} disabled=${isLocked} label="JSON" />
     </div>
-    ${(draft.kind === "text" || isJson) && html`<${Field} label=${isJson ? t("Answer as JSON") : t("Your answer")} text=${draft.text} isCode=${isJson} disabled=${isSent}
+    ${(draft.kind === "text" || isJson) && html`<${Field} label=${isJson ? t("Answer as JSON") : t("Your answer")} text=${draft.text} isCode=${isJson} disabled=${isLocked}
       wrong=${check?.wrong} onText=${(/** @type {string} */ text) => choose(name, { kind: draft.kind, text })} onSend=${send} />`}
-    ${isAlone && (draft.kind === "text" || isJson) && html`<div><button type="button" className="button" disabled=${isSent} onClick=${send}>${t("Send answer")}</button></div>`}`;
+    ${isAlone && (draft.kind === "text" || isJson) && html`<div><button type="button" className="button" disabled=${isLocked} onClick=${send}>${t("Send answer")}</button></div>`}`;
 }
 
 /** @type {() => Record<Decision, { label: string, icon: string, send: string }>} */
@@ -150,7 +150,7 @@ const WORDS = () => ({
 });
 
 /** @param {Choosing & { action: Action, form: string, name: string }} props */
-function ActionPart({ action, form, name, drafts, choose, isAlone, isSent, send }) {
+function ActionPart({ action, form, name, drafts, choose, isAlone, isLocked, send }) {
   const draft = drafts[name];
   const kind = /** @type {Decision | undefined} */ (draft?.kind);
   const takesReason = form === "current";
@@ -162,10 +162,10 @@ function ActionPart({ action, form, name, drafts, choose, isAlone, isSent, send 
     ${action.description && html`<${Text} text=${action.description} />`}
     <${Json} value=${action.args} label=${t("Arguments")} opened=${3} />
     <div className="picks" role="group" aria-label=${t("Your decision on {name}", { name: action.name })}>
-      ${action.allowed.map((each) => html`<${Choice} key=${each} kind=${each} chosen=${kind} onPick=${pick} disabled=${isSent} icon=${WORDS()[each].icon} label=${WORDS()[each].label} />`)}
+      ${action.allowed.map((each) => html`<${Choice} key=${each} kind=${each} chosen=${kind} onPick=${pick} disabled=${isLocked} icon=${WORDS()[each].icon} label=${WORDS()[each].label} />`)}
     </div>
-    ${kind && needsField(kind, takesReason) && html`<${DecisionField} kind=${kind} draft=${draft} disabled=${isSent} onText=${(/** @type {string} */ text) => choose(name, { kind, text })} onSend=${send} />`}
-    ${isAlone && kind && needsField(kind, takesReason) && html`<div><button type="button" className="button" disabled=${isSent} onClick=${send}>${WORDS()[kind].send}</button></div>`}
+    ${kind && needsField(kind, takesReason) && html`<${DecisionField} kind=${kind} draft=${draft} disabled=${isLocked} onText=${(/** @type {string} */ text) => choose(name, { kind, text })} onSend=${send} />`}
+    ${isAlone && kind && needsField(kind, takesReason) && html`<div><button type="button" className="button" disabled=${isLocked} onClick=${send}>${WORDS()[kind].send}</button></div>`}
   </div>`;
 }
 

@@ -65,6 +65,7 @@ function useHistory({ client, threadId, version }) {
   const [isLoading, setLoading] = useState(Boolean(threadId));
   const [wrong, setWrong] = useState("");
   const asked = useRef(0);
+  const wanted = useRef(PAGE); // how many are shown: a reading of all of them that overtakes one of more has these too
   /**
    * @param {number} limit
    * @param {State} [last]
@@ -84,11 +85,15 @@ function useHistory({ client, threadId, version }) {
     }
     if (mine === asked.current) setLoading(false);
   };
+  const loadMore = () => {
+    wanted.current = states.length + PAGE;
+    load(PAGE, states.at(-1));
+  };
   useEffect(() => {
-    if (threadId) load(Math.max(PAGE, Math.min(states.length, MOST)));
+    if (threadId) load(wanted.current);
     else setStates([]);
   }, [threadId, version]);
-  return { states, isMore, isLoading, wrong, loadMore: () => load(PAGE, states.at(-1)) };
+  return { states, isMore, isLoading, wrong, loadMore };
 }
 
 /**

@@ -31,7 +31,7 @@ export function FileChip({ piece }) {
 }
 
 /** @param {string} media */
-const nameless = (media) => ({ image: t("Image"), audio: t("Sound"), video: t("Film") })[media] ?? t("File");
+const nameless = (media) => ({ image: t("Image"), audio: t("Audio"), video: t("Video") })[media] ?? t("File");
 
 /** @param {string} media */
 export const iconOf = (media) => ({ image: "image", audio: "sound" })[media] ?? "file";

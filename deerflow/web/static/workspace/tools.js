@@ -54,7 +54,7 @@ export function ToolResult({ result }) {
   const label = result.status === "error" ? t("Error") : t("Result");
   return html`
     ${typeof value === "string" ? html`<${ResultText} label=${label} text=${value} />` : html`<${Json} value=${value} label=${label} opened=${2} />`}
-    ${result.artifact != null && html`<${Json} value=${result.artifact} label=${t("For the program")} opened=${0} />`}`;
+    ${result.artifact != null && html`<${Json} value=${result.artifact} label=${t("Artifact: the model does not see it")} opened=${0} />`}`;
 }
 
 /** @param {{ label: string, text: string }} props */

@@ -1,0 +1,72 @@
+"""What agents wait for, at a browser (console.md S8.1 to 8.4): it appears, is answered, and goes by itself."""
+
+from typing import Any
+
+from tests.conftest import wait_for
+from tests.e2e.page import Page
+from tests.live import Live
+
+REQUEST = {
+    "action_requests": [{"name": "write_file", "args": {"path": "a.md"}, "description": "Write the file a.md"}],
+    "review_configs": [{"action_name": "write_file", "allowed_decisions": ["approve", "edit", "reject"]}],
+}
+
+
+def asking(live: Live, graph: str, given: dict[str, Any]) -> str:
+    """A thread whose agent waits for an answer."""
+    client = live.client()
+    thread_id: str = client.threads.create()["thread_id"]
+    client.runs.wait(thread_id, graph, input=given)
+    assert client.threads.get(thread_id)["status"] == "interrupted"
+    return thread_id
+
+
+def left(live: Live, thread_id: str) -> Any:
+    """The values of a thread that has come to rest."""
+    client = live.client()
+    wait_for(lambda: client.threads.get(thread_id)["status"] == "idle", what="the run that goes on")
+    return client.threads.get(thread_id)["values"]
+
+
+def count(page: Page) -> int:
+    return int(page.run("return Number(document.querySelector('.wide-nav [data-count]').textContent)"))
+
+
+def test_a_question_appears_is_approved_and_is_counted_meanwhile(live: Live, page: Page) -> None:
+    """On whatever page one is, within 6 s and without a reload."""
+    page.open("/console/approvals").run("window.isSame = true")
+    before = count(page)
+    thread_id = asking(live, "asking_for", {"asks": [REQUEST]})
+    page.until(lambda: count(page) == before + 1, seconds=6)
+    page.until(lambda: page.has(f".waiting a[href$='{thread_id}']"), seconds=6)
+    assert page.run("return window.isSame")
+    page.click(f".waiting a[href$='{thread_id}']")
+    page.until("Write the file a.md")
+    page.press("Approve", within="main")
+    page.until("Your answer was sent")
+    assert left(live, thread_id)["told"] == [{"decisions": [{"type": "approve"}]}]
+    page.until(lambda: count(page) == before, seconds=6)
+    assert "Approved" in page.text(".answered")
+
+
+def test_a_question_of_a_subgraph_is_answered_without_a_script(live: Live, page: Page) -> None:
+    thread_id = asking(live, "asking_inside", {"log": []})
+    with page.without_script():
+        page.driver.get(f"{page.origin}/console/approvals/{thread_id}")
+        page.driver.find_element("name", "text.0.0").send_keys("inside!")
+        page.driver.find_element("css selector", ".panel-of.text button").click()
+        assert "?run=" in page.path
+    assert "inside!" in left(live, thread_id)["log"]
+
+
+def test_what_is_being_typed_stays_and_is_not_sent_after_somebody_elses_answer(live: Live, page: Page) -> None:
+    thread_id = asking(live, "asking_for", {"asks": ["Which colour?"]})
+    page.open(f"/console/approvals/{thread_id}").type("Your answer", "blue")
+    page.run("document.activeElement.blur()")
+    live.client().runs.wait(thread_id, "asking_for", command={"resume": "red"})
+    counted = "return performance.getEntriesByType('resource').some((each) => each.name.endsWith('/approvals/count'))"
+    page.until(lambda: page.run(counted), seconds=8)  # lists are looked at as often
+    assert page.run("return document.querySelector('textarea').value") == "blue"
+    page.press("Send answer")
+    page.until("answered meanwhile")
+    assert left(live, thread_id)["told"] == ["red"]

@@ -1,0 +1,59 @@
+"""Runs in a browser (console.md S10): what comes by itself, and stopping without a page being loaded by hand."""
+
+from typing import Any
+
+from tests.e2e.page import Page
+from tests.live import Live
+
+PLACES = "return [...document.querySelectorAll('#log li')].map((each) => Number(each.dataset.place))"
+
+
+def begun(live: Live, graph: str, **asked: Any) -> dict[str, Any]:
+    """A run on a thread of its own."""
+    client = live.client()
+    thread_id = client.threads.create()["thread_id"]
+    return dict(client.runs.create(thread_id, graph, **asked))
+
+
+def test_events_and_the_end_come_by_themselves(page: Page, live: Live) -> None:
+    """Each event once and in its order, those that were there and those that came; then how it ended."""
+    run = begun(live, "steps", input={"pause": 0.4}, stream_mode=["tasks", "values", "custom"])
+    page.open(f"/console/runs/{run['run_id']}")
+    page.run("window.isSame = true")
+    page.until(lambda: page.text("#run .badge") == "Done")
+    events = live.http().get(f"/threads/{run['thread_id']}/runs/{run['run_id']}/events").json()["events"]
+    page.until(lambda: page.run(PLACES) == [int(event["id"]) for event in events])
+    assert page.texts("#log .name") == [event["event"] for event in events]
+    assert page.texts(".timeline .step code") == ["one", "two", "three", "four"]
+    assert page.run("return window.isSame"), "it was not loaded again"
+    page.click("#log li:last-child summary")
+    page.until(lambda: '"done"' in page.text("#log li:last-child pre"))
+
+
+def test_of_very_many_events_the_newest_stay(page: Page, live: Live) -> None:
+    """And the link to older ones begins where the list does."""
+    config = {"configurable": {"words": 650, "pause": 0.003}}
+    run = begun(live, "chat", input={"messages": []}, config=config, stream_mode="messages-tuple")
+    page.open(f"/console/runs/{run['run_id']}")
+    page.until(lambda: page.text("#run .badge") == "Done", seconds=40)
+    places = page.until(lambda: page.run(PLACES) if len(page.run(PLACES)) == 500 else None)
+    assert places == list(range(places[0], places[0] + 500))
+    page.press("Show older ones")
+    page.until(lambda: page.run(PLACES)[-1:] == [places[0] - 1])
+
+
+def test_a_run_that_starts_elsewhere_is_seen_and_stopped(page: Page, live: Live) -> None:
+    """S10.1, S10.4: within 6 s and without a reload; what is ticked stays ticked."""
+    first = begun(live, "steps", input={"pause": 60})
+    page.open(f"/console/runs?thread={first['thread_id']}")
+    page.until("Running")
+    page.click("#list input[type=checkbox]")
+    second = live.client().runs.create(first["thread_id"], "steps", input={"pause": 60})
+    page.until(lambda: len(page.texts("#list tbody tr")) == 2, seconds=7)
+    assert page.run("return [...document.querySelectorAll('#list input')].map((each) => each.checked)") == [False, True]
+    assert page.run("return document.activeElement.id").startswith("tick-"), "and the focus is where it was"
+    page.press("Stop selected")
+    page.press("Stop", within=".bulk .asked")
+    page.until("1 run was told to stop.")
+    page.until("Stopped", seconds=10)
+    live.client().runs.cancel(first["thread_id"], second["run_id"])

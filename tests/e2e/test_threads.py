@@ -1,0 +1,28 @@
+"""The list of threads in a browser: what happens elsewhere comes by itself, and takes nothing out of one's hands."""
+
+from uuid import uuid4
+
+from tests.conftest import wait_for
+from tests.e2e.page import Page
+from tests.live import Live
+
+
+def test_a_run_elsewhere_shows_and_what_is_ticked_stays_so(page: Page, live: Live) -> None:
+    """Within six seconds, without a reload."""
+    word = f"w{uuid4().hex[:8]}"
+    client = live.client()
+    for number in (1, 2):
+        client.threads.create(metadata={"title": f"{word} {number}"})
+    page.open(f"/console/threads?q={word}").until(lambda: len(page.texts(".row-link")) == 2)
+    page.run("document.querySelector('tbody input').click(); window.is_same_page = true;")
+    assert page.has(".several"), "what can be done with those that are ticked"
+    thread = client.threads.create()["thread_id"]
+    client.runs.create(thread, "talking", input={"messages": [{"type": "human", "content": f"count 1 {word}"}]})
+    page.until(lambda: len(page.texts(".row-link")) == 3, seconds=8)
+    assert page.texts(".row-link")[0] == f"count 1 {word}"
+    assert page.run("return window.is_same_page && document.querySelectorAll('tbody input:checked').length") == 1
+    page.run("document.querySelector('[data-all]').click()")
+    page.press("Delete", within=".several")
+    page.press("Delete the selected threads", within=".several")
+    page.until("No thread matches")
+    wait_for(lambda: not client.threads.search(metadata={"title": f"{word} 1"}), what="its deletion")
