@@ -18,13 +18,3 @@ def test_tools_are_content(command: list[str]) -> None:
         [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-
-
-@pytest.mark.parametrize("sheet", sorted((ROOT / "deerflow/web/static").rglob("*.css")), ids=lambda sheet: sheet.name)
-def test_style_sheets_close_what_they_open(sheet: Path) -> None:
-    """What lies within a block is indented, and nothing else is: a merge that loses a line is seen."""
-    depth = 0
-    for number, line in enumerate(sheet.read_text().splitlines(), 1):
-        assert line.startswith("  ") is (depth > 0 and not line.startswith("}")), f"{number}: {line}"
-        depth += line.count("{") - line.count("}")
-    assert depth == 0
