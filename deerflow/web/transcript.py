@@ -42,7 +42,7 @@ def _facts(thread: Thread, agent: str) -> str:
 
 
 def _told(message: Message) -> str:
-    heading = {"human": _("User"), "ai": _("Assistant"), "tool": _("Tool"), "system": _("System message")}
+    heading = {"human": _("User"), "ai": _("Agent"), "tool": _("Tool"), "system": _("System message")}
     who = heading.get(message.role, message.role)
     named = f" · {_plain(message.name)}" if message.name else ""
     parts = [f"## {_plain(who)}{named}"]
