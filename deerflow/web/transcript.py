@@ -16,9 +16,9 @@ _LONGEST_NAME = 60
 
 
 def file_name(title: str, ending: str, *, of: str = "") -> str:
-    """A name that every system takes: words, joined by dashes. *of*: an id, whose beginning tells namesakes apart."""
+    """A name that every system takes: words, joined by dashes. *of*: an id, whose end tells namesakes apart."""
     words = _NOT_OF_NAMES.sub("-", title).strip("-")[:_LONGEST_NAME].strip("-").lower() or "thread"
-    return "-".join(part for part in (words, of[:8]) if part) + f".{ending}"
+    return "-".join(part for part in (words, of[-8:]) if part) + f".{ending}"
 
 
 def markdown(thread: Thread, title: str, agent: str, values: Any) -> str:
