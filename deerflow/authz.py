@@ -50,7 +50,8 @@ def requires(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers with this permission into a view; *on*: what it is about, if not what the permission says.
 
-    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body.
+    *shown*: what the project's handlers are shown for a request's body, and leave; without it that is the body. For
+    a page's form, which is none, it is given ``{}``.
     """
     assert permission in PERMISSIONS, permission
     place = on or _PLACES.get(permission)
@@ -58,7 +59,7 @@ def requires(
 
     def shown_body() -> dict[str, Any]:
         assert shown is not None
-        return shown(parsed(request.get_data()))
+        return shown({} if request.blueprint == PAGES else parsed(request.get_data()))
 
     body = None if shown is None else shown_body
 

@@ -112,15 +112,19 @@ def show() -> Response:
     return make_response(render_template("console/runs.html", **facts))
 
 
-@requires("runs:cancel")
+@requires("runs:cancel", shown=lambda _none: {"run_ids": [str(run_id) for run_id in _ticked()]})
 def stop() -> Response:
     """Stop the runs that were ticked, and lead back to the list as it was."""
-    action = wanted_action()
-    ticked = [run_id for text in request.form.getlist("run")[:SIZE] if (run_id := parse_id(text)) is not None]
+    action, ticked = wanted_action(), _ticked()
     stopped = sum(try_to_stop(opened.backend(), principal(), run_id, action) for run_id in ticked)
     told = {"stopped": stopped, "over": len(ticked) - stopped} if ticked else {"none": 1}
     kept = Filters.read(dict(parse_qsl(request.form.get("back", ""))))
     return lead(f"/console/runs{kept.query(**told)}")
+
+
+def _ticked() -> list[UUID]:
+    """The runs whose boxes are ticked; no more than a page has."""
+    return [run_id for text in request.form.getlist("run")[:SIZE] if (run_id := parse_id(text)) is not None]
 
 
 def wanted_action() -> CancelAction:

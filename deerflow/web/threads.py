@@ -10,7 +10,7 @@ import orjson
 from flask import Blueprint, Response, make_response, render_template, request, send_file
 from flask_babel import gettext as _
 
-from deerflow.authz import require, requires
+from deerflow.authz import granted, require, requires
 from deerflow.domain import titles
 from deerflow.domain.assistants import system_assistant_id
 from deerflow.domain.ids import new_id, parse_id
@@ -127,14 +127,14 @@ def delete(thread_id: UUID) -> Response:
     return _back()
 
 
-@requires("threads:delete")
+@requires("threads:delete", shown=lambda _none: {**_named(), "strategy": "delete"})
 def delete_several() -> Response:
     """Delete those of the ticked threads that are there and the caller's."""
     prune.delete_threads(opened.backend(), principal(), _ticked(), address=request.remote_addr)
     return _back()
 
 
-@requires("threads:read")
+@requires("threads:read", shown=lambda _none: _named())
 def export_several() -> Response:
     """The ticked threads in one file."""
     backend, ticked = opened.backend(), _ticked()
@@ -242,10 +242,17 @@ def _thread(thread_id: UUID) -> Thread:
         return threads.get(tx, principal(), thread_id)
 
 
+def _named() -> dict[str, list[str]]:
+    """The threads whose boxes are ticked, as the API names them; no more than a page has."""
+    ids = dict.fromkeys(map(parse_id, request.form.getlist("thread")))
+    return {"thread_ids": [str(thread_id) for thread_id in ids if thread_id is not None][:SIZE]}
+
+
 def _ticked() -> list[UUID]:
-    """The threads whose boxes are ticked; no more than a page has."""
-    ids = (parse_id(text) for text in request.form.getlist("thread"))
-    return [thread_id for thread_id in dict.fromkeys(ids) if thread_id is not None][:SIZE]
+    """Those of them that the project's handlers, where there are any, have left."""
+    left = granted(request) or {}
+    ids = left.get("thread_ids") if "thread_ids" in left else _named()["thread_ids"]
+    return [thread_id for each in ids or () if (thread_id := parse_id(str(each))) is not None]
 
 
 def _told(thread: Thread, agents: dict[UUID, str]) -> dict[str, Any]:

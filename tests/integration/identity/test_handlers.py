@@ -507,3 +507,15 @@ def test_the_list_of_runs_says_whose_they_are(as_: Caller, backend: Backend) -> 
         assert seen.status_code == 200
         assert user.owner in seen.text
         assert "of a test" not in seen.text
+
+
+def test_a_page_that_deletes_several_names_them_to_the_handler(as_: Caller, bell: AnsweringBell) -> None:
+    """As the API does: who looks at what is to be deleted refuses the same on both ways."""
+    ticked = [make(as_("ada")) for _ in range(2)]
+    for path, action in (("delete", "delete"), ("export", "read")):
+        as_("ada").post(f"/console/threads/{path}", data={"thread": ticked})
+        shown = [each["values"] for each in bell.asked if each["kind"] == "authorize" and each["action"] == action]
+        assert [value["thread_ids"] for (value,) in shown] == [ticked], path
+    run = str(uuid4())
+    as_("ada").post("/console/runs/stop", data={"run": run})
+    assert bell.asked[-1]["values"] == [{"run_ids": [run], "metadata": {}}]

@@ -126,3 +126,14 @@ def test_a_part_that_is_away_is_told_in_chinese(person: Person, monkeypatch: pyt
     assert page.status_code == 503
     assert "<h1>暂时不可用</h1>" in page.text
     assert "数据库没有响应。" in person.told()
+
+
+def test_trying_again_asks_for_the_same_page_at_the_same_prefix(broken: Person) -> None:
+    """What was sent cannot be sent again by a link."""
+    client = broken.browser.client
+    asked = {"base_url": f"{broken.browser.base}/agents", "headers": {"Accept": "text/html"}}
+    assert (
+        'href="/agents/console/login?next=/console/runs"'
+        in client.get("/console/login?next=/console/runs", **asked).text
+    )
+    assert ">Try again</a>" not in client.post("/console/login", data={}, **asked).text

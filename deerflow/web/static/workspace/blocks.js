@@ -17,12 +17,12 @@ const PICTURES = /^image\/(png|jpe?g|gif|webp|avif|bmp)$/;
  * @param {Said} message
  * @returns {Piece[]}
  */
-export function readBlocks({ content, tool_calls = [], additional_kwargs: beside }) {
+export function readBlocks({ content, tool_calls, additional_kwargs: beside }) {
   const blocks = typeof content === "string" ? [{ type: "text", text: content }] : Array.isArray(content) ? content : content == null ? [] : [content];
   const thought = typeof beside?.reasoning_content === "string" ? [{ type: "reasoning", reasoning: beside.reasoning_content }] : [];
   const refusal = typeof beside?.refusal === "string" ? [beside.refusal] : [];
   return [...thought, ...blocks, ...refusal]
-    .filter((block) => !(OF_CALLS.has(block?.type) && (tool_calls.length || block.type.endsWith("chunk") || block.type.endsWith("delta"))))
+    .filter((block) => !(OF_CALLS.has(block?.type) && (tool_calls?.length || block.type.endsWith("chunk") || block.type.endsWith("delta"))))
     .map(piece)
     .filter((each) => !("text" in each) || each.kind === "file" || each.text !== "");
 }
@@ -46,7 +46,7 @@ function piece(block) {
   if (type === "refusal" && typeof block.refusal === "string") return { kind: "text", text: block.refusal };
   const thought = thoughtIn(block);
   if (thought !== null) return { kind: "thought", text: thought };
-  if (type === "text-plain") return { kind: "file", media: "file", mime: "text/plain", name: nameOf(block), text: block.text, data: block.base64, url: block.url };
+  if (type === "text-plain") return { kind: "file", media: "file", mime: "text/plain", name: nameOf(block), text: textIn(block.text), data: textIn(block.base64), url: textIn(block.url) };
   return mediaIn(block) ?? { kind: "json", label: String(type ?? typeof block), value: block };
 }
 
@@ -71,12 +71,13 @@ function mediaIn(block) {
   const at = addressIn(block, type);
   const own = at?.startsWith("data:") ? dataUrl(at) : null;
   const source = block.source ?? {};
-  const data = own?.data ?? block.base64 ?? (block.source_type === "base64" ? block.data : undefined) ?? (source.type === "base64" ? source.data : undefined) ?? block.input_audio?.data;
+  const data = own?.data ?? textIn(block.base64 ?? (block.source_type === "base64" ? block.data : undefined) ?? (source.type === "base64" ? source.data : undefined) ?? block.input_audio?.data);
   const mime = String(own?.mime ?? block.mime_type ?? source.media_type ?? (media === "image" ? "image/*" : "application/octet-stream"));
   const url = own ? undefined : at;
-  if (data === undefined && url === undefined && block.text === undefined) return null;
+  const text = textIn(block.text);
+  if (data === undefined && url === undefined && text === undefined) return null;
   const isPicture = media === "image" && (data === undefined || PICTURES.test(mime));
-  return { kind: isPicture ? "picture" : "file", media: media === "document" ? "file" : media, mime, data, url, text: data ? undefined : block.text, name: nameOf(block) };
+  return { kind: isPicture ? "picture" : "file", media: media === "document" ? "file" : media, mime, data, url, text: data ? undefined : text, name: nameOf(block) };
 }
 
 /**
@@ -88,6 +89,9 @@ function addressIn(block, type) {
   const found = block[type]?.url ?? (typeof block[type] === "string" ? block[type] : undefined) ?? block.image_url ?? block.file?.file_data ?? block.url ?? block.source?.url;
   return typeof found === "string" ? found : undefined;
 }
+
+/** What is no text is none: anything may stand in a message. @param {any} told @returns {string | undefined} */
+const textIn = (told) => (typeof told === "string" ? told : undefined);
 
 /** @param {any} block */
 function nameOf(block) {

@@ -62,3 +62,20 @@ test("the text of a message is its text alone", () => {
   assert.equal(messageText({ type: "ai", content: [{ type: "text", text: "a" }, { type: "image", url: "https://a" }, "b"] }), "a\n\nb");
   assert.equal(messageText({ type: "ai", content: null }), "");
 });
+
+test("what is no text in a file or picture breaks nothing", () => {
+  const odd = [5, ["x"], { a: 1 }, null, true];
+  const blocks = odd.flatMap((it) => [
+    { type: "file", base64: it },
+    { type: "text-plain", text: it, base64: it, url: it },
+    { type: "image", source_type: "base64", data: it },
+    { type: "image", source: { type: "base64", data: it } },
+    { type: "audio", input_audio: { data: it } },
+    { type: "file", text: it, url: it },
+  ]);
+  for (const piece of readBlocks({ type: "ai", content: blocks })) {
+    for (const told of /** @type {any[]} */ ([piece]).flatMap(({ data, text, url }) => [data, text, url])) assert.ok(["string", "undefined"].includes(typeof told), JSON.stringify(piece));
+  }
+  assert.deepEqual(readBlocks({ type: "ai", content: "hello", tool_calls: /** @type {any} */ (null) }), [{ kind: "text", text: "hello" }]);
+  assert.deepEqual(kinds([{ type: "tool_use" }], { tool_calls: null }), ["json"]);
+});
