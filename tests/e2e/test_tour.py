@@ -32,7 +32,7 @@ PICTURES = {
     "runs": ("/console/runs", "td"),
     "run": ("/console/runs/{run of calculated}", ".timeline"),
     "agent": ("/console/agents/{agent}", "svg"),
-    "keys": ("/console/keys", ".rows"),
+    "keys": ("/console/keys", "#key-list"),
     "system": ("/console/system", "td"),
 }
 
