@@ -129,10 +129,11 @@ _WORDS = {**{name: name for name in DECISIONS}, "accept": "approve", "ignore": "
 
 
 def _decision(told: Any) -> tuple[str, str] | None:
-    if not isinstance(told, dict) or told.get("type") not in _WORDS:
+    kind = told.get("type") if isinstance(told, dict) else None
+    if not isinstance(kind, str) or kind not in _WORDS:
         return None
     said = next((told[name] for name in ("message", "args") if isinstance(told.get(name), str)), "")
-    return _WORDS[told["type"]], said
+    return _WORDS[kind], said
 
 
 def _current_actions(value: Any) -> tuple[Action, ...]:
@@ -142,18 +143,22 @@ def _current_actions(value: Any) -> tuple[Action, ...]:
     asked, configs = value.get("action_requests"), value.get("review_configs")
     if not isinstance(asked, list) or not isinstance(configs, list):
         return ()
-    actions = tuple(_current_action(each, place, configs) for place, each in enumerate(asked))
+    read = [each if isinstance(each, dict) else {} for each in configs]
+    named = {each["action_name"]: each for each in reversed(read) if isinstance(each.get("action_name"), str)}
+    actions = tuple(
+        _current_action(each if isinstance(each, dict) else {}, read[place] if place < len(read) else {}, named)
+        for place, each in enumerate(asked)
+    )
     return actions if all(action.allowed for action in actions) else ()
 
 
-def _current_action(asked: Any, place: int, configs: list[Any]) -> Action:
-    told = asked if isinstance(asked, dict) else {}
-    read = [each if isinstance(each, dict) else {} for each in configs]
-    named = (each for each in read if "action_name" in each and each["action_name"] == told.get("name"))
-    config = next(named, read[place] if place < len(read) else {})
+def _current_action(told: dict[str, Any], beside: dict[str, Any], named: Mapping[str, dict[str, Any]]) -> Action:
+    """An action, under the config that names it, or else the one at its place."""
+    name = told.get("name")
+    config = named.get(name, beside) if isinstance(name, str) else beside
     allowed = config.get("allowed_decisions")
     may = tuple(each for each in DECISIONS if isinstance(allowed, list) and each in allowed)
-    return Action(_text(told.get("name")), _args(told.get("args")), _text(told.get("description")), may)
+    return Action(_text(name), _args(told.get("args")), _text(told.get("description")), may)
 
 
 def _older_action(value: Any) -> Action | None:

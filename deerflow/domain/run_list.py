@@ -25,13 +25,14 @@ class RunLine:
     """One line of the list. ``graph_id`` stands for an agent whose assistant, ``agent``, has gone.
 
     ``lost_at``: when its worker was lost, unless it was handed over since. ``key_name``: of the API key with which it
-    was created; ``cron_id``: what a cron wrote into its metadata.
+    was created, for the key's owner alone; ``cron_id``: what a cron wrote into its metadata.
     """
 
     run_id: UUID
     thread_id: UUID
     assistant_id: UUID
     graph_id: str
+    owner: str
     agent: str | None
     title: str | None
     status: RunStatus

@@ -132,6 +132,11 @@ def still_holds(request: Request, caller: Principal) -> Callable[[], bool]:
     return holds
 
 
+def name_of(owner: str) -> str:
+    """What an owner is known by to people: of whom a handler has named that name."""
+    return owner.removeprefix(_OWNER)
+
+
 def authorize(caller: Principal, place: Place, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the project's handlers leave of *values*; from here on the caller sees what their filter matches.
 

@@ -109,6 +109,7 @@ def _asking(principal: Principal) -> sa.Select[Any]:
 
 def _lines(tx: Tx, ids: Sequence[UUID], principal: Principal) -> list[RunLine]:
     """The lines of these runs, in this order; one that has gone meanwhile is left out."""
+    own_key = sa.and_(api_keys.c.key_id == runs.c.key_id, runs.c.owner == principal.user_id)
     query: sa.Select[Any] = (
         sa.select(
             *_PLAIN,
@@ -122,7 +123,7 @@ def _lines(tx: Tx, ids: Sequence[UUID], principal: Principal) -> list[RunLine]:
         .select_from(
             runs.join(threads, threads.c.thread_id == runs.c.thread_id)
             .outerjoin(assistants, assistants.c.assistant_id == runs.c.assistant_id)
-            .outerjoin(api_keys, api_keys.c.key_id == runs.c.key_id)
+            .outerjoin(api_keys, own_key)
         )
         .where(runs.c.run_id.in_(ids), unindexed(within(principal, runs)))
     )

@@ -15,6 +15,7 @@ from deerflow.domain.threads import Thread
 from deerflow.domain.words import ThreadStatus
 from deerflow.errors import Conflict, Invalid, NotFound, RateLimited, Unavailable
 from deerflow.identity import opened, principal
+from deerflow.identity.handlers import name_of
 from deerflow.runtime.decide import decide
 from deerflow.runtime.submit import NoSuchInterrupt
 from deerflow.storage import approvals, assistants, keys, runs, threads
@@ -159,11 +160,11 @@ def _who(tx: Tx, caller: Principal, done: list[Answered]) -> dict[UUID, str]:
 
 
 def _name(caller: Principal, done: Answered, named: Mapping[UUID, str]) -> str:
-    if done.key_id is not None:
+    if done.key_id is not None and done.owner == caller.user_id:
         return str(_("API key “%(name)s”", name=named.get(done.key_id, str(done.key_id)[-8:])))
     if done.owner == caller.user_id:
         return str(_("You"))
-    return str((done.user or {}).get("display_name") or done.owner)
+    return str((done.user or {}).get("display_name") or name_of(done.owner))
 
 
 def _assistant_id(thread: Thread) -> UUID | None:

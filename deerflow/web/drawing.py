@@ -20,6 +20,8 @@ _LEAST_WIDTH, _PADDING, _NARROW, _WIDE = 76.0, 28.0, 7.6, 13.5
 _MOST_CHARACTERS = 30
 _BEND_WIDTH, _LOOP = 8.0, 26.0
 _SWEEPS = 8
+_MOST = 2_500
+"""Nodes and edges; and layers that edges lead through, of all together."""
 _ENDS = {"__start__": "start", "__end__": "end"}
 
 _Way = tuple[str, str]
@@ -63,13 +65,21 @@ class Drawing:
     edges: list[Edge]
 
 
-def draw(graph: dict[str, Any]) -> Drawing:
-    """Lay out a graph as LangChain tells it: ``nodes`` with an ``id``, ``edges`` with ``source`` and ``target``."""
+def draw(graph: dict[str, Any]) -> Drawing | None:
+    """Lay out a graph as LangChain tells it: ``nodes`` with an ``id``, ``edges`` with ``source`` and ``target``.
+
+    None for one with more nodes, edges and bends than anybody could follow: no other request shall wait for it.
+    """
     names = list(dict.fromkeys(str(node["id"]) for node in graph.get("nodes", [])))
     told = {(str(each["source"]), str(each["target"])): each for each in graph.get("edges", [])}
-    told = {way: each for way, each in told.items() if set(way) <= set(names)}
+    known = set(names)
+    told = {way: each for way, each in told.items() if known.issuperset(way)}
+    if len(names) + len(told) > _MOST:
+        return None
     turned = _turned(names, list(told))
     layers = _layers(names, {_oriented(way, turned) for way in told if way[0] != way[1]})
+    if sum(abs(layers[source] - layers[target]) for source, target in told) > _MOST:
+        return None
     rows, links = _rows(names, layers, [(way, _oriented(way, turned)) for way in told if way[0] != way[1]])
     _sort(rows, links)
     loops = {source for source, target in told if source == target}

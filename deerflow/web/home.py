@@ -11,7 +11,7 @@ def add_to(console: Blueprint) -> None:
     console.get("/", endpoint="home")(home)
 
 
-@requires("account:read")
+@requires("threads:read", on=("threads", "search"))
 def home() -> Response:
     """Lead on."""
     return lead("/console/threads")

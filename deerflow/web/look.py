@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from flask import Blueprint, Flask, Response, current_app, g, request
 from flask_babel import Babel
 from flask_login import current_user
+from pytz import all_timezones  # type: ignore[import-untyped]
 
 from deerflow.authz import public
 from deerflow.domain.accounts import User
@@ -103,4 +104,5 @@ def _is_signed_in() -> bool:
 
 @cache
 def _zones() -> set[str]:
-    return available_timezones()
+    """Those that flask-babel knows as well, which has a table of its own: not ``localtime``, for one."""
+    return available_timezones() & set(all_timezones)

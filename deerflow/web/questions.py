@@ -88,7 +88,7 @@ def read_form(form: MultiDict[str, str], interrupts: Mapping[str, Any]) -> dict[
         interrupt_id: [
             _typed(form, f"{place}.{each}") for each in range(read_request(interrupts[interrupt_id]).questions)
         ]
-        for place, interrupt_id in enumerate(form.getlist("interrupt"))
+        for place, interrupt_id in enumerate(dict.fromkeys(form.getlist("interrupt")))
         if interrupt_id in interrupts
     }
 

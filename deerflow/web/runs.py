@@ -19,6 +19,7 @@ from deerflow.domain.run_list import RunLine, RunWanted
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import NotFound
 from deerflow.identity import opened, principal
+from deerflow.identity.handlers import name_of
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.storage import assistants, run_search, runs
 from deerflow.storage.database import Tx
@@ -140,7 +141,14 @@ def try_to_stop(backend: Backend, caller: Principal, run_id: UUID, action: Cance
 
 def words_of_runs() -> dict[str, Any]:
     """What templates say of a run in words."""
-    return {"word_of": word_of, "waited": waited, "ran": ran, "lasting": lasting, "is_stoppable": is_stoppable}
+    return {
+        "word_of": word_of,
+        "waited": waited,
+        "ran": ran,
+        "lasting": lasting,
+        "is_stoppable": is_stoppable,
+        "others": others,
+    }
 
 
 def word_of(line: RunLine) -> Word:
@@ -153,6 +161,11 @@ def waited(line: RunLine) -> timedelta | None:
     until = line.started_at or line.ended_at or datetime.now(UTC)
     length = until - max(line.created_at, line.run_at)
     return length if length >= timedelta() else None
+
+
+def others(line: RunLine) -> str:
+    """Whose run it is, where the project's handlers let the caller see what is not theirs; empty for their own."""
+    return "" if line.owner == principal().user_id else name_of(line.owner)
 
 
 def ran(line: RunLine) -> timedelta | None:
@@ -180,7 +193,12 @@ def _said(told: Mapping[str, str]) -> dict[str, str]:
         return {"told": gettext("Select the runs to stop first.")}
     if told.get("undone"):
         return {"done": gettext("The run is being rolled back. Nothing of it will be left.")}
-    stopped, over = (int(told[name]) if told.get(name, "").isdecimal() else 0 for name in ("stopped", "over"))
+    stopped, over = (_number(told.get(name, "")) for name in ("stopped", "over"))
     parts = [ngettext("%(num)s run was told to stop.", "%(num)s runs were told to stop.", stopped)] if stopped else []
     parts += [ngettext("%(num)s run had already ended.", "%(num)s runs had already ended.", over)] if over else []
     return {"done": " ".join(parts)} if parts else {}
+
+
+def _number(text: str) -> int:
+    """So many runs, as ``stop`` has said it in the address; no more than it can have been."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(SIZE)) else 0

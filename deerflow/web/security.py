@@ -41,7 +41,7 @@ def static_file(build: str, name: str) -> Response:
     """A file that is the same for everybody. Under the build of now it never changes; else browsers ask each time."""
     found = safe_join(str(STATIC), name)
     file = STATIC / found if found else STATIC
-    if not file.is_file():
+    if not _is_file(file):
         raise NotFound("There is no such file")
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     answer = Response(content_type=f"{kind}; charset=utf-8")
@@ -58,6 +58,13 @@ def static_file(build: str, name: str) -> Response:
     answer.add_etag()
     answer.make_conditional(request)
     return answer
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # no file can have so long a name
+        return False
 
 
 @cache

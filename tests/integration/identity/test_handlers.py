@@ -486,3 +486,24 @@ def test_a_pages_form_is_asked_about_as_well(as_: Caller, app: Flask, backend: B
     assert made.status_code in {303, 403}, made.text
     if made.status_code == 303:
         assert "Mine" in as_("ada").get(made.headers["Location"]).text
+
+
+def test_the_first_page_is_the_threads_also_for_whom_a_handler_names(as_: Caller) -> None:
+    assert as_("ada").get("/console/").headers["Location"] == "/console/threads"
+
+
+def test_the_list_of_runs_says_whose_they_are(as_: Caller, backend: Backend) -> None:
+    """What a filter shows of others is not the reader's, and the names of their keys are nobody else's."""
+    user = make_user(backend, "kim@example.com")
+    make_key(backend, user)
+    run = start(as_("ada"), make(as_("ada")))
+    assert ">ada</span></span>" in as_("bob").get("/console/runs").text
+    with backend.db.begin() as tx:
+        mine = models.runs.c.run_id == UUID(run)
+        key = sa.select(models.api_keys.c.key_id).scalar_subquery()
+        tx.execute(sa.update(models.runs).where(mine).values(owner=user.owner, key_id=key))
+    for page in ("/console/runs", f"/console/runs/{run}"):
+        seen = as_("bob").get(page)
+        assert seen.status_code == 200
+        assert user.owner in seen.text
+        assert "of a test" not in seen.text

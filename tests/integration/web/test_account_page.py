@@ -9,7 +9,7 @@ from deerflow.domain.accounts import User
 from deerflow.domain.ids import new_id
 from deerflow.storage import sessions, users
 from tests.factories import make_user
-from tests.integration.identity.browsers import PASSWORD
+from tests.integration.identity.browsers import HOST, PASSWORD
 from tests.integration.web.conftest import Person
 
 NEW = "violet tram under marble"
@@ -61,6 +61,16 @@ def test_the_profile_is_saved_without_a_sign_out(
     assert "Ada Lovelace" in elsewhere.told()
     assert 'data-scheme="dark"' in elsewhere.page.text
     assert '<option selected value="Asia/Shanghai">' in elsewhere.page.text
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "Europe/Atlantis", "x" * 3_000, "../../etc/passwd"])
+def test_a_time_zone_that_pages_do_not_know_is_none(signed_in: Person, ada: User, backend: Backend, zone: str) -> None:
+    """Whether a cookie says so or, as the API lets one, the user has chosen it."""
+    signed_in.browser.client.set_cookie("deerflow_zone", zone, domain=HOST)
+    assert signed_in.open("/console/account").status_code == 200
+    with backend.db.begin() as tx:
+        users.change(tx, ada.user_id, time_zone=zone)
+    assert signed_in.open("/console/account").status_code == 200
 
 
 def test_what_is_emptied_is_the_browsers_again(signed_in: Person, ada: User, backend: Backend) -> None:

@@ -88,6 +88,17 @@ def test_the_page_draws_the_graph_and_tells_it_as_a_list(reader: Person, backend
     assert not re.search(r"<script(?![^>]* src=)|\sstyle=", page)
 
 
+def test_a_graph_that_is_too_large_to_draw_is_told(
+    reader: Person, backend: Backend, caller: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.presence.renew("one", ("state",))
+    monkeypatch.setattr("deerflow.web.drawing._MOST", 2)
+    page = reader.open(place(make_agent(backend, caller)))
+    assert page.status_code == 200
+    assert "This graph is too large to be drawn." in reader.told()
+    assert "What it takes" in reader.told(), "its schemas are there"
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_without_a_state_worker_the_page_tells_what_the_row_knows(
     reader: Person,

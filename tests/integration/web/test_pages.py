@@ -142,7 +142,7 @@ def test_static_files_are_kept_as_long_as_they_are_the_same(signed_in: Person) -
     assert again.status_code == 304
 
 
-@pytest.mark.parametrize("name", ["nothing.css", "../forms.py", "..%2fforms.py", "", "."])
+@pytest.mark.parametrize("name", ["nothing.css", "../forms.py", "..%2fforms.py", "", ".", "a" * 300, "%00"])
 def test_only_static_files_are_static(person: Person, name: str) -> None:
     assert person.open(f"/console/static/x/{name}").status_code == 404
 

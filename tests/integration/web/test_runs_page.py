@@ -156,6 +156,11 @@ def test_nothing_selected_is_told(client: FlaskClient, backend: Backend) -> None
     assert row_of(backend, run).status is RunStatus.PENDING
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, "-1", "²", "x", ""])
+def test_what_is_no_number_of_stopped_runs_says_nothing(client: FlaskClient, number: str) -> None:
+    assert "told to stop" not in get(client, f"{LIST}?stopped={number}&over={number}")
+
+
 def test_nobody_elses_runs_are_seen_or_stopped(accounts_app: Flask, backend: Backend) -> None:
     ada, eve = (make_user(backend, f"{name}@example.com", role=Role.ADMIN) for name in ("ada", "eve"))
     run = make_run(backend, principal_of(ada, proof=Proof.NONE))

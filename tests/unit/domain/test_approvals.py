@@ -1,5 +1,6 @@
 """What agents ask, what people answer, and what the graph is told."""
 
+import time
 from typing import Any
 
 import orjson
@@ -126,6 +127,7 @@ def test_answers_of_a_run(resume: Any, answers: list[Any]) -> None:
         ([{"type": "response", "args": "blue"}], [("respond", "blue")]),
         ([{"type": "edit", "args": {"action": "a", "args": {}}}], [("edit", "")]),
         ({"decisions": [{"type": "sing"}]}, None),
+        ({"decisions": [{"type": ["approve"]}]}, None),
         ([], None),
         ("yes", None),
         ({"decisions": "yes"}, None),
@@ -133,3 +135,15 @@ def test_answers_of_a_run(resume: Any, answers: list[Any]) -> None:
 )
 def test_decisions_of_an_answer(answer: Any, decisions: Any) -> None:
     assert decisions_in(answer) == decisions
+
+
+def test_a_question_about_very_many_actions_is_read_at_once() -> None:
+    """A list of approvals reads it every few seconds, and nobody else is answered meanwhile."""
+    names = [f"act-{i}" for i in range(5_000)]
+    asked = {
+        "action_requests": [{"name": name, "args": {}} for name in names],
+        "review_configs": [{"action_name": name, "allowed_decisions": ["reject"]} for name in reversed(names)],
+    }
+    begun = time.process_time()
+    assert {action.allowed for action in read_request(asked).actions} == {("reject",)}
+    assert time.process_time() - begun < 1

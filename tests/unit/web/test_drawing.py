@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from deerflow.web.drawing import Drawing, Node, draw
+from deerflow.web import drawing
+from deerflow.web.drawing import Drawing, Node
 
 
 def graph(ways: str, **of_edges: Any) -> dict[str, Any]:
@@ -18,6 +19,13 @@ def graph(ways: str, **of_edges: Any) -> dict[str, Any]:
         "nodes": [{"id": name} for name in names],
         "edges": [{"source": source, "target": target, **of_edges} for source, target in pairs],
     }
+
+
+def draw(told: dict[str, Any]) -> Drawing:
+    """The drawing of a graph that is not too large for one."""
+    drawn = drawing.draw(told)
+    assert drawn is not None
+    return drawn
 
 
 AGENT = graph("__start__>agent agent>tools tools>agent agent>__end__")
@@ -117,3 +125,19 @@ def test_wide_characters_get_room() -> None:
     wide, narrow = draw(graph("搜索网络上的资料>search_web_1234")).nodes
     assert wide.width > 8 * 13
     assert all(one.y < other.y for one, other in pairwise([wide, narrow]))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"nodes": [{"id": f"n{i}"} for i in range(5_000)], "edges": [{"source": "n0", "target": "n1"}] * 5_000},
+        graph(" ".join(f"n{i}>n{i + 1}" for i in range(5_000))),
+        graph(" ".join(f"n{i}>n{i + 1} n{i}>n200" for i in range(199))),
+    ],
+    ids=["many nodes", "a long chain", "edges over many others"],
+)
+def test_what_nobody_could_follow_is_not_drawn(told: dict[str, Any]) -> None:
+    """Laying it out would take seconds, in which the process answers nobody."""
+    begun = time.process_time()
+    assert drawing.draw(told) is None
+    assert time.process_time() - begun < 1
