@@ -86,9 +86,8 @@ def _a_run_each(target: Target) -> Iterator[None]:
         made |= {"run_id": NEW_ID[database.engine.dialect.name], "thread_id": "t.thread_id", "owner": "t.owner"}
         made |= {"created_at": "t.created_at", "status": "CASE t.status WHEN 'idle' THEN 'success' ELSE t.status END"}
         of = thread_id.hex if database.is_sqlite else thread_id
-        insert(
-            database, "runs", made, "threads AS t, runs AS r WHERE r.thread_id = :of AND t.thread_id <> :of", {"of": of}
-        )
+        fresh = "NOT EXISTS (SELECT 1 FROM runs AS had WHERE had.thread_id = t.thread_id)"
+        insert(database, "runs", made, f"threads AS t, runs AS r WHERE r.thread_id = :of AND {fresh}", {"of": of})
         with database.begin() as tx:
             asking = models.threads.c.status == "interrupted"
             tx.execute(sa.update(models.threads).where(asking).values(interrupts=sa.text(f"'{_ASKS}'")))

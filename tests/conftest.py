@@ -171,6 +171,10 @@ def browser() -> Iterator[Chrome]:
         yield driver
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-tour", action="store_true", help="take the pictures of docs/tour.md anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Where tests run in several processes, look whether each has its share for itself."""
     if config.getoption("dist", "no") == "loadgroup":

@@ -1,7 +1,6 @@
 """One's own account: name, language, time zone and colours, e-mail, password, and where one is signed in."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from deerflow.errors import Conflict, Forbidden, Invalid, RateLimited
 from deerflow.identity import accounts, opened, sessions
 from deerflow.storage import users
 from deerflow.web import browsers, forms, look, zones
+from deerflow.web.errors import for_now
 from deerflow.web.places import lead
 from deerflow.web.told import told, wrong_at
 
@@ -95,9 +95,7 @@ def _tried(name: str, form: FlaskForm, change: Callable[[], object]) -> Response
     except (Invalid, Conflict) as error:
         forms.tell(form, error, otherwise=name)
     except RateLimited as error:
-        answer = _page(HTTPStatus.TOO_MANY_REQUESTS, told=told(error), **{name: form})
-        answer.headers["Retry-After"] = str(error.retry_after)
-        return answer
+        return for_now(_page(told=told(error), **{name: form}), error)
     else:
         return _done(name)
     return _page(**{name: form})
@@ -107,7 +105,7 @@ def _done(what: str, place: str = "") -> Response:
     return lead(f"/console/account?done={what}{place and '#'}{place}")
 
 
-def _page(status: int = HTTPStatus.OK, **facts: Any) -> Response:
+def _page(**facts: Any) -> Response:
     mine = sessions.signed_in()
     found = accounts.list_sessions()
     shown = {
@@ -119,7 +117,7 @@ def _page(status: int = HTTPStatus.OK, **facts: Any) -> Response:
         "current": mine.row.session_id,
         "browser": browsers.in_words,
     }
-    return make_response(render_template("console/account.html", **shown, **facts), status)
+    return make_response(render_template("console/account.html", **shown, **facts))
 
 
 def _profile() -> forms.Profile:

@@ -161,7 +161,7 @@ def _who(tx: Tx, caller: Principal, done: list[Answered]) -> dict[UUID, str]:
 
 def _name(caller: Principal, done: Answered, named: Mapping[UUID, str]) -> str:
     if done.key_id is not None and done.owner == caller.user_id:
-        return str(_("API key “%(name)s”", name=named.get(done.key_id, str(done.key_id)[:8])))
+        return str(_("API key “%(name)s”", name=named.get(done.key_id, str(done.key_id)[-8:])))
     if done.owner == caller.user_id:
         return str(_("You"))
     return str((done.user or {}).get("display_name") or name_of(done.owner))

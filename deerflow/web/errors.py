@@ -6,7 +6,7 @@ import orjson
 from flask import Response, current_app, g, render_template, request
 from flask_babel import lazy_gettext as _
 
-from deerflow.errors import Unavailable
+from deerflow.errors import RateLimited, Unavailable
 from deerflow.identity import set_up
 from deerflow.web.places import is_page, lead, sign_in_place
 from deerflow.web.told import told, told_to_wait
@@ -33,6 +33,13 @@ def as_page(answer: Response) -> Response:
     answer.set_data(render_template("console/error.html", title=title, waiting=int, **facts))
     answer.mimetype = "text/html"
     return answer
+
+
+def for_now(page: Response, error: RateLimited) -> Response:
+    """A page that says that something was too much, with the status and the header that say so to programs."""
+    page.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    page.headers["Retry-After"] = str(error.retry_after)
+    return page
 
 
 def _sentence(answer: Response) -> str:

@@ -1,6 +1,5 @@
 """What every page has around it: where one can go, who is signed in, and the words and numbers of the reader."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -46,7 +45,7 @@ ADMIN_PLACES = (
 def register(app: Flask) -> None:
     """Give all templates what the frame needs."""
     app.context_processor(_context)
-    app.jinja_env.globals.update(when=when, static_url=static_url, csrf_field=csrf_field, exists=exists)
+    app.jinja_env.globals.update(when=when, static_url=static_url, csrf_field=csrf_field)
     app.jinja_env.globals.update(workers_are_there=lambda: condition.workers_are_there(opened.backend()))
 
 
@@ -83,19 +82,14 @@ def csrf_field() -> Markup:
     return Markup('<input type="hidden" name="csrf_token" value="{}">').format(sessions.csrf_token())
 
 
-def exists(endpoint: str) -> bool:
-    """Whether there is such a page."""
-    return f"console.{endpoint}" in current_app.view_functions
-
-
 def _context() -> dict[str, Any]:
     caller: Principal | None = g.get("principal")
     return {
         "caller": caller,
         "is_signed_in": caller is not None and caller.proof is Proof.SESSION,
         "me": _name(caller),
-        "places": list(_open(PLACES, caller)),
-        "admin_places": list(_open(ADMIN_PLACES, caller)),
+        "places": _open(PLACES, caller),
+        "admin_places": _open(ADMIN_PLACES, caller),
         "here": (request.endpoint or "").removeprefix("console.").partition("_")[0],
         "language": look.language(),
         "languages": NAMES,
@@ -111,7 +105,5 @@ def _name(caller: Principal | None) -> str:
     return str(((caller and caller.user) or {}).get("display_name") or "")
 
 
-def _open(places: tuple[Place, ...], caller: Principal | None) -> Iterator[Place]:
-    for place in places:
-        if caller is not None and caller.may(place.permission) and exists(place.endpoint):
-            yield place
+def _open(places: tuple[Place, ...], caller: Principal | None) -> list[Place]:
+    return [place for place in places if caller is not None and caller.may(place.permission)]

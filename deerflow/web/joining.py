@@ -1,7 +1,5 @@
 """The page where people make accounts of their own, where that is allowed."""
 
-from http import HTTPStatus
-
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask_login import current_user
 
@@ -10,6 +8,7 @@ from deerflow.errors import Conflict, Forbidden, Invalid, RateLimited
 from deerflow.identity import accounts, set_up
 from deerflow.identity.own_page import require_own_origin
 from deerflow.web import forms
+from deerflow.web.errors import for_now
 from deerflow.web.places import lead
 from deerflow.web.told import told
 
@@ -45,11 +44,9 @@ def _tried(form: forms.Registration) -> Response:
         forms.tell(form, error)
         return _page(form)
     except RateLimited as error:
-        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=told(error))
-        answer.headers["Retry-After"] = str(error.retry_after)
-        return answer
+        return for_now(_page(form, told=told(error)), error)
     return lead("/console/")
 
 
-def _page(form: forms.Registration, status: int = HTTPStatus.OK, **facts: object) -> Response:
-    return make_response(render_template("console/register.html", form=form, **facts), status)
+def _page(form: forms.Registration, **facts: object) -> Response:
+    return make_response(render_template("console/register.html", form=form, **facts))

@@ -1,7 +1,6 @@
 """API keys: which there are, a new one (told once) and how to use it, and an end to one."""
 
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from uuid import UUID
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -16,19 +15,20 @@ from deerflow.runtime.keys import WantedKey, make_own_key, revoke_key
 from deerflow.storage import keys
 from deerflow.storage.database import Tx
 from deerflow.web import forms
+from deerflow.web.errors import for_now
 from deerflow.web.examples import examples
 from deerflow.web.pager import address, pager
 from deerflow.web.places import lead
 from deerflow.web.told import told
 
 _REVOKED = _("The key is revoked: it opens nothing any more.")
-_NAMES = {Scope.READ: _("Look"), Scope.RUN: _("Use agents"), Scope.ADMIN: _("Everything")}
-_RIGHTS = {
+RIGHTS = {Scope.READ: _("Look"), Scope.RUN: _("Use agents"), Scope.ADMIN: _("Everything")}
+_EXPLAINED = {
     Scope.READ: _("Reads threads, runs, agents and their results; changes nothing."),
     Scope.RUN: _("Also starts, answers and stops runs, and keeps threads, agents and memories. Right for programs."),
     Scope.ADMIN: _("Also makes and revokes your API keys."),
 }
-_ADMIN_RIGHTS = _("Also makes and revokes your API keys, looks after all users and reads the audit.")
+_OF_ADMINISTRATORS = _("Also makes and revokes your API keys, looks after all users and reads the audit.")
 
 
 def add_to(console: Blueprint) -> None:
@@ -50,7 +50,7 @@ def list_keys() -> Response:
         found = keys.page(tx, user_id=whose, limit=part.size, offset=part.offset)
     facts = {
         "keys": found, "now": datetime.now(UTC), "pages": part, "is_of_all": is_of_all, "address": address,
-        "names": _NAMES, "done": _REVOKED if request.args.get("done") == "revoked" else None,
+        "names": RIGHTS, "done": _REVOKED if request.args.get("done") == "revoked" else None,
     }  # fmt: skip
     return make_response(render_template("console/keys.html", **facts, examples=examples()))
 
@@ -73,7 +73,7 @@ def make_key() -> Response:
         made, key = make_own_key(opened.backend(), caller, _wanted(form), address=request.remote_addr)
     except (Invalid, Conflict, RateLimited) as error:
         return _refused(form, error)
-    facts = {"made": made, "key": key, "names": _NAMES}
+    facts = {"made": made, "key": key, "names": RIGHTS}
     return make_response(render_template("console/key_made.html", **facts, examples=examples(key)))
 
 
@@ -111,14 +111,11 @@ def _wanted(form: forms.NewKey) -> WantedKey:
 
 
 def _refused(form: forms.NewKey, error: DeerflowError) -> Response:
-    status = HTTPStatus.TOO_MANY_REQUESTS if isinstance(error, RateLimited) else HTTPStatus.OK
-    answer = _form(form, status, told=told(error))
-    if isinstance(error, RateLimited):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+    page = _form(form, told=told(error))
+    return for_now(page, error) if isinstance(error, RateLimited) else page
 
 
-def _form(form: forms.NewKey, status: int = HTTPStatus.OK, **facts: object) -> Response:
-    rights = _RIGHTS | ({Scope.ADMIN: _ADMIN_RIGHTS} if principal().may("users:write") else {})
-    page = render_template("console/key_new.html", form=form, rights=rights, names=_NAMES, **facts)
-    return make_response(page, status)
+def _form(form: forms.NewKey, **facts: object) -> Response:
+    rights = _EXPLAINED | ({Scope.ADMIN: _OF_ADMINISTRATORS} if principal().may("users:write") else {})
+    page = render_template("console/key_new.html", form=form, rights=rights, names=RIGHTS, **facts)
+    return make_response(page)

@@ -7,6 +7,8 @@ from flask import request
 
 SIZE = 25
 _MOST_DIGITS = 9
+_ONCE = {"page", "done", "none", "undone", "stopped", "over"}
+"""What an address says of this one look: which part it is of, and what a button has just done."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,6 @@ def pager(total: int, *, size: int = SIZE) -> Pager:
 
 def address(**changed: str | None) -> str:
     """The page's own address with other values in its query; None leaves one out. A change begins at the first part."""
-    kept = {name: value for name, value in request.args.items() if value and name != "page"}
+    kept = {name: value for name, value in request.args.items() if value and name not in _ONCE}
     query = urlencode({name: value for name, value in (kept | changed).items() if value is not None})
     return f"{request.script_root}{request.path}{'?' if query else ''}{query}"

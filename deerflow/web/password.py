@@ -9,6 +9,7 @@ from deerflow.errors import Forbidden, Invalid, RateLimited
 from deerflow.identity import accounts
 from deerflow.identity.own_page import require_own_origin
 from deerflow.web import forms
+from deerflow.web.errors import for_now
 from deerflow.web.places import lead
 from deerflow.web.told import told
 
@@ -41,9 +42,7 @@ def _tried(form: forms.Password, token: str) -> Response:
     except Forbidden as error:
         return _page(form, HTTPStatus.FORBIDDEN, told=told(error))
     except RateLimited as error:
-        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=told(error))
-        answer.headers["Retry-After"] = str(error.retry_after)
-        return answer
+        return for_now(_page(form, told=told(error)), error)
     return lead("/console/login")
 
 

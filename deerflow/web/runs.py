@@ -24,10 +24,9 @@ from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.storage import assistants, run_search, runs
 from deerflow.storage.database import Tx
 from deerflow.web.lasting import lasting
+from deerflow.web.pager import SIZE, pager
 from deerflow.web.places import lead
 from deerflow.web.statuses import DONE, FAILED, NEEDS_APPROVAL, RUNNING, STOPPED, WAITING, Word, run_word
-
-PER_PAGE = 25
 
 PILLS: dict[str, tuple[Word, RunWanted]] = {
     word.key: (word, RunWanted(statuses, asks))
@@ -82,34 +81,6 @@ class Filters:
         return f"?{told}" if told else ""
 
 
-@dataclass(frozen=True)
-class Page:
-    """Which part of the list is seen; see ``pager`` in ``_parts.html``."""
-
-    filters: Filters
-    number: int
-    total: int
-
-    @property
-    def of(self) -> int:
-        """How many pages there are."""
-        return max(1, -(-self.total // PER_PAGE))
-
-    @property
-    def first(self) -> int:
-        """The place of the first run on it."""
-        return (self.number - 1) * PER_PAGE + 1
-
-    @property
-    def last(self) -> int:
-        """The place of the last one."""
-        return min(self.number * PER_PAGE, self.total)
-
-    def at(self, number: int) -> str:
-        """The address of another page."""
-        return list_place(self.filters.query(page=number if number > 1 else ""))
-
-
 def add_to(console: Blueprint) -> None:
     """Add the list's routes."""
     console.get("/runs", endpoint="runs")(show)
@@ -122,9 +93,9 @@ def show() -> Response:
     backend, caller, filters = opened.backend(), principal(), Filters.read(request.args)
     with backend.db.read() as tx:
         numbers = _numbers(tx, caller, filters)
-        page = _page(filters, numbers[filters.status])
-        wanted, offset = filters.wanted(filters.status), (page.number - 1) * PER_PAGE
-        lines = run_search.page(tx, caller, wanted, limit=PER_PAGE, offset=offset)
+        page = pager(numbers[filters.status])
+        wanted = filters.wanted(filters.status)
+        lines = run_search.page(tx, caller, wanted, limit=page.size, offset=page.offset)
         agents = assistants.search(tx, caller, sort_by="name", descending=False, limit=200, offset=0)
     facts = {
         "lines": lines,
@@ -153,7 +124,7 @@ def stop() -> Response:
 
 def _ticked() -> list[UUID]:
     """The runs whose boxes are ticked; no more than a page has."""
-    return [run_id for text in request.form.getlist("run")[:PER_PAGE] if (run_id := parse_id(text)) is not None]
+    return [run_id for text in request.form.getlist("run")[:SIZE] if (run_id := parse_id(text)) is not None]
 
 
 def wanted_action() -> CancelAction:
@@ -170,11 +141,6 @@ def try_to_stop(backend: Backend, caller: Principal, run_id: UUID, action: Cance
     except (AlreadyEnded, NotFound):
         return False
     return True
-
-
-def list_place(query: str = "") -> str:
-    """The address of the list."""
-    return f"{request.script_root}/console/runs{query}"
 
 
 def words_of_runs() -> dict[str, Any]:
@@ -225,13 +191,6 @@ def _numbers(tx: Tx, caller: Principal, filters: Filters) -> dict[str, int]:
     return {"": sum(found.values()), **numbers}
 
 
-def _page(filters: Filters, total: int) -> Page:
-    """The page that the address names, or the nearest that there is."""
-    text = request.args.get("page", "")
-    asked = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 1  # noqa: PLR2004 - no page is so far
-    return Page(filters, min(max(asked, 1), Page(filters, 1, total).of), total)
-
-
 def _said(told: Mapping[str, str]) -> dict[str, str]:
     """What came of the button that has led here."""
     if told.get("none"):
@@ -246,4 +205,4 @@ def _said(told: Mapping[str, str]) -> dict[str, str]:
 
 def _number(text: str) -> int:
     """So many runs, as ``stop`` has said it in the address; no more than it can have been."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(PER_PAGE)) else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(SIZE)) else 0

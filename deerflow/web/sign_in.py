@@ -1,7 +1,5 @@
 """The sign-in page, and signing out."""
 
-from http import HTTPStatus
-
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from flask_login import current_user
 
@@ -10,6 +8,7 @@ from deerflow.errors import Invalid, RateLimited, Unauthenticated
 from deerflow.identity import accounts, set_up
 from deerflow.identity.own_page import require_own_origin
 from deerflow.web import forms
+from deerflow.web.errors import for_now
 from deerflow.web.places import lead, next_place
 from deerflow.web.told import told
 
@@ -49,17 +48,15 @@ def _tried(form: forms.SignIn, place: str) -> Response:
     try:
         accounts.login(form.email.data or "", form.password.data or "", remember=bool(form.remember.data))
     except Unauthenticated as error:
-        return _page(form, HTTPStatus.OK, told=told(error))
+        return _page(form, told=told(error))
     except Invalid as error:
         forms.tell(form, error)
         return _page(form)
     except RateLimited as error:
-        answer = _page(form, HTTPStatus.TOO_MANY_REQUESTS, told=told(error))
-        answer.headers["Retry-After"] = str(error.retry_after)
-        return answer
+        return for_now(_page(form, told=told(error)), error)
     return lead(place)
 
 
-def _page(form: forms.SignIn, status: int = HTTPStatus.OK, **facts: object) -> Response:
+def _page(form: forms.SignIn, **facts: object) -> Response:
     page = render_template("console/login.html", form=form, may_register=forms.may_register(), **facts)
-    return make_response(page, status)
+    return make_response(page)

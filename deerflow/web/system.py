@@ -17,7 +17,7 @@ from deerflow.events.server import ServerSeen
 from deerflow.identity import opened
 from deerflow.runtime.condition import Part, System, look
 from deerflow.web.statuses import run_word
-from deerflow.web.told import told
+from deerflow.web.told import told as in_words
 
 _NO_EVICTION = "noeviction"
 
@@ -51,7 +51,7 @@ def show() -> Response:
         "settings": list(_settings(backend)),
         "project": backend.project,
     }
-    words = {"since": _since, "milliseconds": _milliseconds, "run_word": run_word, "told": told}
+    words = {"since": _since, "milliseconds": _milliseconds, "run_word": run_word, "in_words": in_words}
     return make_response(render_template("console/system.html", **facts, **words))
 
 
@@ -59,7 +59,7 @@ def _problems(system: System) -> Iterator[str]:
     """What is wrong, and what comes of it."""
     for part in (system.database, system.redis):
         if part.problem:
-            yield told(part.problem)
+            yield in_words(part.problem)
     if system.condition.workers is not None:
         if not system.workers("runs"):
             yield gettext("No worker is running: runs will wait.")

@@ -16,9 +16,9 @@ _LONGEST_NAME = 60
 
 
 def file_name(title: str, ending: str, *, of: str = "") -> str:
-    """A name that every system takes: words, joined by dashes. *of*: an id, whose beginning tells namesakes apart."""
+    """A name that every system takes: words, joined by dashes. *of*: an id, whose end tells namesakes apart."""
     words = _NOT_OF_NAMES.sub("-", title).strip("-")[:_LONGEST_NAME].strip("-").lower() or "thread"
-    return "-".join(part for part in (words, of[:8]) if part) + f".{ending}"
+    return "-".join(part for part in (words, of[-8:]) if part) + f".{ending}"
 
 
 def markdown(thread: Thread, title: str, agent: str, values: Any) -> str:
@@ -42,7 +42,7 @@ def _facts(thread: Thread, agent: str) -> str:
 
 
 def _told(message: Message) -> str:
-    heading = {"human": _("User"), "ai": _("Assistant"), "tool": _("Tool"), "system": _("System message")}
+    heading = {"human": _("User"), "ai": _("Agent"), "tool": _("Tool"), "system": _("System message")}
     who = heading.get(message.role, message.role)
     named = f" · {_plain(message.name)}" if message.name else ""
     parts = [f"## {_plain(who)}{named}"]

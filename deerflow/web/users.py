@@ -26,6 +26,7 @@ from deerflow.storage import keys, sessions, users
 from deerflow.storage.database import Tx
 from deerflow.web import forms
 from deerflow.web.browsers import in_words
+from deerflow.web.keys import RIGHTS
 from deerflow.web.pager import address, pager
 from deerflow.web.places import lead
 from deerflow.web.told import told
@@ -191,6 +192,7 @@ def _one(user_id: UUID, status: int = HTTPStatus.OK, **words: object) -> Respons
         is_me=_is_me(user_id),
         at=datetime.now(UTC),
         browser_of=in_words,
+        rights=RIGHTS,
         **facts,
         **words,
     )

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 
 from deerflow.authz import requires
 from deerflow.backend import Backend
+from deerflow.domain import titles
 from deerflow.domain.assistants import Assistant, system_assistant_id
 from deerflow.domain.ids import parse_id
 from deerflow.domain.principal import Principal, Proof
@@ -24,7 +25,6 @@ from deerflow.web import look
 from deerflow.web.places import STATIC
 
 _MOST_AGENTS = 200
-_LONGEST_TITLE = 80
 _OWN = STATIC / "workspace"
 _VENDOR = STATIC / "vendor" / "workspace-vendor.js"
 
@@ -53,7 +53,7 @@ def _page(thread: Thread | None, wanted: list[str]) -> Response:
     backend, caller = opened.backend(), principal()
     found = _agents(backend, caller)
     messages = list(messages_of(thread.values if thread else None))
-    title = _title(thread, messages)
+    title = _title(thread) if thread else None
     data = {
         "base": request.script_root,
         "console": f"{request.script_root}/console",
@@ -100,12 +100,9 @@ def _block_text(block: Any) -> str:
     return f"[{kind}]" if isinstance(kind, str) else orjson.dumps(block).decode()
 
 
-def _title(thread: Thread | None, messages: list[dict[str, str]]) -> str | None:
+def _title(thread: Thread) -> str | None:
     """What a thread is called; one from before threads had titles: its first question."""
-    if thread is not None and thread.title:
-        return thread.title
-    asked = next((" ".join(each["text"].split()) for each in messages if each["who"] == "human"), None)
-    return asked if asked is None or len(asked) <= _LONGEST_TITLE else f"{asked[: _LONGEST_TITLE - 1]}…"
+    return thread.title or titles.given(thread.metadata) or titles.of_messages(thread.values)
 
 
 def _agents_of(thread: Thread) -> list[str]:

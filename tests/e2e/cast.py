@@ -32,11 +32,7 @@ class Ada:
 
 def make_ada(live: Live) -> Ada:
     """Make her account, sign her in, and let her begin a few threads."""
-    user_id = _make_account(live)
-    with browser(live.url) as opened:
-        assert sign_in(opened, EMAIL, PASSWORD).is_success
-        key = opened.post("/api/v1/auth/keys", json={"name": "notebook"}, headers=token_of(opened)).json()
-        ada = Ada(dict(opened.cookies), key["key"], {"user": user_id, "key": key["key_id"]})
+    ada = make_account(live)
     with get_sync_client(url=live.url, api_key=ada.key) as sdk:
         for name, (graph, words) in QUESTIONS.items():
             _begin(sdk, ada, name, graph, words)
@@ -56,7 +52,16 @@ def make_ada(live: Live) -> Ada:
     return ada
 
 
-def _make_account(live: Live) -> str:
+def make_account(live: Live) -> Ada:
+    """Her account, in which she has signed in and made an API key."""
+    user_id = _invited(live)
+    with browser(live.url) as opened:
+        assert sign_in(opened, EMAIL, PASSWORD).is_success
+        key = opened.post("/api/v1/auth/keys", json={"name": "notebook"}, headers=token_of(opened)).json()
+        return Ada(dict(opened.cookies), key["key"], {"user": user_id, "key": key["key_id"]})
+
+
+def _invited(live: Live) -> str:
     """An account whose owner has set the password, as its link lets them; the user's id."""
     with browser(live.url) as admin:
         assert sign_in(admin, *ADMIN).is_success

@@ -54,7 +54,7 @@ SCREENS = {
     "new agent": Screen("agents_new", "/console/agents/new?graph=talking", "form"),
     "agent, changed": Screen("agents_edit", "/console/agents/{assistant}/edit", "form"),
     "account": Screen("account", "/console/account", "form"),
-    "keys": Screen("keys", "/console/keys", "td"),
+    "keys": Screen("keys", "/console/keys", "#key-list"),
     "new key": Screen("keys_new", "/console/keys/new", "form"),
     "users": Screen("users", "/console/users", "td"),
     "invite": Screen("users_invite", "/console/users/invite", "form"),

@@ -46,7 +46,7 @@ def test_a_question_appears_is_approved_and_is_counted_meanwhile(live: Live, pag
     page.until("Your answer was sent")
     assert left(live, thread_id)["told"] == [{"decisions": [{"type": "approve"}]}]
     page.until(lambda: count(page) == before, seconds=6)
-    assert "Approved" in page.text(".answered")
+    assert "Approved" in page.text(".answers-given")
 
 
 def test_a_question_of_a_subgraph_is_answered_without_a_script(live: Live, page: Page) -> None:

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from tests.conftest import wait_for
 from tests.e2e.page import Page
+from tests.e2e.watched import Watched
 from tests.live import Live
 
 
@@ -26,3 +27,15 @@ def test_a_run_elsewhere_shows_and_what_is_ticked_stays_so(page: Page, live: Liv
     page.press("Delete the selected threads", within=".several")
     page.until("No thread matches")
     wait_for(lambda: not client.threads.search(metadata={"title": f"{word} 1"}), what="its deletion")
+
+
+def test_a_server_that_is_away_is_told_and_comes_back_by_itself(page: Page, watching: Watched) -> None:
+    watching.allow("Failed to load resource", "ERR_", "Failed to fetch")
+    page.open("/console/threads")
+    page.run("window.is_same_page = true")
+    network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.cdp("Network.emulateNetworkConditions", offline=True, **network)
+    page.until("Not connected. Trying again…")
+    page.cdp("Network.emulateNetworkConditions", offline=False, **network)
+    page.until(lambda: page.run("return document.getElementById('away').hidden"))
+    assert page.run("return window.is_same_page")

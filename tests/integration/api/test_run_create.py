@@ -163,7 +163,7 @@ def test_unknown_assistant(create: Create, mount: Mount) -> None:
     """A name that is no graph is told the graphs; an id that is none is not found. Neither leaves a run."""
     refused = detail(create(mount, assistant_id="nope"), 422)
     assert "nope" in refused
-    assert "steps, faulty" in refused
+    assert "steps, showing, faulty" in refused
     assert detail(create(mount, assistant_id=str(uuid4())), 404) == NOT_FOUND
 
 

@@ -41,7 +41,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def actions(backend: Backend, action: str = "") -> list[str]:
     with backend.db.read() as tx:
-        return [entry.action for entry in audit.page(tx, action=action, limit=100)]
+        return [entry.action for entry in audit.page(tx, audit.Wanted((action,) if action else None), limit=100)]
 
 
 def change(backend: Backend, user: User, **values: Any) -> None:

@@ -61,7 +61,7 @@ def test_whom_the_proxy_names_gets_an_account_and_owns_what_they_make(named: Nam
     assert named("ada").get(f"/threads/{thread}").status_code == 404
     assert owner_of(backend, "ada@example.com") != owner_of(backend, "ada")
     with backend.db.read() as tx:
-        made = audit.page(tx, action="user.create", limit=9)
+        made = audit.page(tx, audit.Wanted(("user.create",)), limit=9)
         role = {users.get(tx, user.user_id).role for user in users.page(tx, limit=9)}
     assert {entry.subject for entry in made} == {"ada@example.com", "ada"}
     assert role == {Role.USER}

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from deerflow.backend import Backend
 from deerflow.settings import Settings
 from tests.factories import make_app
-from tests.integration.identity.browsers import PASSWORD
+from tests.integration.identity.browsers import HOST, PASSWORD
 from tests.integration.web.conftest import Person
 
 pytestmark = pytest.mark.usefixtures("ada")
@@ -111,6 +111,15 @@ def test_every_page_says_what_browsers_may_do(person: Person, path: str) -> None
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_over_https_browsers_are_told_to_stay_there(accounts_app: Flask) -> None:
+    said = {
+        scheme: accounts_app.test_client().get("/console/login", base_url=f"{scheme}://{HOST}").headers
+        for scheme in ("http", "https")
+    }
+    assert said["https"]["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in said["http"]
 
 
 def test_pages_keep_to_their_policy(signed_in: Person) -> None:

@@ -64,7 +64,9 @@ def test_a_row_tells_what_people_want_to_know(client: FlaskClient, backend: Back
     times = {"created_at": start, "run_at": start, "started_at": start + timedelta(seconds=5), "attempt": 3}
     set_columns(backend, run, **times, status="success", ended_at=start + timedelta(seconds=70))
     page = get(client, LIST)
-    assert rows(page) == {str(run.run_id): "Done A <b>plan</b> steps This machine 2 hours ago 5.0 s 1 min 5 s 3"}
+    assert rows(page) == {
+        str(run.run_id): "Done A <b>plan</b> steps · 2 hours ago steps This machine 2 hours ago 5.0 s 1 min 5 s 3"
+    }
     assert "<b>plan" not in page
 
 

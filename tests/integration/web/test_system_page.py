@@ -38,6 +38,7 @@ def test_all_is_well_when_all_are_there(client: FlaskClient, backend: Backend) -
     """S12.3: who works, how busy, and which versions there are."""
     all_there(backend)
     page = told(client)
+    assert 'role="alert"' not in client.get("/console/system").text
     assert "All parts work." in page
     assert "3 of 50" in page
     assert all(name in page for name in QUEUES)

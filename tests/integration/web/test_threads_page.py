@@ -239,10 +239,10 @@ def test_a_thread_is_exported_for_people(client: FlaskClient, backend: Backend, 
     thread_id = make(backend, user, 'Trip: "Oslo"/../2', values={"messages": said}, metadata={"graph_id": "steps"})
     answer = client.get(f"{LIST}/{thread_id}/export.md")
     assert answer.mimetype == "text/markdown"
-    assert f"attachment; filename=trip-oslo-2-{str(thread_id)[:8]}.md" in answer.headers["Content-Disposition"]
+    assert f"attachment; filename=trip-oslo-2-{str(thread_id)[-8:]}.md" in answer.headers["Content-Disposition"]
     text = answer.text
     assert text.startswith('# Trip: "Oslo"/../2\n\n- Agent: steps\n')
-    assert "## User\n\nhello there\n\n## Assistant\n\nHi." in text
+    assert "## User\n\nhello there\n\n## Agent\n\nHi." in text
     assert '**Calls the tool** `search`\n\n```json\n{\n  "q": "oslo"\n}\n```' in text
     assert "## Tool · search\n\n````\nfound\n```\ncode\n```\n````" in text, "the fence is longer than those within"
     assert '"type": "image"' in text
