@@ -10,7 +10,7 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const folder = join(here, "../deerflow/web/static/vendor");
 const workspace = join(here, "../deerflow/web/static/workspace");
-/** Gzipped bytes of all script that the workspace loads (console.md, Across 3). */
+/** Gzipped bytes of all script that the workspace loads. */
 const MOST = 260_000;
 
 /**

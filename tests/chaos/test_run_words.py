@@ -1,4 +1,4 @@
-"""S10.2: what people read of a run while its worker is killed: pages and API say the same, and nothing is hushed up."""
+"""What people read of a run while its worker is killed: pages and API say the same, and nothing is hushed up."""
 
 from tests.chaos.conftest import until, until_stored
 from tests.conftest import wait_for

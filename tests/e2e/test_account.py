@@ -18,7 +18,7 @@ def sign_in(page: Page) -> None:
 
 
 def test_a_key_is_made_copied_and_revoked(page: Page) -> None:
-    """S5.1 and S5.2, with the page's own buttons."""
+    """With the page's own buttons."""
     page.open("/console/keys").press("Create an API key")
     page.type("Name", "of a browser")
     page.press("Create the key")
@@ -42,7 +42,7 @@ def test_a_key_is_made_copied_and_revoked(page: Page) -> None:
 
 
 def test_a_session_that_ends_is_told_where_one_is(stranger: Page) -> None:
-    """S2.4 for lists: the page stays, says so, and leads to where one signs in and back."""
+    """The page stays, says so, and leads to where one signs in and back."""
     stranger.open("/console/keys?of=all")
     sign_in(stranger)
     stranger.until("Everybody's")

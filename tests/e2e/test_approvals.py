@@ -1,4 +1,4 @@
-"""What agents wait for, at a browser (console.md S8.1 to 8.4): it appears, is answered, and goes by itself."""
+"""What agents wait for, at a browser: it appears, is answered, and goes by itself."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What holds for each page of the console, whatever it is about (console.md, S3 and Across)."""
+"""What holds for each page of the console, whatever it is about."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Runs in a browser (console.md S10): what comes by itself, and stopping without a page being loaded by hand."""
+"""Runs in a browser: what comes by itself, and stopping without a page being loaded by hand."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_of_very_many_events_the_newest_stay(page: Page, live: Live) -> None:
 
 
 def test_a_run_that_starts_elsewhere_is_seen_and_stopped(page: Page, live: Live) -> None:
-    """S10.1, S10.4: within 6 s and without a reload; what is ticked stays ticked."""
+    """Within 6 s and without a reload; what is ticked stays ticked."""
     first = begun(live, "steps", input={"pause": 60})
     page.open(f"/console/runs?thread={first['thread_id']}")
     page.until("Running")

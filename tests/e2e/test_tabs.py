@@ -1,4 +1,4 @@
-"""Many tabs over plain HTTP/1.1, where a browser has six connections to a server (console.md, Across 4)."""
+"""Many tabs over plain HTTP/1.1, where a browser has six connections to a server."""
 
 from tests.e2e.page import Page
 from tests.e2e.watched import Watched

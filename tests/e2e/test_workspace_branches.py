@@ -1,4 +1,4 @@
-"""Other ways to go on: edits, answers run again, and runs that failed (console.md S7.9, 7.10)."""
+"""Other ways to go on: edits, answers run again, and runs that failed."""
 
 from tests.e2e.page import Page
 from tests.e2e.watched import Watched

@@ -1,4 +1,4 @@
-"""What the workspace bears: a long thread, many tabs, a session that ended (console.md S7.13, Across 4, S2.4)."""
+"""What the workspace bears: a long thread, many tabs, a session that ended."""
 
 from typing import Any
 

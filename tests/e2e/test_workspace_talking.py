@@ -1,4 +1,4 @@
-"""Talking in the workspace: words as they come, keys, stop, reload, drafts (console.md S7.1 to 7.6, 7.12, 7.14)."""
+"""Talking in the workspace: words as they come, keys, stop, reload, drafts."""
 
 import pytest
 from selenium.webdriver import Keys

@@ -51,7 +51,7 @@ def now(backend: Backend, user: User) -> User:
 def test_the_profile_is_saved_without_a_sign_out(
     signed_in: Person, elsewhere: Person, ada: User, backend: Backend
 ) -> None:
-    """S4.1: name, language, time zone and colours, in every browser of hers."""
+    """Name, language, time zone and colours, in every browser of hers."""
     led = signed_in.send("/console/account", **PROFILE)
     signed_in.open(led.headers["Location"])
     assert "Saved." in signed_in.told()
@@ -100,7 +100,7 @@ def test_a_name_is_one_line_that_can_be_printed(signed_in: Person, ada: User, ba
 def test_colours_chosen_in_the_menu_are_the_users(
     signed_in: Person, elsewhere: Person, ada: User, backend: Backend, scheme: str
 ) -> None:
-    """S3.2: they go before what another browser remembers."""
+    """They go before what another browser remembers."""
     elsewhere.browser.client.set_cookie(
         "deerflow_scheme", "dark" if scheme != "dark" else "light", domain="deerflow.example"
     )
@@ -110,7 +110,6 @@ def test_colours_chosen_in_the_menu_are_the_users(
 
 
 def test_a_new_password_ends_the_other_sessions_and_says_so(signed_in: Person, elsewhere: Person) -> None:
-    """S4.2"""
     led = signed_in.send("/console/account/password", current=PASSWORD, password=NEW, again=NEW)
     signed_in.open(led.headers["Location"])
     assert "Your password is changed" in signed_in.told()
@@ -150,7 +149,6 @@ def beside(person: Person, field: str) -> str:
 def test_a_new_e_mail_asks_the_password_and_ends_the_other_sessions(
     signed_in: Person, elsewhere: Person, ada: User, backend: Backend
 ) -> None:
-    """S4.1"""
     signed_in.send("/console/account/email", email="countess@example.com", current="another one")
     assert "is not your password" in signed_in.told()
     assert signed_in.fields()["email"]["value"] == "countess@example.com"
@@ -185,7 +183,7 @@ def test_wrong_passwords_have_to_wait(signed_in: Person) -> None:
 def test_sessions_are_told_in_words_and_each_can_be_ended(
     signed_in: Person, elsewhere: Person, ada: User, backend: Backend
 ) -> None:
-    """S4.3: browser, address, when; this one is marked and not offered to be ended."""
+    """Browser, address, when; this one is marked and not offered to be ended."""
     signed_in.open("/console/account")
     assert "Chrome on Linux This browser" in signed_in.told()
     assert signed_in.told().count("Chrome on Linux") == 2

@@ -57,7 +57,7 @@ def rows(client: FlaskClient, query: str = "") -> list[tuple[str, str]]:
 
 
 def test_deeds_are_told_in_words(admin: FlaskClient, root: User, ada: User, backend: Backend) -> None:
-    """S12.4: sign-ins, keys, roles, deletions; by whom."""
+    """Sign-ins, keys, roles, deletions; by whom."""
     by = By(root.owner, "192.0.2.1")
     with backend.db.begin() as tx:
         acts.change_role(tx, ada, Role.ADMIN, by)
@@ -99,7 +99,7 @@ def noted() -> set[str]:
 
 
 def test_entries_are_found_by_who_what_and_when(admin: FlaskClient, root: User, ada: User, backend: Backend) -> None:
-    """S12.4; several at once, too. A day is the reader's, and the last one counts as a whole."""
+    """Several at once, too. A day is the reader's, and the last one counts as a whole."""
     admin.set_cookie("deerflow_zone", "Asia/Shanghai")
     note(backend, "session.begin", datetime(2026, 3, 1, 15, 59, tzinfo=UTC), actor=ada.owner)  # still the 1st there
     note(backend, "session.begin", datetime(2026, 3, 1, 16, 0, tzinfo=UTC), actor=root.owner)  # the 2nd
@@ -140,7 +140,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_all_that_was_found_is_exported(admin: FlaskClient, root: User, backend: Backend, pauses: list[float]) -> None:
-    """S12.4: every entry once, also where several have the same time; newest first, with the filter of the page."""
+    """Every entry once, also where several have the same time; newest first, with the filter of the page."""
     at = datetime(2026, 3, 1, tzinfo=UTC)
     for number in range(30):
         note(backend, "run.delete", at + timedelta(days=number // 10), subject=f"run-{number}", actor=root.owner)
@@ -176,7 +176,6 @@ def test_what_cannot_be_exported_is_told(admin: FlaskClient) -> None:
 
 
 def test_who_does_not_administrate_sees_nothing_of_it(as_signed_in: SignIn, ada: User, backend: Backend) -> None:
-    """S12.5."""
     note(backend, "session.fail", subject="eve@example.com")
     hers = as_signed_in(ada)
     for path in (AUDIT, f"{AUDIT}/export", f"{AUDIT}/export?as=json"):

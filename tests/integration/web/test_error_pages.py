@@ -82,7 +82,7 @@ def test_a_name_is_shown_as_text(person: Person, sent: str) -> None:
 
 @pytest.mark.usefixtures("ada")
 def test_a_wait_is_told_in_words(person: Person) -> None:
-    """S2.1: in the reader's language."""
+    """In the reader's language."""
     person.open("/console/login", **CHINESE)
     typed = {"email": "ada@example.com", "password": "another one"}
     for _ in range(5):

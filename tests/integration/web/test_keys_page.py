@@ -114,7 +114,7 @@ def test_what_is_wrong_makes_no_key(
 def test_a_revoked_key_opens_nothing_at_once(
     signed_in: Person, accounts_app: Flask, ada: User, backend: Backend
 ) -> None:
-    """S5.2: the page asks first, and the next request with the key is refused."""
+    """The page asks first, and the next request with the key is refused."""
     key = made_by(signed_in)
     assert answer(accounts_app, key) == HTTPStatus.OK
     (row,) = of(backend, ada)
@@ -131,7 +131,7 @@ def test_a_revoked_key_opens_nothing_at_once(
 def test_users_see_their_own_and_administrators_all(
     signed_in: Person, accounts_app: Flask, as_signed_in: SignIn, ada: User, backend: Backend
 ) -> None:
-    """S5.4: also who asks for all."""
+    """Also who asks for all."""
     bob, root = make_user(backend, "bob@example.com"), make_user(backend, "root@example.com", role=Role.ADMIN)
     made_by(signed_in, name="of ada")
     for path in ("/console/keys", "/console/keys?of=all"):

@@ -1,4 +1,4 @@
-"""S10.3 to S10.5: one run on a page of its own."""
+"""One run on a page of its own."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -148,7 +148,6 @@ def test_without_redis_the_rest_is_told(client: FlaskClient, backend: Backend, m
 
 
 def test_a_queued_run_says_its_place_and_why_it_waits(client: FlaskClient, backend: Backend) -> None:
-    """S10.5"""
     worker(backend)
     running = make_running(backend, LOCAL_USER)
     second = make_run(backend, LOCAL_USER, thread_id=running.thread_id)
@@ -167,7 +166,7 @@ def test_a_queued_run_says_its_place_and_why_it_waits(client: FlaskClient, backe
 
 @pytest.mark.parametrize("action", CancelAction)
 def test_stop_asks_what_shall_be_left(client: FlaskClient, backend: Backend, action: CancelAction) -> None:
-    """S10.4: both are buttons in the question, and neither is pressed by one click."""
+    """Both are buttons in the question, and neither is pressed by one click."""
     run = make_running(backend, LOCAL_USER)
     question = re.search(r"<details class=\"ask.*?</details>", page_of(client, run), re.DOTALL)
     assert question is not None

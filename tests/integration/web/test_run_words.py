@@ -1,4 +1,4 @@
-"""S10.2: list, page and API agree about a run at every moment of its life, killed workers included."""
+"""List, page and API agree about a run at every moment of its life, killed workers included."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""S10.1 and S10.4: the list of runs, its filters, and stopping several at once."""
+"""The list of runs, its filters, and stopping several at once."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -127,7 +127,7 @@ def test_pages_of_25(client: FlaskClient, backend: Backend) -> None:
 
 
 def test_the_list_stays_up_to_date(client: FlaskClient) -> None:
-    """live.js fetches what is marked so; S10.1."""
+    """live.js fetches what is marked so."""
     assert 'id="list" data-live="5"' in get(client, LIST)
 
 

@@ -44,7 +44,7 @@ def test_the_link_sets_up_and_signs_in(person: Person, token: str) -> None:
 def test_the_language_is_asked_and_stays_the_users(
     person: Person, token: str, backend: Backend, likes: str, language: str
 ) -> None:
-    """S1.1: offered is the one of the page; another may be chosen."""
+    """Offered is the one of the page; another may be chosen."""
     page = person.open(f"/console/setup?token={token}", **{"Accept-Language": likes})
     assert f'<option selected value="{language}">' in page.text
     other = {"zh-CN": "en-US", "en-US": "zh-CN"}[language]

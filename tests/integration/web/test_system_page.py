@@ -35,7 +35,7 @@ def all_there(backend: Backend) -> None:
 
 
 def test_all_is_well_when_all_are_there(client: FlaskClient, backend: Backend) -> None:
-    """S12.3: who works, how busy, and which versions there are."""
+    """Who works, how busy, and which versions there are."""
     all_there(backend)
     page = told(client)
     assert 'role="alert"' not in client.get("/console/system").text
@@ -65,7 +65,7 @@ def test_who_is_missing_is_told_with_what_comes_of_it(client: FlaskClient, backe
 
 
 def test_how_much_waits_is_told(client: FlaskClient, backend: Backend) -> None:
-    """S12.3: what is at work, what waits for a worker, and since when."""
+    """What is at work, what waits for a worker, and since when."""
     running = make_running(backend, LOCAL_USER)
     make_run(backend, LOCAL_USER, thread_id=running.thread_id)
     make_run(backend, LOCAL_USER)
@@ -105,7 +105,6 @@ def test_the_settings_in_force_are_told(client: FlaskClient) -> None:
 
 
 def test_who_does_not_administrate_sees_nothing_of_it(as_signed_in: SignIn, ada: User, backend: Backend) -> None:
-    """S12.5."""
     hers = as_signed_in(ada)
     page = hers.get("/console/system")
     assert page.status_code == 403

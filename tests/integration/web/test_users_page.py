@@ -117,7 +117,7 @@ def test_many_users_are_pages(admin: Person, backend: Backend) -> None:
 
 
 def test_who_is_invited_chooses_a_password_and_signs_in(admin: Person, accounts_app: Flask, backend: Backend) -> None:
-    """S12.1: the link is shown once, and nobody but its bearer knows the password."""
+    """The link is shown once, and nobody but its bearer knows the password."""
     admin.open("/console/users/invite")
     admin.send("/console/users/invite", email=" Grace@Example.com", name="Grace", role="admin")
     link = link_on(admin)
@@ -158,7 +158,7 @@ def test_a_wrong_invitation_is_told_at_its_field(admin: Person, backend: Backend
 def test_disabling_ends_sessions_and_keys_at_once(
     admin: Person, accounts_app: Flask, ada: User, backend: Backend
 ) -> None:
-    """S12.1; and enabling makes the keys good again, but no session."""
+    """And enabling makes the keys good again, but no session."""
     hers, key = signed_in(Person(accounts_app), "ada@example.com"), {"x-api-key": make_key(backend, ada)}
     api = accounts_app.test_client()
     assert api.post("/threads", json={}, headers=key).status_code == 200
@@ -178,7 +178,7 @@ def test_somebody_is_signed_out_everywhere(admin: Person, accounts_app: Flask, a
 
 
 def test_a_password_is_reset_by_a_one_time_link(admin: Person, accounts_app: Flask, ada: User) -> None:
-    """S12.1: to make one changes nothing yet."""
+    """To make one changes nothing yet."""
     press(admin, ada, "link")
     link = link_on(admin)
     hers = signed_in(Person(accounts_app), "ada@example.com")
@@ -235,7 +235,7 @@ ACTS = ("role", "disable", "enable", "sign-out", "link")
 
 
 def test_who_does_not_administrate_gets_none_of_it(person: Person, ada: User, root: User, backend: Backend) -> None:
-    """S12.5: 403, and nothing is told or done. Whoever is not signed in is led to where one can."""
+    """403, and nothing is told or done. Whoever is not signed in is led to where one can."""
     paths = [f"/console/users{path.format(root.owner)}" for path in ADDRESSES]
     assert {person.open(path).headers["Location"].partition("?")[0] for path in paths} == {"/console/login"}
     signed_in(person, str(ada.email))
