@@ -51,7 +51,7 @@ def test_the_language_is_asked_and_stays_the_users(
     person.send("/console/setup", **FORM, language=other)
     with backend.db.read() as tx:
         assert [user.language for user in users.page(tx, limit=9)] == [other]
-    assert f'<html lang="{other}"' in person.open("/console/", **{"Accept-Language": likes}).text
+    assert f'<html lang="{other}"' in person.open("/console/threads", **{"Accept-Language": likes}).text
 
 
 @pytest.mark.parametrize(
