@@ -9,12 +9,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from werkzeug.wsgi import ClosingIterator
 
@@ -32,6 +33,8 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
+_A_WHILE = 2.0
+"""Seconds within which most clients send their next request over a connection, if they do."""
 _NICENESS = 19
 """Streams go before passwords where there is not enough of the processor for both."""
 
@@ -127,11 +130,11 @@ class ClientWatch:
 
 
 class Resting:
-    """Knows the connections that wait for a further request, so that a process that stops waits for none of them."""
+    """Knows the connections that wait for a further request, so that a process that stops waits for none for long."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
-        self._sockets: WeakSet[Any] = WeakSet()
+        self._since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         self._stopping = False
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -139,24 +142,30 @@ class Resting:
         used = environ.get("gunicorn.socket")
         if used is None:
             return self._app(environ, start_response)
-        self._sockets.discard(used)
+        self._since.pop(used, None)
         return ClosingIterator(self._app(environ, start_response), partial(self._rest, used))
 
     def end(self) -> None:
-        """Read no more from those at rest, now or soon; what a client has sent already is still answered."""
+        """Close those that have rested for a while, and the others when they have: who used one of them just now may
+        have sent something again, which would be lost. Such a request is answered, and is the last one.
+        """
         self._stopping = True
-        for used in list(self._sockets):
-            _read_no_more(used)
+        for used in list(self._since):
+            self._close_in_time(used)
 
     def _rest(self, used: Any) -> None:
-        self._sockets.add(used)
+        self._since[used] = time.monotonic()
         if self._stopping:
-            _read_no_more(used)
+            self._close_in_time(used)
 
+    def _close_in_time(self, used: Any) -> None:
+        since = self._since[used]
+        gevent.spawn_later(max(0.0, since + _A_WHILE - time.monotonic()), self._close, used, since)
 
-def _read_no_more(used: Any) -> None:
-    with suppress(OSError):  # the client has left
-        used.shutdown(socket.SHUT_RD)
+    def _close(self, used: Any, since: float) -> None:
+        if self._since.get(used) == since:
+            with suppress(OSError):  # the client has left
+                used.shutdown(socket.SHUT_RD)
 
 
 def when_told_to_stop(action: Callable[[], None]) -> None:
