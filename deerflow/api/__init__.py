@@ -36,6 +36,7 @@ from deerflow.api.mounts import MOUNTS
 from deerflow.api.openapi import document
 from deerflow.authz import PUBLIC
 from deerflow.domain.ids import parse_id
+from deerflow.errors import Unavailable
 from deerflow.settings import Settings
 
 _MOST_OF_ANYBODY = 128 << 10
@@ -76,7 +77,7 @@ def register(app: Flask, settings: Settings) -> None:
     cors.register(app)
     disabled.register(app, app.extensions["deerflow"].project)
     app.before_request(_identify)
-    app.before_request(_measure_chunks)
+    app.before_request(_measure_body)
     app.after_request(_lead_by_path)
     app.after_request(_for_the_caller_alone)
     app.after_request(_untyped_when_empty)
@@ -116,8 +117,14 @@ def _identify() -> None:
         request.max_content_length = min(_MOST_OF_ANYBODY, current_app.config["MAX_CONTENT_LENGTH"])
 
 
-def _measure_chunks() -> None:
-    """Refuse a body without a length that is too long: werkzeug would cut it off at the limit, in silence."""
+def _measure_body() -> None:
+    """Refuse a body that is not whole, which werkzeug takes in silence: one whose connection ended before it did, as
+    if it were meant so, and one without a length that is too long, cut off at the limit.
+    """
+    if _view() is None or "form" in vars(request):  # nothing is read, or a page's form has been, which names its fields
+        return
+    if len(request.get_data()) < (request.content_length or 0):
+        raise Unavailable("The request body ended early; send it again")
     if "Transfer-Encoding" not in request.headers:
         return
     most = request.max_content_length or 0

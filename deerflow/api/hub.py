@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from werkzeug.wsgi import ClosingIterator
 
@@ -135,7 +135,6 @@ class Resting:
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
         self._since: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        self._cut: WeakSet[Any] = WeakSet()
         self._stopping = False
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -144,9 +143,6 @@ class Resting:
         if used is None:
             return self._app(environ, start_response)
         self._since.pop(used, None)
-        if used in self._cut:  # a request that came in that very moment; its body may lack what was still to come
-            start_response("503 Service Unavailable", [("Content-Type", "application/json"), ("Retry-After", "1")])
-            return [b'{"detail":"This process is stopping"}']
         return ClosingIterator(self._app(environ, start_response), partial(self._rest, used))
 
     def end(self) -> None:
@@ -168,7 +164,6 @@ class Resting:
 
     def _close(self, used: Any, since: float) -> None:
         if self._since.get(used) == since:
-            self._cut.add(used)
             with suppress(OSError):  # the client has left
                 used.shutdown(socket.SHUT_RD)
 

@@ -200,6 +200,7 @@ SENTENCES = (
     _("Internal Server Error (%(id)s)"),
     _("Invalid JSON in request body"),
     _("The request body must be a JSON object"),
+    _("The request body ended early; send it again"),
     _("The request body nests deeper than %(most)s levels"),
     _("The request body is larger than %(most)s bytes, the most that the setting body_bytes allows"),
     _("The request body is larger than %(most)s bytes, the most that is read of who has not signed in"),

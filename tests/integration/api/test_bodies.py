@@ -1,5 +1,6 @@
 """What arrives in bodies, queries and headers may be anything; the answer is never a 500."""
 
+from io import BytesIO
 from urllib.parse import quote
 
 import orjson
@@ -36,6 +37,17 @@ def test_unreadable_body(web: FlaskClient, thread: str, body: bytes) -> None:
     for path in POSTS:
         url = path.format(thread=thread)
         detail(web.post(url, data=body, content_type="application/json"), 422)
+
+
+@pytest.mark.parametrize("arrived", [b"", b'{"metadata": {}}'])
+def test_a_body_that_ends_early_is_not_taken_for_whole(web: FlaskClient, arrived: bytes) -> None:
+    """As when a connection ends, also if what has come can be read: nothing is made of it, and it can be sent again."""
+    before = web.post("/threads/count", json={}).get_json()
+    connection = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "99"}
+    answer = web.post("/threads", input_stream=BytesIO(arrived), environ_overrides=connection)
+    assert "ended early" in detail(answer, 503)
+    assert answer.headers["Retry-After"]
+    assert web.post("/threads/count", json={}).get_json() == before
 
 
 def test_content_type_does_not_matter(web: FlaskClient) -> None:
