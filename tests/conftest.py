@@ -101,13 +101,13 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 
 
 @pytest.fixture(params=SETUPS)
-def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings of one fresh set-up: each test that uses this runs on SQLite and on Postgres."""
     client = connect(valkey)
     client.flushall()
     client.close()
     database = databases.fresh(request.param, tmp_path)
-    return Settings(
+    yield Settings(
         database_url=database,
         redis_url=valkey,
         data=tmp_path,
@@ -116,6 +116,7 @@ def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, 
         lease_seconds=3,
         lease_beat_seconds=1,
     )
+    databases.give_back(database)
 
 
 @pytest.fixture

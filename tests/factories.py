@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Flask
+from werkzeug.routing import Rule
 
 from app import create_app
 from deerflow.backend import Backend
@@ -130,6 +131,23 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(act, acts))
+
+
+def _compile_routes_once() -> None:
+    """Let apps share what werkzeug compiles of their rules: most tests make an app, and this takes the longest."""
+    made: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+    compile_anew = Rule._compile_builder
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:  # noqa: FBT001, FBT002
+        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in made:
+            made[key] = compile_anew(rule, append_unknown)
+        return made[key]
+
+    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+
+
+_compile_routes_once()
 
 
 def make_app(settings: Settings, backend: Backend) -> Flask:

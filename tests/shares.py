@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SETUPS = ("sqlite", "postgres")
+_LONG = {"/test_bench.py": 500, "/test_style.py": 20, "/chaos/": 25, "/e2e/": 10, "/proxy/": 3}
 _PARAMETERS = re.compile(r"\[(.+)]$")
 
 
@@ -28,8 +29,19 @@ def share_of(nodeid: str) -> str:
     return f"{setup} {file}" if "/chaos/" in file else setup
 
 
+def weight_of(share: str, tests: int) -> int:
+    """About how long it takes, in tests of usual length: what starts servers, or measures, takes many times as long."""
+    return tests * next((weight for part, weight in _LONG.items() if part in share), 1)
+
+
 class Shares(LoadScopeScheduling):
-    """Hands out shares, the largest first."""
+    """Hands out shares, the largest first: databases by the number of their tests, the others by their weight."""
+
+    def schedule(self) -> None:
+        """Hand out the first ones, and put those that wait into order."""
+        super().schedule()
+        for share in sorted(self.workqueue, key=lambda share: weight_of(share, len(self.workqueue[share]))):
+            self.workqueue.move_to_end(share, last=False)
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid)

@@ -14,7 +14,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import Op, PutOp, SearchOp, ensure_embeddings
 
 from deerflow.errors import ConfigError
-from deerflow.graphs.registry import load_target
+from deerflow.graphs.modules import load_target
 from deerflow.project import Project, StoreIndex
 
 log = logging.getLogger(__name__)

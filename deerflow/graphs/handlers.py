@@ -19,7 +19,7 @@ from deerflow.domain.ids import parse_id
 from deerflow.errors import ConfigError, HandlerFailed, HandlerRefused
 from deerflow.graphs.caller import Caller
 from deerflow.graphs.jsonable import to_plain
-from deerflow.graphs.registry import load_target
+from deerflow.graphs.modules import load_target
 from deerflow.project import Project
 
 log = logging.getLogger(__name__)

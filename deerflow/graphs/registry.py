@@ -5,17 +5,12 @@ manager, that takes a config, a runtime, both or nothing and gives one of these.
 run and every look at a thread, with the real config.
 """
 
-import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import logging
 import re
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -25,6 +20,7 @@ from langgraph.store.base import BaseStore
 from langgraph_sdk.runtime import AccessContext, _ExecutionRuntime, _ReadRuntime
 
 from deerflow.errors import ConfigError
+from deerflow.graphs.modules import load_target, make_importable
 from deerflow.project import GraphSource, Project
 
 log = logging.getLogger(__name__)
@@ -32,9 +28,6 @@ log = logging.getLogger(__name__)
 Graph = Pregel[Any, Any, Any, Any]
 Access = AccessContext
 """Why a graph is opened, in the SDK's words; factories may look at it."""
-
-_OURS = ("app", "wsgi", "celeryconfig", "tasks", "deerflow", "migrations", "tests")
-"""Top-level names of this server, which agent repositories like to use as well."""
 
 
 class GraphBroken(RuntimeError):
@@ -51,7 +44,7 @@ class Graphs:
     @classmethod
     def load(cls, project: Project) -> "Graphs":
         """Import every graph of the project."""
-        _give_way(_extend_path(project))
+        make_importable(project)
         _warn_about_missing(project)
         found: dict[str, Any] = {}
         broken: dict[str, str] = {}
@@ -102,32 +95,6 @@ class Graphs:
             return None
 
 
-def _extend_path(project: Project) -> list[Path]:
-    """Make the project's own modules importable, before all others: its folder and its local dependencies."""
-    local = [project.folder / entry for entry in project.dependencies if entry.startswith((".", "/"))]
-    folders = [folder.resolve() for folder in (project.folder, *local)]
-    for folder in reversed(folders):
-        if str(folder) not in sys.path[: len(folders)]:
-            sys.path.insert(0, str(folder))
-    return folders
-
-
-def _give_way(folders: list[Path]) -> None:
-    """Let the project's modules have names that are ours too.
-
-    Ours are imported by now, and what they need of each other they hold; so they can leave ``sys.modules``, and who
-    imports such a name from now on finds the project's. (So worker code of ours must not import inside functions.)
-    """
-    for name in _OURS:
-        if any((folder / name).is_dir() or (folder / f"{name}.py").exists() for folder in folders):
-            log.info(
-                "The project has a module named like one of the server's; the project's is used",
-                extra={"shadowed": name},
-            )
-            for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
-                del sys.modules[loaded]
-
-
 def _warn_about_missing(project: Project) -> None:
     """Say which packages of ``dependencies`` are not installed; their import would say it less clearly."""
     for entry in project.dependencies:
@@ -140,36 +107,9 @@ def _warn_about_missing(project: Project) -> None:
             log.warning("A package of langgraph.json's dependencies is not installed", extra={"package": entry})
 
 
-def load_target(project: Project, target: str, *, kind: str) -> Any:
-    """What ``file.py:attribute`` or ``package.module:attribute`` of a project names; *kind* tells its modules apart."""
-    where, _, attribute = target.rpartition(":")
-    by_path = where.endswith(".py") or "/" in where
-    module = _load_file(project, kind, where) if by_path else importlib.import_module(where)
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        raise ConfigError(f"{where} has no attribute {attribute!r}") from None
-
-
 def _load(project: Project, source: GraphSource) -> Any:
     found = load_target(project, source.target, kind=f"graph_{source.graph_id}")
     return found if callable(found) and not isinstance(found, Pregel | StateGraph) else _compiled(found, source.target)
-
-
-def _load_file(project: Project, kind: str, where: str) -> ModuleType:
-    path = (project.folder / where).resolve()
-    name = re.sub(r"\W", "_", f"{kind}_{path.stem}")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise ConfigError(f"{path} does not exist")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling look their module up there
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _compiled(found: Any, where: str) -> Graph:

@@ -38,6 +38,7 @@ def make_server(databases: Databases, tmp_path: Path) -> Iterator[Callable[..., 
     yield make
     for server in made:
         server.stop_if_running()
+        databases.give_back(server.database_url)
 
 
 def lines(trace: Path) -> list[str]:

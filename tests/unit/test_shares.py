@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.shares import setup_of, share_of
+from tests.shares import setup_of, share_of, weight_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ def test_a_server_has_one_process(nodeid: str, share: str) -> None:
     """A database's tests stay together, but for chaos, whose files do; so does what needs no database."""
     assert share_of(nodeid) == share
     assert setup_of(nodeid) == next((word for word in ("sqlite", "postgres") if share.startswith(word)), None)
+
+
+def test_what_takes_long_comes_first() -> None:
+    """A single test that starts and measures servers is more than many that start none."""
+    assert weight_of("tests/integration/test_bench.py", 1) > weight_of("sqlite tests/chaos/test_a.py", 10)
+    assert weight_of("sqlite tests/chaos/test_a.py", 10) > weight_of("tests/unit/test_a.py", 100)
