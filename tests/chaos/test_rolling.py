@@ -52,7 +52,7 @@ class Load:
         with get_sync_client(url=self._live.url, api_key=self._live.api_key) as client:
             while not self._stop.is_set():
                 trace = self._folder / f"trace{next(self._numbers)}"
-                given = {"input": {"trace": str(trace), "pause": 0.6}, "stream_mode": ["values", "custom"]}
+                given = {"input": {"trace": str(trace), "pause": 1.0}, "stream_mode": ["values", "custom"]}
                 self.ended.append((kind(client, given), trace))
 
     def _stream(self, client: SyncLangGraphClient, given: dict[str, Any]) -> str:
