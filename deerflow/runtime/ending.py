@@ -48,6 +48,8 @@ class Ending:
     thread_error: dict[str, str] | None = None
     head: ThreadHead | None = None
     values: Any = None
+    traceback: str | None = None
+    """Where in the code the graph failed. Only administrators are told."""
 
 
 class Conclusion:
@@ -177,6 +179,7 @@ class Conclusion:
                 head=ending.head,
                 thread_error=ending.thread_error,
                 events_upto=self._writer.place,
+                traceback=ending.traceback,
             )
             if finished:
                 told = ending.error or ending.thread_error

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
 from deerflow.errors import Fenced
 from deerflow.events.writer import LogWriter
-from deerflow.graphs import jsonable, oversize
+from deerflow.graphs import jsonable, oversize, tracebacks
 from deerflow.graphs.gate import Gate
 from deerflow.graphs.registry import Access, Graph
 from deerflow.graphs.start import run_config
@@ -93,6 +94,14 @@ async def _claim(backend: WorkerBackend, run_id: UUID, task_id: str) -> Run | No
     return await insist(backend, lambda: time.monotonic() < ends_at, act)
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What a graph raised: as clients are told, and as administrators read it."""
+
+    told: dict[str, str]
+    traceback: str | None
+
+
 class _Attempt:
     """One claimed run in this worker, from the fence to the finish."""
 
@@ -150,10 +159,12 @@ class _Attempt:
             raise
         except Exception as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
             failure, head = await self._failed(error), None
-        told = self._performance.last_values if self._performance is not None else None
-        return Ending(RunStatus.ERROR if failure else RunStatus.SUCCESS, failure, failure, head, told)
+        values = self._performance.last_values if self._performance is not None else None
+        if failure is None:
+            return Ending(RunStatus.SUCCESS, None, None, head, values)
+        return Ending(RunStatus.ERROR, failure.told, failure.told, head, values, failure.traceback)
 
-    async def _stream(self, performance: Performance) -> dict[str, str] | None:
+    async def _stream(self, performance: Performance) -> _Failure | None:
         """Say all that the graph says; how it failed, or None."""
         self._performance = performance
         try:
@@ -161,19 +172,21 @@ class _Attempt:
                 await self._say(event.name, event.data)
         except (Drained, Fenced):
             raise
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             if self._hold.stopper.why is not None:
                 raise
-            return await self._failed(RuntimeError("The graph cancelled itself"))
+            return await self._failed(
+                RuntimeError("The graph cancelled itself").with_traceback(cancelled.__traceback__)
+            )
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
             return await self._failed(error)
         return None
 
-    async def _failed(self, error: BaseException) -> dict[str, str]:
+    async def _failed(self, error: BaseException) -> _Failure:
         log.info("Graph failed", exc_info=error)
-        told = jsonable.describe_error(error)
-        await self._say("error", told)
-        return told
+        failure = _Failure(jsonable.describe_error(error), tracebacks.written(error))
+        await self._say("error", failure.told)
+        return failure
 
     def _graph(self, access: Access) -> AbstractAsyncContextManager[Graph]:
         run = self._run

@@ -25,8 +25,8 @@ from deerflow.storage.models import runs, threads
 from deerflow.storage.scope import scoped, seen_by, within
 from deerflow.storage.types import now, unindexed
 
-columns = [c for c in runs.c if c.name != "progressed"]
-"""What a Run is made of."""
+columns = [c for c in runs.c if c.name not in {"progressed", "traceback"}]
+"""What a Run is made of. A traceback is large, and nothing for whoever may read a run."""
 _inflight: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{status}'") for status in sorted(INFLIGHT)]
 """Spelled as in the condition of ``ix_runs_inflight``: SQLite uses it where it reads the same words."""
 _other = runs.alias("other")  # made once: an alias copies every column
@@ -77,6 +77,11 @@ def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
     if row is None:
         raise NotFound("Run not found")
     return record(row)
+
+
+def find_traceback(tx: Tx, principal: Principal, run_id: UUID) -> str | None:
+    """Where in the code a run failed, for an administrator who sees the run; None when nothing is kept of that."""
+    return tx.scalar(sa.select(runs.c.traceback).where(runs.c.run_id == run_id, within(principal, runs)))
 
 
 def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int) -> list[Run]:
@@ -240,6 +245,7 @@ def finish(
     head: ThreadHead | None,
     thread_error: dict[str, Any] | None,
     events_upto: int,
+    traceback: str | None = None,
 ) -> bool:
     """End a run and write what it leaves on its thread; False when this attempt is over, or a cancel came first.
 
@@ -252,6 +258,7 @@ def finish(
         "of_attempt": run.attempt,
         "how": status,
         "why": error,
+        "where_in_code": traceback,
         "last_place": events_upto,
         "even_if_marked": status is RunStatus.INTERRUPTED,
     }
@@ -273,6 +280,7 @@ _FINISH = (
     .values(
         status=sa.bindparam("how"),
         error=sa.bindparam("why"),
+        traceback=sa.bindparam("where_in_code"),
         worker=None,
         lease_until=None,
         events_upto=sa.bindparam("last_place"),

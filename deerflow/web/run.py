@@ -125,6 +125,7 @@ def _page(run_id: UUID, told: str | None = None) -> Response:
         "input": pretty(_input(run), _MOST_TEXT),
         "config": pretty(_config(run), _MOST_TEXT),
         "output": _output(backend, caller, run),
+        "traceback": _traceback(backend, caller, run),
         "press": new_id(),
         "can_stop": caller.may("runs:cancel"),
         "can_create": caller.may("runs:create"),
@@ -185,6 +186,14 @@ def _output(backend: Backend, caller: Principal, run: Run) -> Text | None:
     except Unavailable:
         return None
     return None if left == b"{}" else pretty(orjson.loads(left), _MOST_TEXT)
+
+
+def _traceback(backend: Backend, caller: Principal, run: Run) -> str | None:
+    """Where in the code it failed, for administrators: such a text can hold values of any kind."""
+    if run.error is None or not caller.administers:
+        return None
+    with backend.db.read() as tx:
+        return runs.find_traceback(tx, caller, run.run_id)
 
 
 def _log(backend: Backend, run: Run) -> Told | None:

@@ -64,6 +64,7 @@ def _page(thread: Thread | None, wanted: list[str]) -> Response:
         "user": caller.user_id,
         "csrf": sessions.csrf_token() if caller.proof is Proof.SESSION else None,
         "may_write": caller.may("runs:create"),
+        "is_admin": caller.administers,
         "locale": look.language(),
         "time_zone": look.zone(),
         "body_bytes": current_app.config["MAX_CONTENT_LENGTH"],

@@ -46,6 +46,9 @@ def test_a_run_that_failed_says_why_and_can_be_tried_again(page: Page, live: Liv
     assert "ValueError boom happened" in page.text(".ws-failure")
     run = page.run("return document.querySelector('.ws-failure').dataset.run")
     assert page.named("Open run").get_attribute("href").endswith(f"/console/runs/{run}")
+    page.press("Traceback")
+    page.until("ValueError: boom happened")
+    assert "talking.py" in page.text(".ws-traceback pre").splitlines()[1], "the agent's own code comes first"
     page.press("Try again")
     workspace.until(lambda seen: seen.is_resting and seen.choices == ["2/2"])
     assert workspace.look().lines == [["human", "fail"]]

@@ -79,7 +79,7 @@ def test_architecture_names_every_file() -> None:
 @pytest.mark.parametrize(
     ("record", "table", "hidden"),
     [
-        (Run, models.runs, {"progressed"}),
+        (Run, models.runs, {"progressed", "traceback"}),
         (Thread, models.threads, {"resting", "last_ordinal", "fence"}),
         (Assistant, models.assistants, set()),
         (AssistantVersion, models.assistant_versions, set()),

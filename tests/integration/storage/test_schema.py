@@ -90,7 +90,7 @@ def test_a_second_upgrade_finds_nothing_to_do(backend, settings):
 @pytest.mark.parametrize(
     ("table", "record", "hidden"),
     [
-        (models.runs, Run, {"progressed"}),
+        (models.runs, Run, {"progressed", "traceback"}),
         (models.threads, Thread, {"last_ordinal", "fence", "resting"}),
     ],
 )

@@ -6,18 +6,20 @@ from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import principal_of
 from deerflow.domain.ids import new_id
-from deerflow.domain.principal import Proof, Role
+from deerflow.domain.principal import Principal, Proof, Role
 from deerflow.domain.runs import Run
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import Unavailable
 from deerflow.events.log import log_key, outcome_key
 from deerflow.settings import Settings
+from deerflow.storage import models
 from tests.factories import LOCAL_USER, finish_run, make_app, make_run, make_running, make_user, row_of, set_columns
 from tests.integration.identity.stranger import with_session
 from tests.integration.web.seen import LIST, get, rows, text
@@ -74,6 +76,44 @@ def test_a_failure_is_told_and_its_place_only_to_administrators(accounts_app: Fl
         page = page_of(with_session(accounts_app, backend, user), run)
         assert "ValueError boom <i>" in text(page)
         assert ("worker's log" in text(page)) is is_told
+
+
+def test_a_traceback_is_shown_to_administrators_alone(accounts_app: Flask, backend: Backend) -> None:
+    """The same run of the same user, who is none any more a moment later."""
+    user = make_user(backend, "ada@example.com", role=Role.ADMIN)
+    run = failed(backend, principal_of(user, proof=Proof.NONE))
+    client = with_session(accounts_app, backend, user)
+    page = page_of(client, run)
+    assert 'File "graph.py", line 7, in <module>' in text(page)
+    assert "<module>" not in page
+    assert re.search(r'<details class="unfold" id="traceback"><summary>Traceback</summary>', page), "it is folded"
+    assert 'data-copy="Traceback (most' in page
+    assert "worker's log" not in text(page)
+    with backend.db.begin() as tx:
+        tx.execute(sa.update(models.users).values(role=Role.USER))
+    page = page_of(client, run)
+    assert "ValueError boom" in text(page)
+    assert "traceback" not in page.lower()
+    assert "graph.py" not in page
+
+
+def test_a_traceback_is_shown_where_there_are_no_accounts(client: FlaskClient, backend: Backend) -> None:
+    assert "graph.py" in page_of(client, failed(backend, LOCAL_USER))
+
+
+def test_a_run_that_did_not_fail_has_no_traceback(client: FlaskClient, backend: Backend) -> None:
+    run = make_running(backend, LOCAL_USER)
+    finish_run(backend, run)
+    assert "traceback" not in page_of(client, run).lower()
+
+
+def failed(backend: Backend, principal: Principal) -> Run:
+    """A run that has failed, with where it did."""
+    run = make_running(backend, principal)
+    traceback = 'Traceback (most recent call last):\n  File "graph.py", line 7, in <module>\nValueError: boom'
+    error = {"error": "ValueError", "message": "boom"}
+    finish_run(backend, run, status=RunStatus.ERROR, error=error, traceback=traceback)
+    return run
 
 
 def test_the_timeline_has_what_is_known(client: FlaskClient, backend: Backend) -> None:

@@ -12,7 +12,7 @@ from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.domain.assistants import AssistantSpec, system_assistant_id
 from deerflow.domain.ids import new_id
-from deerflow.domain.principal import PERMISSIONS, Principal, Scope
+from deerflow.domain.principal import PERMISSIONS, Principal, Role, Scope
 from deerflow.storage import assistants, models
 from deerflow.web import workspace
 from deerflow.web.places import STATIC
@@ -151,6 +151,13 @@ def test_a_session_has_its_token_on_the_page(signed_in: Person) -> None:
     base = signed_in.browser.base
     headers = {"X-CSRFToken": token, "Origin": base}
     assert signed_in.browser.client.post("/threads", json={}, base_url=base, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_island_knows_whether_its_reader_is_an_administrator(person: Person, backend: Backend, role: Role) -> None:
+    """To them alone it offers a traceback, which it has from the run's page."""
+    person.sign_in(make_user(backend, "ada@example.com", role=role)).open("/console/threads/new")
+    assert data_of(person)["is_admin"] is (role is Role.ADMIN)
 
 
 def test_without_its_script_the_page_says_what_is_missing(signed_in: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
 import { page, t } from "./strings.js";
+import { Traceback } from "./traceback.js";
 
 const SHOW_WAITING_MS = 3000;
 
@@ -66,13 +67,16 @@ export function Failure({ session, isReadOnly }) {
   if (!failed) return null;
   const { error, message } = failed.error ?? { error: failed.status === "timeout" ? t("Timeout") : t("Error"), message: "" };
   return html`
-    <section class="ws-failure" role="alert" data-run=${failed.run_id}>
-      <h2>${t("This run failed")}</h2>
-      <p><code>${error}</code> ${message}</p>
+    <section class="ws-failure" data-run=${failed.run_id}>
+      <div role="alert">
+        <h2>${t("This run failed")}</h2>
+        <p><code>${error}</code> ${message}</p>
+      </div>
       <div class="ws-failure-acts">
         ${!isReadOnly && html`<button type="button" onClick=${() => session.retry(failed.run_id)}>${t("Try again")}</button>`}
         <a class="button quiet" href=${`${page.console}/runs/${failed.run_id}`}>${t("Open run")}</a>
       </div>
+      ${page.is_admin && html`<${Traceback} key=${failed.run_id} runId=${failed.run_id} />`}
     </section>
   `;
 }

@@ -18,6 +18,7 @@
  * @property {string} user whose drafts are kept here
  * @property {string | null} csrf null: none is needed
  * @property {boolean} may_write
+ * @property {boolean} is_admin
  * @property {string} locale
  * @property {string | null} time_zone
  * @property {number} body_bytes how much one request may carry
@@ -27,7 +28,7 @@
 /** @type {Page} */
 const NOBODY = {
   base: "", console: "/console", thread_id: null, title: null, assistant_id: null, agents: [], user: "", csrf: null,
-  may_write: true, locale: "en-US", time_zone: null, body_bytes: 0, strings: {},
+  may_write: true, is_admin: false, locale: "en-US", time_zone: null, body_bytes: 0, strings: {},
 };
 
 /** What the page knows; defaults where there is no page, as in tests. @type {Page} */
