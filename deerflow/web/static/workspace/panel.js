@@ -8,7 +8,7 @@ import { Icon } from "./icon.js";
 import { Copy } from "./copy.js";
 import { Json } from "./json.js";
 import { parsed } from "./requests.js";
-import { saidOf } from "./session.js";
+import { saidOf } from "./told.js";
 import { t } from "./strings.js";
 import { idOf, joined, lay, parentOf, placeOf, stepOf } from "./tree.js";
 import { When } from "./when.js";
