@@ -16,6 +16,8 @@ import { steady } from "./turns.js";
 const HOW = { streamMode: ["messages-tuple", "values"], streamResumable: true };
 const PAINT_MS = 30;
 const LOOK_MS = 5000;
+/** How often it is looked whether a run that waits has begun. */
+const WAITING_MS = 1000;
 /** How long a stop may take before the text stands still anyway. */
 const STOP_MS = 1200;
 
@@ -79,7 +81,7 @@ export function useSession(page) {
   if (!isStreaming) streamed.current = null;
   else if (stream.values !== past.head?.values) streamed.current = stream.messages;
   const shownBefore = useRef(/** @type {any[]} */ ([]));
-  const messages = steady(shownBefore.current, streamed.current ?? messagesOf(past.head?.values));
+  const messages = steady(shownBefore.current, messagesOf(streamed.current ? { messages: streamed.current } : past.head?.values));
   shownBefore.current = messages;
 
   /** Follow a run, and after it whatever is under way, until the thread is at rest. */
@@ -126,7 +128,7 @@ export function useSession(page) {
 
   /** Look whether something has begun or ended elsewhere. */
   const look = useCallback(async () => {
-    if (now.following) return;
+    if (now.following) return void (await readRuns()); // what waits, and whether it still does
     if (!now.threadId) return void (line.state.isAway && (await ping(page, line)));
     const read = await readRuns();
     if (!read || now.following) return;
@@ -239,6 +241,12 @@ export function useSession(page) {
   };
 
   const found = standing({ runs, current, isStreaming, head: past.head });
+  useEffect(() => {
+    if (!found.isWaiting) return undefined;
+    const timer = setInterval(() => document.visibilityState === "visible" && void readRuns(), WAITING_MS);
+    return () => clearInterval(timer);
+  }, [found.isWaiting, readRuns]);
+
   const acts = actsOf({ client, threadId, past, messages, start, setProblem });
   return {
     client, threadId, assistantId, setAssistantId, messages, unsaid, phase, isStreaming, link, problem, setProblem,
