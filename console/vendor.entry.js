@@ -4,6 +4,7 @@ import { createElement } from "react";
 import htm from "htm";
 
 export {
+  Component,
   Fragment,
   createElement,
   memo,

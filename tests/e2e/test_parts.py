@@ -110,6 +110,23 @@ def test_a_request_for_approval_is_answered_with_what_it_allows(live: Live, page
     page.until("You answered: approved with changes")
 
 
+def test_a_call_says_that_it_waits_for_approval_and_that_it_was_rejected(live: Live, page: Page) -> None:
+    """And the answer stays beside its question, also after a reload."""
+    opened(page, talked(live, "careful")).until("The agent wants your approval")
+    assert page.texts(".tool-state") == ["Waits for approval"] * 2
+    click(page, ".pick-approve", 0)
+    click(page, ".pick-reject", 1)
+    page.type("Reason, if you like: the agent reads it", "by zero")
+    page.press("Send all")
+    page.until(lambda: page.texts(".tool-state") == ["Done", "Rejected"])
+    at_rest(page)
+    said = ["Run divide, divide?", "You answered: approved · rejected: by zero"]
+    page.until(lambda: page.text(".answered-words").splitlines() == said)
+    page.reload()
+    page.until(lambda: page.text(".answered-words").splitlines() == said)
+    assert page.texts(".tool-state") == ["Done", "Rejected"]
+
+
 def test_a_question_is_answered_once_however_often_it_is_pressed(live: Live, page: Page) -> None:
     """Any question takes yes, no, text and JSON; its payload is shown whole."""
     thread = talked(live, "ask")
@@ -118,7 +135,7 @@ def test_a_question_is_answered_once_however_often_it_is_pressed(live: Live, pag
     page.named("Yes")
     page.run("const yes = document.querySelector('.pick-yes'); yes.click(); yes.click(); yes.click()")
     page.until("heard true")
-    page.until("You answered: Yes")
+    page.until(lambda: page.text(".answered-words").splitlines() == ["Shall I go on?", "You answered: Yes"])
     assert len(live.client().runs.list(thread)) == 2
 
 

@@ -33,9 +33,8 @@ def test_a_server_that_is_away_is_told_and_comes_back_by_itself(page: Page, watc
     watching.allow("Failed to load resource", "ERR_", "Failed to fetch")
     page.open("/console/threads")
     page.run("window.is_same_page = true")
-    network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    page.cdp("Network.emulateNetworkConditions", offline=True, **network)
+    page.be_offline(True)
     page.until("Not connected. Trying again…")
-    page.cdp("Network.emulateNetworkConditions", offline=False, **network)
+    page.be_offline(False)
     page.until(lambda: page.run("return document.getElementById('away').hidden"))
     assert page.run("return window.is_same_page")

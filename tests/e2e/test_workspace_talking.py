@@ -1,5 +1,7 @@
 """Talking in the workspace: words as they come, keys, stop, reload, drafts."""
 
+import time
+
 import pytest
 from selenium.webdriver import Keys
 
@@ -98,22 +100,26 @@ def test_reload_in_mid_stream_and_another_tab(workspace: Workspace, live: Live, 
     assert statuses(live, thread_id) == ["interrupted"]
 
 
-def test_a_network_that_goes_away_costs_no_word(workspace: Workspace, live: Live, watching: Watched) -> None:
+def test_a_network_that_is_away_for_ten_seconds_costs_no_word(
+    workspace: Workspace, live: Live, watching: Watched
+) -> None:
     """Quietly: no second run, and the answer is whole."""
     watching.allow("Failed to load resource", "ERR_", "TypeError", "Failed to fetch", "network error")
     with site(None, to=live.port) as line:
         watching.also(line.origin)
         workspace.page.origin = line.origin
         workspace.open()
-        workspace.say("count 60 0.05")
+        workspace.say("count 130 0.1")
         workspace.until(lambda seen: "w4" in seen.answer)
-        workspace.page.cdp("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1,
-                           uploadThroughput=-1)  # fmt: skip
+        workspace.page.be_offline(True)
         line.cut()
+        away_since = time.monotonic()
         assert workspace.until(lambda seen: "away" in seen.notices).phase == "running"
-        workspace.page.cdp("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1,
-                           uploadThroughput=-1)  # fmt: skip
-        seen = workspace.until_resting(["human", "count 60 0.05"], ["ai", counted(60)])
+        assert workspace.page.text(".ws-notice") == "Reconnecting…"
+        wait_for(lambda: time.monotonic() - away_since > 10, what="the ten seconds")
+        assert workspace.look().notices == ["away"]
+        workspace.page.be_offline(False)
+        seen = workspace.until_resting(["human", "count 130 0.1"], ["ai", counted(130)])
         assert seen.notices == []
         assert statuses(live, workspace.thread_id) == ["success"]
         workspace.page.driver.get("about:blank")

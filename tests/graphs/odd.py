@@ -1,4 +1,4 @@
-"""State of every kind that JSON has no word for."""
+"""State of every kind that JSON has no word for; its ``messages`` may be anything."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from langgraph.graph import START, StateGraph
 
 class State(TypedDict, total=False):
     values: Any
+    messages: Any
 
 
 class Colour(Enum):

@@ -2,12 +2,13 @@
 
 ``markdown``: text with everything that must not get through; ``tools``: a call that works and one that fails; ``odd``:
 blocks that nobody knows; ``picture``: says which kinds of blocks it was sent; ``ask``, ``twice`` and ``inside``: one
-question, two at the same time, and one of a graph within the graph; ``approve``: asks as langchain's middleware does.
+question, two at the same time, and one of a graph within the graph; ``approve``: asks as langchain's middleware does;
+``careful``: asks so before it calls its tools.
 """
 
 import json
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
@@ -62,7 +63,7 @@ def say(state: MessagesState):
     match last_wish(state):
         case "markdown":
             return {"messages": [AIMessage(MARKDOWN)]}
-        case "tools":
+        case "tools" | "careful":
             return {"messages": [AIMessage("Dividing.", tool_calls=CALLS)]}
         case "odd":
             return {"messages": [AIMessage(BLOCKS)]}
@@ -79,6 +80,22 @@ def say(state: MessagesState):
 def last_wish(state: MessagesState) -> str:
     """The last thing that a person has said."""
     return [message for message in state["messages"] if isinstance(message, HumanMessage)][-1].text
+
+
+def decide(state: MessagesState):
+    """Ask about each call; who is refused is told so as an error."""
+    calls = state["messages"][-1].tool_calls
+    actions = [{"name": call["name"], "args": call["args"]} for call in calls]
+    configs = [{"action_name": "divide", "allowed_decisions": ["approve", "reject"]}]
+    answer = interrupt({"action_requests": actions, "review_configs": configs})
+    return {"messages": [result(call, decision) for call, decision in zip(calls, answer["decisions"], strict=True)]}
+
+
+def result(call, decision):
+    """What comes of a call."""
+    if decision["type"] == "approve":
+        return divide.invoke(call | {"type": "tool_call"})
+    return ToolMessage(decision.get("message", "no"), tool_call_id=call["id"], name=call["name"], status="error")
 
 
 def left(state: MessagesState):
@@ -103,18 +120,21 @@ def begin(state: MessagesState) -> list[str]:
 
 def after(state: MessagesState) -> str:
     """Calls are followed, once."""
-    return "tools" if getattr(state["messages"][-1], "tool_calls", None) else END
+    if not getattr(state["messages"][-1], "tool_calls", None):
+        return END
+    return "decide" if last_wish(state) == "careful" else "tools"
 
 
 child = StateGraph(MessagesState).add_node(within).add_edge(START, "within").compile()
 graph = (
     StateGraph(MessagesState)
     .add_node(say)
+    .add_node(decide)
     .add_node(left)
     .add_node(right)
     .add_node("child", child)
     .add_node("tools", ToolNode([divide], handle_tool_errors=True))
     .add_conditional_edges(START, begin, ["say", "left", "right", "child"])
-    .add_conditional_edges("say", after, ["tools", END])
+    .add_conditional_edges("say", after, ["tools", "decide", END])
     .compile()
 )

@@ -1,9 +1,11 @@
 // The page: the conversation in the middle, the state at its side.
 
-import { html, useCallback, useEffect, useMemo, useState } from "../vendor/workspace-vendor.js";
-import { readAnswers } from "./answered.js";
+import { html, useCallback, useEffect, useState } from "../vendor/workspace-vendor.js";
+import { useAnswers } from "./answered.js";
 import { Approvals } from "./approval.js";
+import { messagesOf } from "./branches.js";
 import { Composer } from "./composer.js";
+import { Guarded } from "./guarded.js";
 import { Ear } from "./live.js";
 import { Log } from "./log.js";
 import { Looking } from "./looking.js";
@@ -14,7 +16,7 @@ import { useSession } from "./session.js";
 import { page, t } from "./strings.js";
 import { firstQuestion } from "./turns.js";
 
-const NOWHERE = /** @type {any[]} */ ([]);
+const aside = (/** @type {any} */ broken) => html`<div class="ws-log">${broken}</div>`;
 
 export function App() {
   const session = useSession(page);
@@ -23,13 +25,13 @@ export function App() {
   const [newest, setNewest] = useState(/** @type {(() => void) | null} */ (null));
   const { lookingAt, looking, look } = useLooking();
   const isReadOnly = !page.may_write || lookingAt !== null;
-  const shown = looking?.values ? (looking.values.messages ?? NOWHERE) : messages;
+  const shown = looking?.values ? messagesOf(looking.values) : messages;
   const title = page.title || firstQuestion(messages) || t("New thread");
   const agent = page.agents.find((each) => each.assistant_id === session.assistantId);
   useEffect(() => {
     document.title = `${title} · DeerFlow`;
   }, [title]);
-  const answers = useAnswers(session);
+  const { answers, rejected, send } = useAnswers(session);
   const goOn = (/** @type {any} */ from) => {
     look(null);
     return session.goOn(from);
@@ -45,7 +47,8 @@ export function App() {
           ${looking && lookingAt && html`<${Looking} ...${looking} onBack=${() => look(null)} />`}
           ${isNew
             ? html`<${Welcome} session=${session} />`
-            : html`<${Log} session=${session} answers=${answers} agent=${agent?.name ?? ""} messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} /><//>`}
+            : html`<${Guarded} value=${shown} around=${aside}><${Log} session=${session} answers=${answers} rejected=${rejected} agent=${agent?.name ?? ""}
+                messages=${shown} isReadOnly=${isReadOnly} onNewest=${setNewest}><${End} session=${session} isReadOnly=${isReadOnly} onAnswer=${send} /><//><//>`}
           <div class="ws-foot">
             ${newest && html`<button type="button" class="ws-newest quiet" onClick=${newest}>↓ ${t("Newest")}</button>`}
             <${Notices} session=${session} />
@@ -54,8 +57,8 @@ export function App() {
           </div>
         </div>
         ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
-          <${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
-            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} />
+          <${Guarded} value=${session.past.head}><${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
+            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} /><//>
         </aside>`}
       </div>
       <${Ear} isStreaming=${isStreaming} messages=${messages} />
@@ -88,30 +91,16 @@ function Head({ title, agent, session, isPanelOpen, onPanel }) {
 const hasState = ({ past }) => Object.keys(past.head?.values ?? {}).length > 0;
 
 /** What stands below the last message. @param {any} props */
-function End({ session, isReadOnly }) {
+function End({ session, isReadOnly, onAnswer }) {
   const { isStreaming, interrupts, messages } = session;
   if (isReadOnly && page.may_write) return null;
   return html`
     ${!isStreaming && !messages.length && hasState(session) && html`<p class="ws-thinking">${t("This agent keeps no messages. What it has is under State.")}</p>`}
     ${isStreaming && messages.at(-1)?.type === "human" && html`<p class="ws-thinking"><span class="ws-pulse"></span>${t("Answering…")}</p>`}
-    ${interrupts.length > 0 && page.may_write && html`<${Approvals} interrupts=${interrupts} isBusy=${isStreaming} onAnswer=${session.answer} />`}
+    ${interrupts.length > 0 && page.may_write && html`<${Guarded} value=${interrupts}><${Approvals} interrupts=${interrupts} isBusy=${isStreaming} onAnswer=${onAnswer} /><//>`}
     <${Paused} session=${session} isReadOnly=${isReadOnly} />
     <${Failure} session=${session} isReadOnly=${isReadOnly} />
   `;
-}
-
-/** Who has answered what in the shown branch. @param {import("./session.js").Session} session */
-function useAnswers({ client, threadId, past: { line }, version }) {
-  const [answers, setAnswers] = useState(/** @type {import("./answered.js").Answer[]} */ ([]));
-  useEffect(() => {
-    let isHere = true;
-    const hasAsked = line.some((state) => state.tasks?.some((task) => task.interrupts?.length));
-    if (threadId && version && hasAsked) readAnswers(client, threadId, /** @type {any[]} */ (line)).then((read) => isHere && setAnswers(read), () => {});
-    return () => {
-      isHere = false;
-    };
-  }, [client, threadId, version, line]);
-  return answers;
 }
 
 /** @param {{session: import("./session.js").Session}} props */

@@ -25,10 +25,30 @@ export const idOf = (state) => state.checkpoint.checkpoint_id;
 /** @param {State} state */
 const parentOf = (state) => state.parent_checkpoint?.checkpoint_id ?? null;
 
-/** @param {any} values @returns {any[]} */
+/**
+ * The messages of a state. What is none, of a graph that keeps other things under this name, is made one to be shown.
+ * @param {any} values
+ * @returns {any[]}
+ */
 export function messagesOf(values) {
-  return Array.isArray(values?.messages) ? values.messages : [];
+  const found = Array.isArray(values?.messages) ? values.messages : [];
+  if (found.every(isObject)) return found;
+  const made = asMessages.get(found) ?? found.map((/** @type {unknown} */ each) => (isObject(each) ? each : { type: typeof each, content: [each] }));
+  asMessages.set(found, made);
+  return made;
 }
+
+/** @type {WeakMap<object, any[]>} */
+const asMessages = new WeakMap();
+
+/** A state whose messages are all such: the hook that streams looks into each of them. @param {State} state @returns {State} */
+export function legible(state) {
+  const messages = messagesOf(state.values);
+  return !messages.length || messages === state.values.messages ? state : { ...state, values: { ...state.values, messages } };
+}
+
+/** @param {unknown} each */
+const isObject = (each) => typeof each === "object" && each !== null && !Array.isArray(each);
 
 /**
  * States of two readings as one list, newest first; of a state that is in both, the later reading counts.

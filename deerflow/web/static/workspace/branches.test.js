@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { firstOf, isWhole, lineage, merged, origins } from "./branches.js";
+import { firstOf, isWhole, legible, lineage, merged, messagesOf, origins } from "./branches.js";
 
 /** @param {string} id @param {string | null} parent @param {string[]} messages @param {string} [run] */
 const state = (id, parent, messages, run = "r1") => ({
@@ -62,4 +62,18 @@ test("what is read later counts, and order is by age", () => {
 test("a run begins with its oldest checkpoint", () => {
   assert.equal(firstOf(STATES, "r3")?.checkpoint.checkpoint_id, "6");
   assert.equal(firstOf(STATES, "r9"), undefined);
+});
+
+test("what is no message can be shown as one, and stays the same", () => {
+  const said = [{ type: "ai", content: "a" }];
+  assert.equal(messagesOf({ messages: said }), said);
+  const values = { messages: [...said, null, "b", [1]] };
+  assert.deepEqual(messagesOf(values).slice(1), [
+    { type: "object", content: [null] }, { type: "string", content: ["b"] }, { type: "object", content: [[1]] },
+  ]);
+  assert.equal(messagesOf(values), messagesOf(values));
+  const odd = { ...state("1", null, []), values };
+  assert.deepEqual(legible(odd).values, { messages: messagesOf(values) });
+  assert.equal(legible(STATES[0]), STATES[0]);
+  assert.deepEqual([messagesOf(null), messagesOf({ messages: "a" })], [[], []]);
 });

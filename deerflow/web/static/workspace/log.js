@@ -3,8 +3,10 @@
 import { Fragment, html, memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
 import { Answered } from "./answered.js";
 import { Copy } from "./copy.js";
+import { Guarded } from "./guarded.js";
 import { Message } from "./message.js";
-import { clock, page, t } from "./strings.js";
+import { readRequest } from "./requests.js";
+import { clock, t } from "./strings.js";
 import { toolTimes } from "./tools.js";
 import { plainText, resultsOf, rowsOf } from "./turns.js";
 
@@ -46,11 +48,12 @@ export function useEnd(grown) {
 }
 
 /**
- * @param {{session: import("./session.js").Session, agent: string, answers: import("./answered.js").Answer[], messages: any[], isReadOnly: boolean, children?: any,
+ * @param {{session: import("./session.js").Session, agent: string, answers: import("./answered.js").Answer[], rejected: Set<string>, messages: any[],
+ *   isReadOnly: boolean, children?: any,
  *   onNewest: (toEnd: any) => void}} props onNewest is told how to come to the end while the reader is not there
  */
-export function Log({ session, agent, answers, messages, isReadOnly, children, onNewest }) {
-  const { unsaid, isStreaming, past } = session;
+export function Log({ session, agent, answers, rejected, messages, isReadOnly, children, onNewest }) {
+  const { unsaid, isStreaming, interrupts, past } = session;
   const rows = useMemo(() => rowsOf(messages, unsaid), [messages, unsaid]);
   const results = useResults(messages);
   const { box, isAway, toEnd } = useEnd(rows);
@@ -58,16 +61,18 @@ export function Log({ session, agent, answers, messages, isReadOnly, children, o
   useEffect(() => onNewest(() => (isAway ? toEnd : null)), [isAway, onNewest, toEnd]);
   const firsts = useMemo(() => firstAnswers(rows), [rows]);
   const times = useMemo(() => toolTimes(/** @type {any[]} */ (past.line)), [past.line]);
+  const waits = waitFor(interrupts);
   const answered = useMemo(() => placed(answers, rows, past.places), [answers, rows, past.places]);
   return html`
     <div class="ws-log" ref=${box} tabIndex=${0} role="region" aria-label=${t("Conversation")}>
       <ol class="ws-rows">
         ${rows.map(
-          (row) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Row}
+          (row) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Guarded} value=${row.message} around=${inRow}><${Row}
             message=${row.message} unsaid=${row.unsaid} isLast=${row.isLast} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
             again=${firsts.get(row.key) ?? null} acts=${acts} agent=${agent} isStreaming=${isStreaming && row.isLast && !row.unsaid}
             isReadOnly=${isReadOnly} times=${row.message.tool_calls?.length ? times : undefined}
-          /><//>`,
+            rejected=${row.message.tool_calls?.length ? rejected : undefined} waits=${row.isLast && messages === session.messages ? waits : undefined}
+          /><//><//>`,
         )}
         ${(answered.get(null) ?? NOTHING).map(told)}
       </ol>
@@ -77,10 +82,18 @@ export function Log({ session, agent, answers, messages, isReadOnly, children, o
 }
 
 const NOTHING = /** @type {import("./answered.js").Answer[]} */ ([]);
-const ME = { id: page.user, name: t("You") };
+
+/** @param {any} broken */
+const inRow = (broken) => html`<li class="ws-row">${broken}</li>`;
 
 /** @param {import("./answered.js").Answer} answer */
-const told = (answer) => html`<li class="ws-row answered-row" key=${`answer ${answer.runId}`}><${Answered} answer=${answer} me=${ME} /></li>`;
+const told = (answer) => html`<li class="ws-row answered-row" key=${`answer ${answer.runId}`}><${Guarded} value=${answer}><${Answered} answer=${answer} /><//></li>`;
+
+/** For what the calls of the last message wait, when questions are open. @param {import("./requests.js").Interrupt[]} interrupts */
+function waitFor(interrupts) {
+  if (!interrupts.length) return undefined;
+  return interrupts.some(({ value }) => readRequest(value).form !== "open") ? "waiting" : "asking";
+}
 
 /**
  * Answers to questions by the row that they stand before: the first that came of them; null: after the last.
@@ -151,7 +164,7 @@ function useActs(session) {
   );
 }
 
-const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, isStreaming, isReadOnly }) {
+const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, rejected, waits, isStreaming, isReadOnly }) {
   const [isEditing, setIsEditing] = useState(false);
   const isHuman = message.type === "human";
   const kind = isHuman ? "human" : message.type === "ai" ? "ai" : "other";
@@ -164,7 +177,7 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
   return html`
     <li class=${`ws-row ${kind}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
       <span class="ws-who">${whoOf(message, agent)}</span>
-      <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} times=${times} /></div>
+      <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} times=${times} rejected=${rejected} waits=${waits} /></div>
       ${unsaid && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
       ${!isStreaming &&
       html`<div class="ws-acts">

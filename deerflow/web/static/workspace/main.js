@@ -2,6 +2,8 @@
 
 import { createRoot, html } from "../vendor/workspace-vendor.js";
 import { App } from "./app.js";
+import { Crashed, Guarded } from "./guarded.js";
 
+const crashed = () => html`<${Crashed} />`;
 const root = document.getElementById("workspace");
-if (root) createRoot(root).render(html`<${App} />`);
+if (root) createRoot(root).render(html`<${Guarded} value=${null} around=${crashed}><${App} /><//>`);

@@ -1,6 +1,7 @@
 // The body of one message: its text, what is attached, what it thought, and its tool calls.
 
 import { html, memo } from "../vendor/workspace-vendor.js";
+import { Guarded } from "./guarded.js";
 import { Icon } from "./icon.js";
 import { Json } from "./json.js";
 import { FileChip, Picture } from "./pieces.js";
@@ -14,21 +15,24 @@ export { messageText } from "./blocks.js";
 /**
  * @typedef {import("./blocks.js").Piece} Piece
  * @typedef {import("./blocks.js").Said} Said
- * @typedef {{ message: Said, results?: Map<string, any>, isStreaming?: boolean, times?: Map<string, number> }} MessageProps
+ * @typedef {{ message: Said, results?: Map<string, any>, isStreaming?: boolean, times?: Map<string, number>,
+ *   rejected?: Set<string>, waits?: "waiting" | "asking" }} MessageProps rejected: ids of calls; waits: for what its open calls wait
  */
 
 /**
  * A person's words stand as they were typed, an agent's are read as markdown. Nothing is left out: what is not known
  * is shown as JSON.
  */
-export const Message = memo(function Message(/** @type {MessageProps} */ { message, results = new Map(), isStreaming = false, times }) {
+export const Message = memo(function Message(/** @type {MessageProps} */ { message, results = new Map(), isStreaming = false, times, rejected, waits }) {
   if (message.type === "tool") return html`<div className="body"><${ToolResult} result=${message} /></div>`;
   const pieces = readBlocks(message);
   const calls = [...(message.tool_calls ?? []), ...(message.invalid_tool_calls ?? []).map((call) => ({ ...call, error: call.error ?? "" }))];
   const isEmpty = !pieces.length && !calls.length && !isStreaming;
   return html`<div className="body">
-    ${pieces.map((piece, place) => html`<${Shown} key=${place} piece=${piece} isPlain=${message.type !== "ai"} isStreaming=${isStreaming && place === pieces.length - 1} />`)}
-    ${calls.map((call, place) => html`<${ToolCall} key=${call.id ?? place} call=${call} result=${results.get(call.id ?? "")} isLive=${isStreaming} took=${times?.get(call.id ?? "")} />`)}
+    ${pieces.map((piece, place) => html`<${Guarded} key=${place} value=${piece.kind === "json" ? piece.value : piece}>
+      <${Shown} piece=${piece} isPlain=${message.type !== "ai"} isStreaming=${isStreaming && place === pieces.length - 1} /><//>`)}
+    ${calls.map((call, place) => html`<${Guarded} key=${call.id ?? place} value=${call}>
+      <${ToolCall} call=${call} result=${results.get(call.id ?? "")} isLive=${isStreaming} fate=${rejected?.has(call.id ?? "") ? "rejected" : waits} took=${times?.get(call.id ?? "")} /><//>`)}
     ${isEmpty && html`<p className="faint">${t("(no text)")}</p>`}
   </div>`;
 });

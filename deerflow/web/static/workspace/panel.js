@@ -4,11 +4,12 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/workspace-
 import { Field } from "./approval.js";
 import { diff } from "./diff.js";
 import { changedIn, writeState, wrongWith } from "./edit.js";
+import { Guarded } from "./guarded.js";
 import { Icon } from "./icon.js";
 import { Copy } from "./copy.js";
 import { Json } from "./json.js";
 import { parsed } from "./requests.js";
-import { saidOf } from "./session.js";
+import { saidOf } from "./told.js";
 import { t } from "./strings.js";
 import { idOf, joined, lay, parentOf, placeOf, stepOf } from "./tree.js";
 import { When } from "./when.js";
@@ -44,8 +45,8 @@ export function StatePanel(props) {
   if (wrong) return html`<${Panel}><p className="wrong" role="alert">${t("The state could not be read: {why}", { why: wrong })}</p><//>`;
   if (!states.length) return html`<${Panel}><p className="faint">${isLoading ? t("Reading the state…") : t("Nothing here yet. Each step of the agent will be kept here.")}</p><//>`;
   return html`<${Panel}>
-    <${History} states=${states} shown=${shown} onLook=${onLook} isMore=${isMore} isLoading=${isLoading} loadMore=${loadMore} />
-    ${shown && place ? html`<${Detail} key=${idOf(shown)} ...${props} state=${shown} before=${states.find((state) => idOf(state) === parentOf(shown))} place=${place} />`
+    <${Guarded} value=${states}><${History} states=${states} shown=${shown} onLook=${onLook} isMore=${isMore} isLoading=${isLoading} loadMore=${loadMore} /><//>
+    ${shown && place ? html`<${Guarded} value=${shown}><${Detail} key=${idOf(shown)} ...${props} state=${shown} before=${states.find((state) => idOf(state) === parentOf(shown))} place=${place} /><//>`
       : html`<p className="faint">${isLoading || isMore ? t("Looking for this step…") : t("There is no such step in this thread.")}</p>`}
   <//>`;
 }

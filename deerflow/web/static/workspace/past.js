@@ -1,7 +1,7 @@
 // The states of the thread as far as the page knows them, and which of its branches is shown.
 
 import { useCallback, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
-import { idOf, isWhole, lineage, merged, messagesOf, origins } from "./branches.js";
+import { idOf, isWhole, legible, lineage, merged, messagesOf, origins } from "./branches.js";
 
 /** @typedef {import("./branches.js").State} State */
 
@@ -20,7 +20,7 @@ export function usePast(client, threadId) {
   const latest = useRef(/** @type {State[]} */ ([]));
 
   const keep = useCallback((/** @type {State[]} */ read) => {
-    latest.current = merged(latest.current, read);
+    latest.current = merged(latest.current, read.map(legible));
     setKnown(latest.current);
     return latest.current;
   }, []);

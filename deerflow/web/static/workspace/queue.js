@@ -1,6 +1,7 @@
 // What waits behind the run that is under way, and taking it back.
 
 import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
+import { messagesOf } from "./branches.js";
 import { t } from "./strings.js";
 import { firstQuestion } from "./turns.js";
 
@@ -16,14 +17,14 @@ export function Queue({ session }) {
   `;
 }
 
-/** @param {{run: import("./session.js").Run, session: import("./session.js").Session}} props */
+/** @param {{run: import("./runs.js").Run, session: import("./session.js").Session}} props */
 function Waiting({ run, session }) {
   const [text, setText] = useState("");
   const [isGoing, setIsGoing] = useState(false);
   useEffect(() => {
     const { client, threadId } = session;
     client.runs.get(threadId ?? "", run.run_id).then(
-      (/** @type {any} */ found) => setText(firstQuestion(found.kwargs?.input?.messages ?? [])),
+      (/** @type {any} */ found) => setText(firstQuestion(messagesOf(found.kwargs?.input))),
       () => {},
     );
   }, [run.run_id]);

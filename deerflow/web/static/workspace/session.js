@@ -4,36 +4,22 @@
 // is shown meanwhile is what the hook streams; at rest it is the state at the end of the branch that is looked at.
 
 import { useCallback, useEffect, useMemo, useRef, useState, useStream, useSyncExternalStore } from "../vendor/workspace-vendor.js";
+import { actsOf, human } from "./acts.js";
 import { Line, connect, ping } from "./api.js";
-import { firstOf, idOf, messagesOf } from "./branches.js";
+import { messagesOf } from "./branches.js";
 import { usePast } from "./past.js";
-import { newId, t } from "./strings.js";
-import { beyondState, steady } from "./turns.js";
+import { pause, standing, underWay, useRuns } from "./runs.js";
+import { saidOf } from "./told.js";
+import { steady } from "./turns.js";
 
-/**
- * @typedef {object} Run
- * @property {string} run_id
- * @property {string} status
- * @property {string} created_at
- * @property {{error: string, message: string} | null} [error]
- */
-
-const ACTIVE = new Set(["pending", "running"]);
-const UNFINISHED = new Set(["interrupted", "error", "timeout"]);
-const COLUMNS = ["run_id", "status", "created_at"];
-const FAILED = new Set(["error", "timeout"]);
 /** What is streamed of every run: all that a reader who comes later needs as well. @type {any} */
 const HOW = { streamMode: ["messages-tuple", "values"], streamResumable: true };
 const PAINT_MS = 30;
 const LOOK_MS = 5000;
-const AGAIN_MS = 1500;
+/** How often it is looked whether a run that waits has begun. */
+const WAITING_MS = 1000;
 /** How long a stop may take before the text stands still anyway. */
 const STOP_MS = 1200;
-/** Of how many runs that did not end well it is looked up what they had said. */
-const MOST_UNSAID = 5;
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /** @param {import("./strings.js").Page} page */
 export function useSession(page) {
@@ -43,16 +29,15 @@ export function useSession(page) {
   const [threadId, setThreadId] = useState(page.thread_id);
   const [assistantId, setAssistantId] = useState(page.assistant_id ?? "");
   const past = usePast(client, threadId);
-  const [runs, setRuns] = useState(/** @type {Run[]} */ ([]));
   const [phase, setPhase] = useState(/** @type {"resting" | "running" | "stopping"} */ ("resting"));
   const [current, setCurrent] = useState(/** @type {string | null} */ (null));
-  const [unsaid, setUnsaid] = useState(/** @type {import("./turns.js").Unsaid[]} */ ([]));
   const [problem, setProblem] = useState(/** @type {string | null} */ (null));
   const [version, setVersion] = useState(0);
   /** What runs hold at this moment, for functions that outlive a rendering. */
   const now = useRef({ threadId, current: /** @type {string | null} */ (null), following: false, wantsStop: false, refreshed: false,
-    failure: /** @type {any} */ (null), stopped: new Set(), looked: new Set(), failures: new Map(), onStarted: /** @type {(() => void) | null} */ (null) }).current;
+    failure: /** @type {any} */ (null), stopped: new Set(), onStarted: /** @type {(() => void) | null} */ (null) }).current;
   now.threadId = threadId;
+  const { runs, unsaid, read: readRuns, reach: reachRuns, readUnsaid } = useRuns(client, line, now);
 
   const tellRun = (/** @type {string | null} */ runId) => {
     now.current = runId;
@@ -96,44 +81,8 @@ export function useSession(page) {
   if (!isStreaming) streamed.current = null;
   else if (stream.values !== past.head?.values) streamed.current = stream.messages;
   const shownBefore = useRef(/** @type {any[]} */ ([]));
-  const messages = steady(shownBefore.current, streamed.current ?? messagesOf(past.head?.values));
+  const messages = steady(shownBefore.current, messagesOf(streamed.current ? { messages: streamed.current } : past.head?.values));
   shownBefore.current = messages;
-
-  /** Read the thread's runs, newest first; null when that cannot be. */
-  const readRuns = useCallback(async () => {
-    if (!now.threadId) return [];
-    try {
-      const read = /** @type {Run[]} */ (await client.runs.list(now.threadId, { limit: 20, select: /** @type {any} */ (COLUMNS) }));
-      if (read[0] && FAILED.has(read[0].status)) read[0] = await withError(client, now.threadId, read[0], now.failures);
-      setRuns(read);
-      return read;
-    } catch {
-      return null;
-    }
-  }, [client]);
-
-  /** The same, as soon as the server can be reached; null when it does not let us. */
-  const reachRuns = useCallback(async () => {
-    for (;;) {
-      const read = await readRuns();
-      if (read) return read;
-      if (!line.state.isAway) return null;
-      await pause(AGAIN_MS);
-    }
-  }, [readRuns]);
-
-  /** Look up what runs that did not end well have said, as far as their events are kept. */
-  const readUnsaid = useCallback(
-    async (/** @type {Run[]} */ read) => {
-      const wanted = read.filter((run) => UNFINISHED.has(run.status) && !now.looked.has(run.run_id)).slice(0, MOST_UNSAID);
-      for (const run of wanted) {
-        now.looked.add(run.run_id);
-        const said = await unsaidOf(client, now.threadId ?? "", run);
-        if (said) setUnsaid((before) => [...before.filter((each) => each.runId !== said.runId), said]);
-      }
-    },
-    [client],
-  );
 
   /** Follow a run, and after it whatever is under way, until the thread is at rest. */
   const follow = useCallback(
@@ -159,7 +108,7 @@ export function useSession(page) {
     for (;;) {
       const read = await reachRuns();
       if (!read) return;
-      const next = read.findLast((run) => ACTIVE.has(run.status));
+      const next = underWay(read);
       if (!next) {
         await readUnsaid(read);
         if (!now.refreshed && now.threadId) await past.refresh(now.threadId).catch(() => {});
@@ -179,11 +128,11 @@ export function useSession(page) {
 
   /** Look whether something has begun or ended elsewhere. */
   const look = useCallback(async () => {
-    if (now.following) return;
+    if (now.following) return void (await readRuns()); // what waits, and whether it still does
     if (!now.threadId) return void (line.state.isAway && (await ping(page, line)));
     const read = await readRuns();
     if (!read || now.following) return;
-    if (read.some((run) => ACTIVE.has(run.status))) await follow(async () => {});
+    if (underWay(read)) await follow(async () => {});
     else await readUnsaid(read);
   }, [follow, readRuns, readUnsaid]);
 
@@ -247,15 +196,6 @@ export function useSession(page) {
     return false;
   };
 
-  /** Where a run starts that goes on from what is shown; undefined: from the newest state. */
-  const here = () => (past.chosen && past.head && past.chosen !== idOf(past.states[0]) ? at(past.chosen) : undefined);
-  const human = (/** @type {any} */ content, id = newId()) => ({ type: "human", id, content });
-
-  const send = (/** @type {any} */ content) => {
-    const said = human(content);
-    return start({ messages: [said] }, [...messages, said], { checkpoint: here() });
-  };
-
   /** Send while a run is under way: after it (`enqueue`), or in its place (`interrupt`). */
   const sendMeanwhile = async (/** @type {any} */ content, /** @type {"enqueue" | "interrupt"} */ strategy) => {
     if (!now.threadId) return false;
@@ -271,55 +211,6 @@ export function useSession(page) {
     if (read && !now.following) void look();
     return true;
   };
-
-  const from = async (/** @type {string} */ messageId) => {
-    const origin = past.places.get(messageId) ?? (await past.find(now.threadId ?? "", messageId, past.chosen ?? undefined));
-    if (!origin?.before) setProblem(t("This stands at the very beginning of the thread: there is nothing before it to go on from."));
-    return origin?.before ? at(origin.before) : null;
-  };
-
-  const before = (/** @type {string} */ messageId) => messages.slice(0, messages.findIndex((each) => each.id === messageId));
-
-  /** Ask something else in place of a question: a new branch. */
-  const edit = async (/** @type {string} */ messageId, /** @type {any} */ content) => {
-    const checkpoint = await from(messageId);
-    if (!checkpoint) return false;
-    const said = human(content);
-    return start({ messages: [said] }, [...before(messageId), said], { checkpoint });
-  };
-
-  /** Have an answer given once more, from its first message on: a new branch. */
-  const again = async (/** @type {string} */ messageId) => {
-    const checkpoint = await from(messageId);
-    return checkpoint ? start(undefined, before(messageId), { checkpoint }) : false;
-  };
-
-  /** Try a run once more: the same input from the same place. */
-  const retry = async (/** @type {string} */ runId) => {
-    const known = firstOf(past.states, runId);
-    const isBeginning = known?.metadata?.source === "input";
-    const states = isBeginning ? past.states : await past.refresh(now.threadId ?? "", { follow: false, deep: true }).catch(() => past.states);
-    const first = firstOf(states, runId);
-    if (first?.metadata?.source === "input") return start(undefined, messages, { checkpoint: at(idOf(first)) });
-    const run = await client.runs.get(now.threadId ?? "", runId).catch(() => null);
-    if (!run) return false;
-    const { input, command, config } = /** @type {any} */ (run).kwargs;
-    const place = first?.parent_checkpoint?.checkpoint_id ?? config?.configurable?.checkpoint_id;
-    return start(input ?? undefined, messages, { command: command ?? undefined, checkpoint: place ? at(place) : undefined });
-  };
-
-  const answer = async (/** @type {any} */ resume) => {
-    const isOpen = await isStillOpen(client, now.threadId ?? "", past.head);
-    if (!isOpen) {
-      setProblem(t("Somebody else has answered this in the meantime."));
-      await past.refresh(now.threadId ?? "").catch(() => {});
-      return false;
-    }
-    return start(undefined, messages, { command: { resume }, checkpoint: here() });
-  };
-
-  const goOn = (/** @type {{checkpoint?: any, values?: any}} */ { checkpoint, values }) =>
-    start(values ?? undefined, messages, { checkpoint });
 
   const cancel = async (/** @type {string} */ runId) => {
     now.stopped.add(runId);
@@ -349,74 +240,20 @@ export function useSession(page) {
     await readRuns();
   };
 
-  const queued = runs.filter((run) => run.status === "pending" && run.run_id !== current).toReversed();
-  const ended = runs.find((run) => !ACTIVE.has(run.status));
-  const failed = !isStreaming && ended && ended === runs[0] && FAILED.has(ended.status) ? ended : null;
-  const isWaiting = isStreaming && runs.find((run) => run.run_id === current)?.status === "pending";
-  const interrupts = isStreaming ? [] : (past.head?.tasks ?? []).flatMap((task) => task.interrupts ?? []);
-  const isPaused = !isStreaming && !interrupts.length && ended?.status === "success" && (past.head?.next ?? []).length > 0;
+  const found = standing({ runs, current, isStreaming, head: past.head });
+  useEffect(() => {
+    if (!found.isWaiting) return undefined;
+    const timer = setInterval(() => document.visibilityState === "visible" && void readRuns(), WAITING_MS);
+    return () => clearInterval(timer);
+  }, [found.isWaiting, readRuns]);
 
+  const acts = actsOf({ client, threadId, past, messages, start, setProblem });
   return {
-    client, threadId, assistantId, setAssistantId, messages, unsaid, phase, isStreaming, isWaiting, link, problem, setProblem,
-    interrupts, isPaused, failed, queued, runs, version, past, readRuns,
+    client, threadId, assistantId, setAssistantId, messages, unsaid, phase, isStreaming, link, problem, setProblem,
+    runs, version, past, ...found,
     isOpen: past.isRead, nextNodes: past.head?.next ?? [],
-    send, sendMeanwhile, edit, again, retry, answer, goOn, stop, takeBack, choose: past.choose,
+    ...acts, sendMeanwhile, stop, takeBack, choose: past.choose,
   };
 }
 
 /** @typedef {ReturnType<typeof useSession>} Session */
-
-/** @param {string} checkpointId */
-const at = (checkpointId) => ({ checkpoint_id: checkpointId, checkpoint_ns: "", checkpoint_map: null });
-
-/**
- * What a run has said beyond the state.
- * @param {any} client
- * @param {string} threadId
- * @param {Run} run
- */
-async function unsaidOf(client, threadId, run) {
-  const events = [];
-  try {
-    const told = client.runs.joinStream(threadId, run.run_id, { lastEventId: "-1", streamMode: ["values", "messages"] });
-    for await (const event of told) events.push(event);
-  } catch {
-    return null;
-  }
-  const said = beyondState(events);
-  return said && { ...said, runId: run.run_id, status: run.status };
-}
-
-/**
- * A run that failed, with why: lists do not tell.
- * @param {any} client
- * @param {string} threadId
- * @param {Run} run
- * @param {Map<string, Run["error"]>} known
- */
-async function withError(client, threadId, run, known) {
-  if (!known.has(run.run_id)) known.set(run.run_id, (await client.runs.get(threadId, run.run_id)).error ?? null);
-  return { ...run, error: known.get(run.run_id) };
-}
-
-/** Whether the questions that are shown still wait for an answer. @param {any} client @param {string} threadId @param {any} head */
-async function isStillOpen(client, threadId, head) {
-  const state = await client.threads.getState(threadId).catch(() => null);
-  if (!state || !head) return true;
-  /** @param {any} each */
-  const ids = (each) => (each.tasks ?? []).flatMap((/** @type {any} */ task) => task.interrupts ?? []).map((/** @type {any} */ one) => one.id);
-  const open = new Set(ids(state));
-  return ids(head).some((/** @type {string} */ id) => open.has(id));
-}
-
-/** What the server has said to a request, for people. @param {any} error */
-export function saidOf(error) {
-  if (error?.status === 401) return null;
-  if (error?.name === "ConnectionError" || error instanceof TypeError) return t("The server could not be reached. What you have written is kept.");
-  const told = /\{.*\}$/s.exec(error?.message ?? "");
-  try {
-    return told ? String(JSON.parse(told[0]).detail) : (error?.message ?? t("That did not go through."));
-  } catch {
-    return error?.message ?? t("That did not go through.");
-  }
-}

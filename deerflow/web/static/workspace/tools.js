@@ -8,7 +8,9 @@ import { t } from "./strings.js";
 /**
  * @typedef {{ id?: string, name?: string, args?: any, error?: string | null }} Call
  * @typedef {{ content: any, status?: string, artifact?: any, tool_call_id?: string }} Result
- * @typedef {"running" | "done" | "failed" | "not run"} CallState
+ * @typedef {"running" | "done" | "failed" | "rejected" | "waiting" | "asking" | "not run"} CallState
+ * @typedef {"rejected" | "waiting" | "asking"} Fate what people have to do with it: they have rejected it, or have yet to
+ *   approve it, or it asks them something
  */
 
 const LONG_RESULT = 4000; // characters before "show all"
@@ -17,41 +19,48 @@ const LONG_RESULT = 4000; // characters before "show all"
  * @param {Call} call
  * @param {Result | undefined} result
  * @param {boolean} isLive whether the run that made the call still runs
+ * @param {Fate} [fate]
  * @returns {CallState}
  */
-export function stateOf(call, result, isLive) {
+export function stateOf(call, result, isLive, fate) {
   if (call.error !== undefined) return "failed"; // of invalid_tool_calls: nobody could read its arguments
-  if (result) return result.status === "error" ? "failed" : "done";
-  return isLive ? "running" : "not run";
+  if (result && result.status !== "error") return "done";
+  if (fate === "rejected") return fate; // agents are told so as an error
+  if (result) return "failed";
+  return isLive ? "running" : (fate ?? "not run");
 }
 
 /** @param {CallState} state */
-const worded = (state) => ({ running: t("Running"), done: t("Done"), failed: t("Failed"), "not run": t("Not run") })[state];
+const worded = (state) =>
+  ({
+    running: t("Running"), done: t("Done"), failed: t("Failed"), rejected: t("Rejected"),
+    waiting: t("Waits for approval"), asking: t("Waits for an answer"), "not run": t("Not run"),
+  })[state];
 
-/** @typedef {{ call: Call, result?: Result, isLive: boolean, took?: number }} ToolCallProps took: milliseconds */
+/** @typedef {{ call: Call, result?: Result, isLive: boolean, fate?: Fate, took?: number }} ToolCallProps took: milliseconds */
 
-export const ToolCall = memo(function ToolCall(/** @type {ToolCallProps} */ { call, result, isLive, took }) {
+export const ToolCall = memo(function ToolCall(/** @type {ToolCallProps} */ { call, result, isLive, fate, took }) {
   const [isOpen, open] = useState(false);
-  const state = stateOf(call, result, isLive);
+  const state = stateOf(call, result, isLive, fate);
   return html`<details className="tool" data-state=${state} onToggle=${(/** @type {ToggleEvent} */ event) => open(event.newState === "open" || /** @type {HTMLDetailsElement} */ (event.currentTarget).open)}>
     <summary>
       <${Icon} name="right" /><${Icon} name="tool" /><code className="tool-name">${call.name || t("Unnamed tool")}</code>
       <span className="tool-brief">${brief(call.args)}</span>
-      ${took !== undefined && html`<span className="tool-time">${inSeconds(took)}</span>`}
+      ${took !== undefined && state !== "rejected" && html`<span className="tool-time">${inSeconds(took)}</span>`}
       <span className="tool-state">${worded(state)}</span>
     </summary>
     ${isOpen && html`<div className="tool-inside">
       <${Json} value=${call.args ?? {}} label=${t("Arguments")} opened=${2} />
       ${call.error !== undefined && html`<p className="wrong">${call.error || t("The arguments of this call could not be read.")}</p>`}
-      ${result && html`<${ToolResult} result=${result} />`}
+      ${result && html`<${ToolResult} result=${result} isRejected=${state === "rejected"} />`}
     </div>`}
   </details>`;
 });
 
-/** @param {{ result: Result }} props */
-export function ToolResult({ result }) {
+/** @param {{ result: Result, isRejected?: boolean }} props */
+export function ToolResult({ result, isRejected = false }) {
   const value = readResult(result.content);
-  const label = result.status === "error" ? t("Error") : t("Result");
+  const label = result.status === "error" && !isRejected ? t("Error") : t("Result");
   return html`
     ${typeof value === "string" ? html`<${ResultText} label=${label} text=${value} />` : html`<${Json} value=${value} label=${label} opened=${2} />`}
     ${result.artifact != null && html`<${Json} value=${result.artifact} label=${t("Artifact: the model does not see it")} opened=${0} />`}`;

@@ -11,6 +11,18 @@ test("a call says what has become of it", () => {
   assert.equal(stateOf({ ...call, error: "not JSON" }, undefined, true), "failed");
 });
 
+test("a call that people have to do with says what", () => {
+  const call = { id: "1", name: "send", args: {} };
+  assert.equal(stateOf(call, undefined, false, "waiting"), "waiting");
+  assert.equal(stateOf(call, undefined, false, "asking"), "asking");
+  assert.equal(stateOf(call, undefined, true, "waiting"), "running");
+  assert.equal(stateOf(call, { content: "3" }, false, "asking"), "done", "another of the same message asks");
+  assert.equal(stateOf(call, { content: "no", status: "error" }, false, "waiting"), "failed");
+  assert.equal(stateOf(call, { content: "refused", status: "error" }, false, "rejected"), "rejected");
+  assert.equal(stateOf(call, undefined, true, "rejected"), "rejected");
+  assert.equal(stateOf(call, { content: "sent" }, false, "rejected"), "done", "on another branch");
+});
+
 test("a result is JSON where its text is an object or a list", () => {
   assert.deepEqual(readResult('{"a": 1}'), { a: 1 });
   assert.deepEqual(readResult([{ type: "text", text: "[1]" }]), [1]);

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { standing, underWay } from "./runs.js";
+
+const runs = (/** @type {string[]} */ ...statuses) => statuses.map((status, place) => ({ run_id: `r${place}`, status, created_at: "" }));
+const known = (/** @type {any} */ told) => standing({ runs: [], current: null, isStreaming: false, head: null, ...told });
+
+test("the oldest that has not ended is under way", () => {
+  assert.equal(underWay(runs("pending", "running", "success"))?.run_id, "r1");
+  assert.equal(underWay(runs("pending", "pending"))?.run_id, "r1");
+  assert.equal(underWay(runs("success", "error")), undefined);
+});
+
+test("what waits is told in its order, without the one that is followed", () => {
+  const { queued, isWaiting } = known({ runs: runs("pending", "pending", "running"), current: "r2", isStreaming: true });
+  assert.deepEqual([queued.map(({ run_id }) => run_id), isWaiting], [["r1", "r0"], false]);
+  assert.deepEqual(known({ runs: runs("pending"), isStreaming: true }).queued, [], "it may be the one that is just sent");
+  assert.equal(known({ runs: runs("pending"), current: "r0", isStreaming: true }).isWaiting, true);
+  assert.equal(known({ runs: runs("pending"), current: "r0" }).isWaiting, false);
+});
+
+test("a failure is told until something else has begun", () => {
+  assert.equal(known({ runs: runs("error", "success") }).failed?.run_id, "r0");
+  assert.equal(known({ runs: runs("success", "error") }).failed, null);
+  assert.equal(known({ runs: runs("pending", "error") }).failed, null);
+  assert.equal(known({ runs: runs("timeout"), isStreaming: true }).failed, null);
+});
+
+test("a graph with more to do that asks nothing has halted; one that asks has not", () => {
+  const asking = { next: ["a"], tasks: [{ interrupts: [{ id: "i" }] }, {}] };
+  const halted = known({ runs: runs("success"), head: { next: ["a"], tasks: [] } });
+  assert.deepEqual([halted.isPaused, halted.interrupts], [true, []]);
+  const asked = known({ runs: runs("interrupted"), head: asking });
+  assert.deepEqual([asked.isPaused, asked.interrupts], [false, [{ id: "i" }]]);
+  assert.deepEqual(known({ runs: runs("running"), head: asking, isStreaming: true }).interrupts, []);
+  assert.equal(known({ runs: runs("error"), head: { next: ["a"] } }).isPaused, false);
+});
