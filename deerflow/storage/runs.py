@@ -79,6 +79,11 @@ def get_alone(tx: Tx, principal: Principal, run_id: UUID) -> Run:
     return record(row)
 
 
+def thread_of(tx: Tx, run_id: UUID) -> UUID | None:
+    """The thread that a run is of, whoever owns it; None when there is no such run."""
+    return tx.scalar(sa.select(runs.c.thread_id).where(runs.c.run_id == run_id))
+
+
 def page(tx: Tx, principal: Principal, thread_id: UUID, *, status: str | None, limit: int, offset: int) -> list[Run]:
     """A thread's runs, newest first."""
     query = sa.select(*columns).where(runs.c.thread_id == thread_id, within(principal, runs))
