@@ -36,13 +36,15 @@ OF_SET_UP = "there is no user yet"
 
 INTERNAL = {
     OF_WORKERS: {
-        "runs": {"claim", "claimed", "renew", "finish", "release", "lock_thread", "still_inflight", "peek", "bury"},
+        "runs": {"lock_thread", "still_inflight", "peek"},
+        "leases": {"claim", "claimed", "renew", "finish", "release", "bury"},
         "cancels": {"mark_cancel", "roll_back", "remove"},
         "threads": {"settle_edit", "discard"},
         "webhooks": {"put"},
     },
     OF_THE_CLOCK: {
-        "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
+        "leases": {"reap"},
+        "rings": {"ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row", "take_expired", "look_later"},
         "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
