@@ -8,14 +8,17 @@ the request goes on as they leave it (``granted``).
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
 
 from flask import Request, request
 
 from deerflow.auth.values import Place, body_of, item_body, item_named, item_value, value_of
 from deerflow.domain.bodies import parsed
+from deerflow.domain.ids import new_id
 from deerflow.domain.principal import ACCOUNT, ADMINISTRATION, KEYS, LOCAL, PERMISSIONS, THINGS, Proof
 from deerflow.errors import Conflict, Forbidden, Invalid
-from deerflow.identity import handlers, principal
+from deerflow.identity import handlers, opened, principal
+from deerflow.storage import runs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,12 +127,25 @@ def _ask(
     """Ask about all that this request wants; the body that it is to have. Asked again, it goes on as it was left."""
     if place[0] == "store":
         return _ask_of_item(asked, place)
-    ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
+    ids = _ids(asked)
     (resource, action), left_before = place, granted(asked)
     body = left_before if left_before is not None else _body(asked) if shown is None else shown()
     values = [value_of(action, ids, each, resource=resource) for each in (body if isinstance(body, list) else [body])]
     left = [body_of(action, ids, value, resource=resource) for value in handlers.authorize(principal(), place, values)]
     return left if isinstance(body, list) else left[0]
+
+
+def _ids(asked: Request) -> dict[str, str]:
+    """The path's ids. A run is its thread's, so where a page names the run alone its thread is named as well.
+
+    Of a run that is not there it is a thread that is not there: the answer does not tell which runs there are.
+    """
+    ids = {name: str(value) for name, value in (asked.view_args or {}).items()}
+    if asked.blueprint == PAGES and "run_id" in ids and "thread_id" not in ids:
+        with opened.backend().db.read() as tx:
+            found = runs.thread_of(tx, UUID(ids["run_id"]))
+        ids = {"thread_id": str(found or new_id()), **ids}
+    return ids
 
 
 def _ask_of_item(asked: Request, place: Place) -> dict[str, Any]:

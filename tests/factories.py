@@ -24,7 +24,7 @@ from deerflow.runtime import keys as runtime_keys
 from deerflow.runtime.set_up import finish_set_up, open_set_up
 from deerflow.runtime.submit import submit_once
 from deerflow.settings import Settings
-from deerflow.storage import models, runs, threads, users
+from deerflow.storage import leases, models, runs, threads, users
 from tests.openapi import CheckingClient
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def make_run(
 def claim_run(backend: Backend, run: Run, *, worker: str = "worker-1", lease_seconds: float = 60.0) -> Run | None:
     """Claim a run as a worker does; None when it is refused."""
     with backend.db.begin() as tx:
-        return runs.claim(
+        return leases.claim(
             tx,
             run.run_id,
             worker=worker,
@@ -97,7 +97,7 @@ def finish_run(backend: Backend, run: Run, **ending: Any) -> bool:
     """Finish a run as its worker does, with success and nothing left unless *ending* says otherwise."""
     usual = {"status": RunStatus.SUCCESS, "error": None, "head": None, "thread_error": None, "events_upto": 0}
     with backend.db.begin() as tx:
-        return runs.finish(tx, run, **(usual | ending))
+        return leases.finish(tx, run, **(usual | ending))
 
 
 def row_of(backend: Backend, run: Run) -> Run:

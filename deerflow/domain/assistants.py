@@ -49,6 +49,15 @@ class Assistant:
 
 
 @dataclass(frozen=True)
+class AssistantLine:
+    """An assistant as lists to choose from show it, without what may be large."""
+
+    assistant_id: UUID
+    graph_id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class AssistantVersion:
     """What an assistant was, or is, in one version."""
 

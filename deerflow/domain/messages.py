@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 _ROLES = {
     "human": "human",
     "user": "human",
@@ -40,6 +42,13 @@ class Message:
     def text(self) -> str:
         """What of it is text."""
         return "\n\n".join(text for text in texts(self.content) if text)
+
+    @property
+    def shown(self) -> str:
+        """All of it in one text: what is no text by its kind (``[image]``), or as JSON."""
+        if isinstance(self.content, list | tuple):
+            return "\n".join(_shown(block) for block in self.content)
+        return "" if self.content is None else _text_of(self.content)
 
 
 def messages_of(values: Any) -> list[Message]:
@@ -89,6 +98,18 @@ def texts(content: Any) -> Iterator[str]:
             yield block
         elif isinstance(block, dict) and isinstance(block.get("text"), str):
             yield block["text"]
+
+
+def _shown(block: Any) -> str:
+    found = next(texts([block]), None)
+    if found is not None:
+        return found
+    kind = block.get("type") if isinstance(block, dict) else None
+    return f"[{kind}]" if isinstance(kind, str) else _text_of(block)
+
+
+def _text_of(content: Any) -> str:
+    return content if isinstance(content, str) else orjson.dumps(content, default=str).decode()
 
 
 def _tool_calls(value: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from deerflow.backend import WorkerBackend
+from deerflow.domain.steps import Step
 from deerflow.domain.threads import ThreadHead
 from deerflow.errors import Fenced, HandlerFailed, HandlerRefused
 from deerflow.events.answers import give
@@ -22,6 +23,7 @@ from deerflow.graphs.outline import OutlineRefused, draw, schemas, subgraphs
 from deerflow.graphs.registry import Access, Graph, GraphBroken
 from deerflow.graphs.start import known_of
 from deerflow.graphs.state import EditRefused, get_history, get_state, replay, update_state
+from deerflow.graphs.steps import steps_of
 from deerflow.graphs.stream import read_head
 from deerflow.logs import bound
 from deerflow.storage import audit, cancels, threads
@@ -80,6 +82,12 @@ async def _history(backend: WorkerBackend, question: dict[str, Any]) -> list[dic
             before=question["before"],
             metadata=question["metadata"],
         )
+
+
+async def _steps(backend: WorkerBackend, question: dict[str, Any]) -> list[Step]:
+    thread_id, run_id = UUID(question["thread_id"]), UUID(question["run_id"])
+    async with _graph(backend, question, "threads.read") as graph:
+        return await steps_of(graph, backend.savers.reader(), thread_id, run_id, most=question["most"])
 
 
 async def _update(backend: WorkerBackend, question: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +279,7 @@ async def _nothing_before() -> None:
 _KINDS: dict[str, Callable[[WorkerBackend, dict[str, Any]], Awaitable[Any]]] = {
     "state": _state,
     "history": _history,
+    "steps": _steps,
     "update": _update,
     "copy": _copy,
     "build": _build,

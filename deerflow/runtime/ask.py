@@ -7,6 +7,8 @@ from uuid import UUID
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
 from deerflow.domain.principal import Principal
+from deerflow.domain.runs import Run
+from deerflow.domain.steps import Step
 from deerflow.domain.threads import Thread
 from deerflow.errors import BadRequest, Conflict, HandlerFailed, HandlerRefused, NotFound, Unavailable
 
@@ -80,6 +82,14 @@ def thread_history(
     answer = ask(backend, "history", **about(caller, thread.thread_id, thread.owner, graph_id), **asked)
     assert isinstance(answer, list)
     return answer
+
+
+def run_steps(backend: Backend, caller: Principal, run: Run, graph_id: str, *, most: int) -> list[Step]:
+    """The last steps of a run as its checkpoints tell them, oldest first."""
+    require_served(backend, graph_id)
+    asked = {"run_id": str(run.run_id), "most": most}
+    answer = ask(backend, "steps", **about(caller, run.thread_id, run.owner, graph_id), **asked)
+    return [Step(**each) for each in answer]
 
 
 def store(backend: Backend, caller: Principal, act: str, asked: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ from deerflow.runtime.cancel import INTERRUPTED, ROLLED_BACK, tombstone
 from deerflow.runtime.lease import Hold, Stop
 from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again
-from deerflow.storage import cancels, runs, threads
+from deerflow.storage import cancels, leases, rings, runs, threads
 from deerflow.storage.database import Tx
 
 T = TypeVar("T")
@@ -171,7 +171,7 @@ class Conclusion:
     def _write_finish(self, ending: Ending) -> tuple[bool, UUID | None]:
         """Whether the row took it, and the run of this thread that has its turn now."""
         with self._backend.db.begin() as tx:
-            finished = runs.finish(
+            finished = leases.finish(
                 tx,
                 self._run,
                 status=ending.status,
@@ -188,7 +188,7 @@ class Conclusion:
             if finished and self._run.takes_its_thread:
                 threads.discard(tx, self._run.thread_id)
             finished = finished or self._had_finished(tx, ending)
-            return finished, runs.next_of_thread(tx, self._run.thread_id) if finished else None
+            return finished, rings.next_of_thread(tx, self._run.thread_id) if finished else None
 
     def _had_finished(self, tx: Tx, ending: Ending) -> bool:
         """Whether an earlier try was stored and only its answer was lost."""
@@ -203,11 +203,11 @@ class Conclusion:
                 note_end(tx, self._run, status=RunStatus.INTERRUPTED, error=ROLLED_BACK, values=None)
             if gone and self._run.takes_its_thread:
                 threads.discard(tx, self._run.thread_id)
-            return gone, runs.next_of_thread(tx, self._run.thread_id) if gone else None
+            return gone, rings.next_of_thread(tx, self._run.thread_id) if gone else None
 
     def _write_release(self) -> bool:
         with self._backend.db.begin() as tx:
-            return runs.release(tx, self._run, events_upto=self._writer.place)
+            return leases.release(tx, self._run, events_upto=self._writer.place)
 
 
 async def insist(backend: WorkerBackend, alive: Callable[[], bool], act: Callable[..., T], *args: Any) -> T:

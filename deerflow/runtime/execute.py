@@ -33,7 +33,7 @@ from deerflow.graphs.stream import Drained, Performance
 from deerflow.logs import bound
 from deerflow.runtime.ending import Conclusion, Ending, insist
 from deerflow.runtime.lease import Hold, Leases, Stop, Stopper
-from deerflow.storage import runs
+from deerflow.storage import leases
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +78,10 @@ async def _claim(backend: WorkerBackend, run_id: UUID, task_id: str) -> Run | No
     def act() -> Run | None:
         nonlocal lost_answer
         with backend.db.begin() as tx:
-            if lost_answer and (mine := runs.claimed(tx, run_id, worker=backend.worker, task_id=task_id)):
+            if lost_answer and (mine := leases.claimed(tx, run_id, worker=backend.worker, task_id=task_id)):
                 return mine
             lost_answer = True
-            return runs.claim(
+            return leases.claim(
                 tx,
                 run_id,
                 worker=backend.worker,

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from deerflow.backend import WorkerBackend
 from deerflow.domain.runs import Run
-from deerflow.storage import runs
+from deerflow.storage import leases
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Leases:
         said = {hold.run.run_id: hold.said for hold in held}
         moved = [hold.run.run_id for hold in held if hold.progressed]
         with self._backend.db.begin() as tx:
-            ours = runs.renew(tx, self._backend.worker, said, moved, lease=self._backend.rules.lease)
+            ours = leases.renew(tx, self._backend.worker, said, moved, lease=self._backend.rules.lease)
         for hold in held:
             attempt, mark = ours.get(hold.run.run_id, (None, None))
             if attempt != hold.run.attempt:

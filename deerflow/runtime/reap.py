@@ -6,7 +6,7 @@ from deerflow.backend import Backend
 from deerflow.domain.runs import Run
 from deerflow.runtime.outbox import note_end
 from deerflow.runtime.ring import ring_again, ring_next
-from deerflow.storage import runs
+from deerflow.storage import leases, rings
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def reap(backend: Backend) -> None:
     """
     if backend.db.seconds_since_outage() > backend.rules.lease_beat.total_seconds():
         with backend.db.begin() as tx:
-            reaped = runs.reap(tx, crash_limit=backend.rules.crash_limit)
+            reaped = leases.reap(tx, crash_limit=backend.rules.crash_limit)
             for run in reaped:
                 if run.is_terminal:
                     note_end(tx, run, status=run.status, error=run.error, values=None)
@@ -36,8 +36,8 @@ def bury(backend: Backend, worker: str) -> None:
     A message that it had taken and not yet begun is lost with it; nobody knows whose that was, so all are rung again.
     """
     with backend.db.begin() as tx:
-        waiting = runs.unrung(tx, limit=_RINGS_A_SWEEP, quiet_seconds=0.0)
-        held = runs.bury(tx, worker)
+        waiting = rings.unrung(tx, limit=_RINGS_A_SWEEP, quiet_seconds=0.0)
+        held = leases.bury(tx, worker)
     if held:
         log.info("Runs of a dead worker freed", extra={"worker": worker, "runs": held})
         reap(backend)
@@ -59,7 +59,7 @@ def _follow_up(backend: Backend, run: Run) -> None:
 def ring_due(backend: Backend) -> None:
     """Ring pending runs that have become due or whose bell was lost, but never more than workers have still to hear."""
     with backend.db.read() as tx:
-        forgotten = runs.unrung(tx, limit=_RINGS_A_SWEEP)
+        forgotten = rings.unrung(tx, limit=_RINGS_A_SWEEP)
     if not forgotten or backend.bell.waiting("runs") >= len(forgotten):
         return
     for run_id in forgotten:

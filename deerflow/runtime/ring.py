@@ -5,7 +5,7 @@ from uuid import UUID
 
 from deerflow.backend import Backend
 from deerflow.domain.runs import Run
-from deerflow.storage import runs
+from deerflow.storage import rings
 
 log = logging.getLogger(__name__)
 
@@ -14,13 +14,13 @@ def ring(backend: Backend, run: Run) -> None:
     """Send the message of a ring that the row has already numbered."""
     if not backend.bell.ring(run):
         with backend.db.begin() as tx:
-            runs.unring(tx, run)
+            rings.unring(tx, run)
 
 
 def ring_again(backend: Backend, run_id: UUID) -> None:
     """Give a pending run its next ring; nothing happens when it is not pending any more."""
     with backend.db.begin() as tx:
-        run = runs.ring(tx, run_id)
+        run = rings.ring(tx, run_id)
     if run is not None:
         ring(backend, run)
 
@@ -28,6 +28,6 @@ def ring_again(backend: Backend, run_id: UUID) -> None:
 def ring_next(backend: Backend, thread_id: UUID) -> None:
     """A thread has become free: ring the run that waits for it, if there is one."""
     with backend.db.read() as tx:
-        waiting = runs.next_of_thread(tx, thread_id)
+        waiting = rings.next_of_thread(tx, thread_id)
     if waiting is not None:
         ring_again(backend, waiting)

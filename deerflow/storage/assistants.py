@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from deerflow.domain.assistants import (
     Assistant,
     AssistantFilter,
+    AssistantLine,
     AssistantSpec,
     AssistantVersion,
     first_content,
@@ -159,11 +160,12 @@ def count(tx: Tx, principal: Principal, wanted: AssistantFilter) -> int:
     return tx.execute(query.with_only_columns(sa.func.count())).scalar_one()
 
 
-def names(tx: Tx, principal: Principal, *, limit: int) -> dict[UUID, str]:
-    """What the assistants that a caller sees are called, by id and in the order of their names."""
-    query = sa.select(assistants.c.assistant_id, assistants.c.name).where(within(principal, assistants))
-    rows = tx.execute(query.order_by(assistants.c.name, assistants.c.assistant_id).limit(limit))
-    return {row.assistant_id: row.name for row in rows}
+def lines(tx: Tx, principal: Principal, *, limit: int) -> list[AssistantLine]:
+    """The assistants that a caller sees, by name; the system's first, so that none of them is cut off."""
+    query = sa.select(assistants.c.assistant_id, assistants.c.graph_id, assistants.c.name)
+    order = (assistants.c.owner != SYSTEM, _comparable(tx, assistants.c.name), assistants.c.assistant_id)
+    rows = tx.execute(query.where(within(principal, assistants)).order_by(*order).limit(limit))
+    return [AssistantLine(**row._mapping) for row in rows]
 
 
 def names_of(tx: Tx, principal: Principal, assistant_ids: Collection[UUID]) -> dict[UUID, str]:

@@ -21,6 +21,7 @@ from deerflow.runtime.submit import NoSuchInterrupt
 from deerflow.storage import approvals, assistants, keys, runs, threads
 from deerflow.storage.approvals import Answered
 from deerflow.storage.database import Tx
+from deerflow.web.called import agent_id, agent_of
 from deerflow.web.compact import pretty
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
@@ -167,18 +168,8 @@ def _name(caller: Principal, done: Answered, named: Mapping[UUID, str]) -> str:
     return str((done.user or {}).get("display_name") or name_of(done.owner))
 
 
-def _assistant_id(thread: Thread) -> UUID | None:
-    told: Any = thread.metadata.get("assistant_id")
-    return parse_id(told) if isinstance(told, str) else None
-
-
 def _agents(tx: Tx, caller: Principal, found: list[Thread]) -> dict[UUID, str]:
-    """The names of these threads' agents, by thread: the assistant's, or else the graph's."""
-    ids = {each.thread_id: _assistant_id(each) for each in found}
-    names = assistants.names_of(tx, caller, {named for named in ids.values() if named is not None})
-    return {each.thread_id: _agent(each, names, ids[each.thread_id]) for each in found}
-
-
-def _agent(thread: Thread, names: Mapping[UUID, str], assistant_id: UUID | None) -> str:
-    known = None if assistant_id is None else names.get(assistant_id)
-    return known or thread.graph_id or ""
+    """The names of these threads' agents, by thread."""
+    ids = {named for each in found if (named := agent_id(each.metadata)) is not None}
+    names = assistants.names_of(tx, caller, ids)
+    return {each.thread_id: agent_of(each.metadata, names) for each in found}

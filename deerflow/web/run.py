@@ -21,7 +21,9 @@ from deerflow.domain.steps import Step, steps_of
 from deerflow.domain.words import CancelAction, RunStatus
 from deerflow.errors import Conflict, DeerflowError, NotFound, Unavailable
 from deerflow.identity import opened, principal
+from deerflow.runtime import outline
 from deerflow.runtime.again import run_again
+from deerflow.runtime.ask import run_steps
 from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.join import outcome
 from deerflow.runtime.waiting import wait_of
@@ -29,12 +31,15 @@ from deerflow.storage import run_search, runs
 from deerflow.web.places import lead
 from deerflow.web.runs import wanted_action, words_of_runs
 from deerflow.web.told import in_words
+from deerflow.web.told import told as in_full
 
 EVENTS = 200
 """So many are on the page; older ones on further pages."""
 _LOOKED_THROUGH = 2_000
 """Events from the log's beginning in which nodes are looked for."""
 _MOST_STEPS = 100
+_MOST_KEPT = 50
+"""Steps that checkpoints are read for: each of these holds a whole state."""
 _MOST_TEXT = 20_000
 _MOST_OF_AN_EVENT = 2_000
 _PREVIEW = 160
@@ -57,6 +62,19 @@ class Event:
     after: timedelta
     preview: str
     body: Text
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The steps that the run's checkpoints tell of; ``why`` there are none now."""
+
+    steps: list[Step]
+    why: str = ""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more before them."""
+        return sum(step.ended_ms is not None for step in self.steps) >= _MOST_KEPT
 
 
 @dataclass(frozen=True)
@@ -116,12 +134,15 @@ def again(run_id: UUID) -> Response:
 def _page(run_id: UUID, told: str | None = None) -> Response:
     backend, caller = opened.backend(), principal()
     run, line = _find(backend, caller, run_id)
+    log = _log(backend, run)
+    asks = "steps" in request.args and run.started_at is not None and log is not None and not log.steps
     wait = wait_of(backend, caller, run.thread_id, run_id) if run.status is RunStatus.PENDING else None
     facts = {
         "run": run,
         "line": line,
         "wait": wait,
-        "log": _log(backend, run),
+        "log": log,
+        "kept": _kept(backend, caller, run, line) if asks else None,
         "input": pretty(_input(run), _MOST_TEXT),
         "config": pretty(_config(run), _MOST_TEXT),
         "output": _output(backend, caller, run),
@@ -209,6 +230,19 @@ def _log(backend: Backend, run: Run) -> Told | None:
     older = entries[0].place if entries and entries[0].place > page.base + 1 else None
     events = [_event(entry, run.created_at) for entry in entries]
     return Told(events, steps_of(first.entries)[:_MOST_STEPS], end, older, page.base)
+
+
+def _kept(backend: Backend, caller: Principal, run: Run, line: RunLine) -> Kept:
+    """What a state worker reads from the checkpoints; the page waits for it, so only an address with ``steps`` asks."""
+    try:
+        if not outline.is_told(backend):
+            return Kept([], gettext("No state worker is running."))
+        steps = run_steps(backend, caller, run, line.graph_id, most=_MOST_KEPT)
+    except DeerflowError as error:
+        return Kept([], in_full(error))
+    is_done = run.status is RunStatus.SUCCESS  # what comes next was not to be run, unless it asks
+    steps = [step for step in steps if not is_done or step.ended_ms or step.asks]
+    return Kept(steps, "" if steps else gettext("The checkpoints tell of no node."))
 
 
 def _before() -> int | None:

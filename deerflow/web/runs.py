@@ -21,8 +21,9 @@ from deerflow.errors import NotFound
 from deerflow.identity import opened, principal
 from deerflow.identity.handlers import name_of
 from deerflow.runtime.cancel import AlreadyEnded, cancel
-from deerflow.storage import assistants, run_search, runs
+from deerflow.storage import run_search, runs
 from deerflow.storage.database import Tx
+from deerflow.web.called import choices
 from deerflow.web.lasting import lasting
 from deerflow.web.pager import SIZE, pager
 from deerflow.web.places import lead
@@ -96,7 +97,7 @@ def show() -> Response:
         page = pager(numbers[filters.status])
         wanted = filters.wanted(filters.status)
         lines = run_search.page(tx, caller, wanted, limit=page.size, offset=page.offset)
-        agents = assistants.search(tx, caller, sort_by="name", descending=False, limit=200, offset=0)
+        agents = choices(tx, backend, caller)
     facts = {
         "lines": lines,
         "numbers": numbers,

@@ -12,7 +12,6 @@ from flask_babel import gettext as _
 
 from deerflow.authz import granted, require, requires
 from deerflow.domain import titles
-from deerflow.domain.assistants import system_assistant_id
 from deerflow.domain.ids import new_id, parse_id
 from deerflow.domain.text import fit
 from deerflow.domain.threads import Thread, ThreadFilter, ThreadLine
@@ -22,14 +21,14 @@ from deerflow.identity import opened, principal
 from deerflow.runtime import build, prune
 from deerflow.runtime.newest import newest_values
 from deerflow.runtime.remove import remove_thread
-from deerflow.storage import assistants, thread_lines, thread_search, threads
+from deerflow.storage import thread_lines, thread_search, threads
 from deerflow.web import transcript
+from deerflow.web.called import agent_of, choices
 from deerflow.web.pager import SIZE, pager
 from deerflow.web.places import lead, page_place
 from deerflow.web.start import start_facts
 from deerflow.web.statuses import THREAD_WORDS, Word, thread_word
 
-_MOST_AGENTS = 200
 _LONGEST_WANTED = 200
 _STATUSES: dict[str, dict[str, Any]] = {
     "running": {"status": ThreadStatus.BUSY},
@@ -165,7 +164,7 @@ def export_markdown(thread_id: UUID) -> Response:
     """What was said on a thread, to be read by people."""
     thread = _thread(thread_id)
     values = newest_values(opened.backend(), principal(), thread)
-    title, agent = _title(thread.title, thread.metadata), _agent(thread.metadata, _agents())
+    title, agent = _title(thread.title, thread.metadata), agent_of(thread.metadata, _agents())
     text = transcript.markdown(thread, title, agent, values)
     name = transcript.file_name(thread.title or "", "md", of=str(thread_id))
     return _file(text.encode("utf-8", "replace"), name, "text/markdown")
@@ -214,27 +213,17 @@ def _agents() -> dict[UUID, str]:
     require("assistants:read", on=("assistants", "search"))
     backend = opened.backend()
     with backend.db.read() as tx:
-        names = assistants.names(tx, principal(), limit=_MOST_AGENTS)
-    of_graphs = map(system_assistant_id, backend.project.graphs)
-    return {each: names[each] for each in of_graphs if each in names} | names
+        return {each.assistant_id: each.name for each in choices(tx, backend, principal())}
 
 
 def _shown(line: ThreadLine, agents: dict[UUID, str]) -> Shown:
     is_untitled = not (line.title or titles.given(line.metadata))
-    title, agent = _title(line.title, line.metadata), _agent(line.metadata, agents)
+    title, agent = _title(line.title, line.metadata), agent_of(line.metadata, agents)
     return Shown(line, title, is_untitled, agent, thread_word(line.status, asks=line.asks))
 
 
 def _title(title: str | None, metadata: dict[str, Any]) -> str:
     return title or titles.given(metadata) or _("Untitled")
-
-
-def _agent(metadata: dict[str, Any], agents: dict[UUID, str]) -> str:
-    """What the agent of a thread's last run is called; its graph's name when it is not there any more."""
-    assistant_id = parse_id(str(metadata.get("assistant_id")))
-    named = agents.get(assistant_id) if assistant_id else None
-    graph_id = metadata.get("graph_id")
-    return named or (graph_id if isinstance(graph_id, str) else "")
 
 
 def _thread(thread_id: UUID) -> Thread:
@@ -260,7 +249,7 @@ def _told(thread: Thread, agents: dict[UUID, str]) -> dict[str, Any]:
     return {
         "thread_id": str(thread.thread_id),
         "title": thread.title or titles.given(thread.metadata),
-        "agent": _agent(thread.metadata, agents),
+        "agent": agent_of(thread.metadata, agents),
         "status": thread.status,
         "created_at": thread.created_at,
         "updated_at": thread.updated_at,

@@ -4,9 +4,7 @@ Its page is an island (``static/workspace``) that calls the API of its own origi
 begins with, and the messages as the last run has left them: all that there is to see without a script.
 """
 
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,16 +13,17 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from deerflow.authz import requires
 from deerflow.backend import Backend
 from deerflow.domain import titles
-from deerflow.domain.assistants import Assistant, system_assistant_id
+from deerflow.domain.assistants import AssistantLine, system_assistant_id
 from deerflow.domain.ids import parse_id
+from deerflow.domain.messages import messages_of
 from deerflow.domain.principal import Principal, Proof
 from deerflow.domain.threads import Thread
 from deerflow.identity import opened, principal, sessions
-from deerflow.storage import assistants, threads
+from deerflow.storage import threads
 from deerflow.web import look
+from deerflow.web.called import choices
 from deerflow.web.places import STATIC
 
-_MOST_AGENTS = 200
 _OWN = STATIC / "workspace"
 _VENDOR = STATIC / "vendor" / "workspace-vendor.js"
 
@@ -52,7 +51,7 @@ def show(thread_id: UUID) -> Response:
 def _page(thread: Thread | None, wanted: list[str]) -> Response:
     backend, caller = opened.backend(), principal()
     found = _agents(backend, caller)
-    messages = list(messages_of(thread.values if thread else None))
+    messages = [each for each in messages_of(thread.values if thread else None) if each.shown]
     title = _title(thread) if thread else None
     data = {
         "base": request.script_root,
@@ -75,32 +74,6 @@ def _page(thread: Thread | None, wanted: list[str]) -> Response:
     return make_response(render_template("console/workspace.html", **facts, scripts=scripts))
 
 
-def messages_of(values: Any) -> Iterator[dict[str, str]]:
-    """Who has said what, as far as a state has messages: ``who`` (human, ai, tool ...), ``name`` and ``text``."""
-    found = values.get("messages") if isinstance(values, dict) else None
-    for message in found if isinstance(found, list) else []:
-        if isinstance(message, dict) and (text := text_of(message.get("content"))):
-            yield {"who": str(message.get("type") or ""), "name": str(message.get("name") or ""), "text": text}
-
-
-def text_of(content: Any) -> str:
-    """The words of a message; what is not words is JSON."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return "" if content is None else orjson.dumps(content).decode()
-    return "\n".join(_block_text(block) for block in content)
-
-
-def _block_text(block: Any) -> str:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, dict) and isinstance(block.get("text"), str):
-        return str(block["text"])
-    kind = block.get("type") if isinstance(block, dict) else None
-    return f"[{kind}]" if isinstance(kind, str) else orjson.dumps(block).decode()
-
-
 def _title(thread: Thread) -> str | None:
     """What a thread is called; one from before threads had titles: its first question."""
     return thread.title or titles.given(thread.metadata) or titles.of_messages(thread.values)
@@ -112,26 +85,22 @@ def _agents_of(thread: Thread) -> list[str]:
     return [each for each in named if isinstance(each, str)]
 
 
-def _agents(backend: Backend, caller: Principal) -> list[Assistant]:
-    """Whom the caller can talk to: those of the project's graphs first."""
+def _agents(backend: Backend, caller: Principal) -> list[AssistantLine]:
+    """Whom the caller can talk to."""
     with backend.db.read() as tx:
-        found = assistants.search(tx, caller, sort_by="name", descending=False, limit=_MOST_AGENTS, offset=0)
-    served = [each for each in found if each.graph_id in backend.project.graphs]
-    order = list(backend.project.graphs)
-    own = {system_assistant_id(graph_id): place for place, graph_id in enumerate(order)}
-    return sorted(served, key=lambda each: own.get(each.assistant_id, len(order)))
+        return [each for each in choices(tx, backend, caller) if each.graph_id in backend.project.graphs]
 
 
-def _chosen(found: list[Assistant], wanted: list[str]) -> str | None:
+def _chosen(found: list[AssistantLine], wanted: list[str]) -> str | None:
     """The first agent that is there of those that ids or graphs' names mean; when none is named, the first of all."""
     ids = [each.assistant_id for each in found]
     named = [parse_id(each) or system_assistant_id(each) for each in wanted]
     return next((str(each) for each in (named if wanted else ids) if each in ids), None)
 
 
-def _shown(assistant: Assistant) -> dict[str, str]:
-    names = {"name": assistant.name or assistant.graph_id, "graph_id": assistant.graph_id}
-    return {"assistant_id": str(assistant.assistant_id), **names}
+def _shown(agent: AssistantLine) -> dict[str, str]:
+    names = {"name": agent.name or agent.graph_id, "graph_id": agent.graph_id}
+    return {"assistant_id": str(agent.assistant_id), **names}
 
 
 @cache

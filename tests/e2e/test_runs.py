@@ -30,6 +30,20 @@ def test_events_and_the_end_come_by_themselves(page: Page, live: Live) -> None:
     page.until(lambda: '"done"' in page.text("#log li:last-child pre"))
 
 
+def test_nodes_come_from_the_checkpoints_where_the_log_has_none(page: Page, live: Live) -> None:
+    """By themselves as soon as the run is over: with the page, and while somebody looks."""
+
+    def nodes() -> list[str]:
+        return page.texts(".timeline .step code")
+
+    run = begun(live, "steps", input={"pause": 0.3}, stream_mode="values")
+    page.open(f"/console/runs/{run['run_id']}")
+    page.until(lambda: nodes() == ["one", "two", "three", "four"], seconds=20)
+    assert "between two checkpoints" in page.text("#steps")
+    page.open(f"/console/runs/{run['run_id']}")
+    page.until(lambda: nodes() == ["one", "two", "three", "four"])
+
+
 def test_of_very_many_events_the_newest_stay(page: Page, live: Live) -> None:
     """And the link to older ones begins where the list does."""
     config = {"configurable": {"words": 650, "pause": 0.003}}

@@ -30,18 +30,21 @@ OF_THE_SYSTEM = "assistants of the system, which everybody reads"
 OF_OPERATORS = "the operator's command line, which reads the database anyway"
 OF_CREDENTIALS = "finds whose a secret is that the caller holds"
 OF_ADMINISTRATION = "needs users:read, users:write or audit:read, which only administrators have"
+OF_AUTHORIZATION = "says what the project's handlers are asked about, before they have said what the caller sees"
 OF_METRICS = "numbers about everybody, which name nobody"
 OF_SET_UP = "there is no user yet"
 
 INTERNAL = {
     OF_WORKERS: {
-        "runs": {"claim", "claimed", "renew", "finish", "release", "lock_thread", "still_inflight", "peek", "bury"},
+        "runs": {"lock_thread", "still_inflight", "peek"},
+        "leases": {"claim", "claimed", "renew", "finish", "release", "bury"},
         "cancels": {"mark_cancel", "roll_back", "remove"},
         "threads": {"settle_edit", "discard"},
         "webhooks": {"put"},
     },
     OF_THE_CLOCK: {
-        "runs": {"reap", "ring", "unring", "unrung", "next_of_thread"},
+        "leases": {"reap"},
+        "rings": {"ring", "unring", "unrung", "next_of_thread"},
         "threads": {"doomed", "forget_doomed", "adopt", "without_row", "take_expired", "look_later"},
         "turns": {"last_ordinals"},
         "adoptions": {"unfinished", "hand_over_rest", "finish"},
@@ -60,12 +63,13 @@ INTERNAL = {
         "sessions": {"discard", "find", "note_seen", "good", "addresses"},
     },
     OF_ADMINISTRATION: {"users": {"create", "find_by_email", "page", "counts"}, "audit": {"note", "page", "count"}},
+    OF_AUTHORIZATION: {"runs": {"thread_of"}},
     OF_METRICS: {"load": {"measure"}},
     OF_SET_UP: {"users": {"open_set_up", "needs_set_up", "find_unfinished", "finish_set_up"}},
 }
 """Storage functions that take no caller, by why they need none."""
 
-FRONT_DOORS_NEVER_CALL = (OF_WORKERS, OF_THE_CLOCK, OF_THE_LOCK, OF_WHAT_IS_MADE, OF_OPERATORS)
+FRONT_DOORS_NEVER_CALL = (OF_WORKERS, OF_THE_CLOCK, OF_THE_LOCK, OF_WHAT_IS_MADE, OF_OPERATORS, OF_AUTHORIZATION)
 
 
 def functions() -> Iterator[tuple[str, str, Callable[..., Any]]]:

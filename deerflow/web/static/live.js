@@ -21,20 +21,21 @@ function watch(id, seconds) {
 /**
  * Fetch a part of the page now; whether it is still one that changes, undefined when that is not known.
  * @param {string} id
+ * @param {string} from  the page that has it, if not this one
  * @returns {Promise<boolean | undefined>}
  */
-export async function refresh(id) {
-  const found = await fetched(id);
+export async function refresh(id, from = location.href) {
+  const found = await fetched(id, from);
   if (!found || isInUse(id)) return undefined;
   swap(id, found);
   return found.hasAttribute("data-live");
 }
 
-/** The same part of the page as it is now; null when it cannot be had. @param {string} id */
-async function fetched(id) {
+/** The same part of the page as it is now; null when it cannot be had. @param {string} id @param {string} from */
+async function fetched(id, from) {
   const away = document.getElementById("away");
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(from, { headers: { Accept: "text/html" } });
     if (away) away.hidden = answer.status < 500;
     if (isSignIn(answer)) return void sessionEnded();
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();

@@ -13,7 +13,7 @@ from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
 from deerflow.backend import Backend
 from deerflow.domain.runs import Run
 from deerflow.domain.words import RunStatus
-from deerflow.storage import runs
+from deerflow.storage import leases
 from tests.conftest import SilentBell, wait_for
 from tests.factories import LOCAL_USER, OWNER, make_run, make_running, row_of
 from tests.integration.api.conftest import by_mount, detail
@@ -33,7 +33,7 @@ def path_of(run: Run, mount: Mount = PLATFORM) -> str:
 def end(backend: Backend, run: Run, status: RunStatus, error: dict[str, str] | None = None) -> Run:
     """End a running run as its worker does."""
     with backend.db.begin() as tx:
-        assert runs.finish(tx, run, status=status, error=error, head=None, thread_error=error, events_upto=0)
+        assert leases.finish(tx, run, status=status, error=error, head=None, thread_error=error, events_upto=0)
     return row_of(backend, run)
 
 

@@ -509,6 +509,20 @@ def test_the_list_of_runs_says_whose_they_are(as_: Caller, backend: Backend) -> 
         assert "of a test" not in seen.text
 
 
+def test_the_page_of_a_run_names_its_thread_to_the_handler(as_: Caller, bell: AnsweringBell) -> None:
+    """As the API's path does. A run that is not there, and one that is somebody else's, look the same."""
+    thread = make(as_("ada"))
+    run, nobodys = start(as_("ada"), thread), str(uuid4())
+    for path in ("", "/stop", "/again"):
+        method = "post" if path else "get"
+        getattr(as_("ada"), method)(f"/console/runs/{run}{path}")
+        shown = [each["values"] for each in bell.asked if each["kind"] == "authorize"][-1]
+        assert (shown[0]["thread_id"], shown[0]["run_id"]) == (thread, run), path
+        answers = [getattr(as_("eve"), method)(f"/console/runs/{each}{path}").status_code for each in (run, nobodys)]
+        assert answers == [404, 404], path
+        assert UUID(bell.asked[-1]["values"][0]["thread_id"]) != UUID(thread), path
+
+
 def test_a_page_that_deletes_several_names_them_to_the_handler(as_: Caller, bell: AnsweringBell) -> None:
     """As the API does: who looks at what is to be deleted refuses the same on both ways."""
     ticked = [make(as_("ada")) for _ in range(2)]

@@ -12,7 +12,7 @@ from deerflow.domain.crons import CronFilter
 from deerflow.domain.run_list import RunWanted
 from deerflow.domain.threads import ThreadFilter
 from deerflow.domain.words import RunStatus, ThreadStatus
-from deerflow.storage import approvals, assistants, crons, run_search, runs, thread_lines, thread_search
+from deerflow.storage import approvals, assistants, crons, leases, rings, run_search, runs, thread_lines, thread_search
 from deerflow.storage.database import Tx
 from tests.factories import OWNER, claim_run, finish_run, make_run, make_thread
 
@@ -55,8 +55,8 @@ READS: dict[str, Callable[[Tx], object]] = {
     "runs counted": lambda tx: run_search.counts(tx, OWNER, RunWanted()),
     "runs that ask counted": lambda tx: run_search.counts(tx, OWNER, RunWanted((RunStatus.SUCCESS,), asks=True)),
     "runs in flight": lambda tx: runs.inflight(tx, uuid4()),
-    "runs to be rung": lambda tx: runs.unrung(tx, limit=10),
-    "runs to be reaped": lambda tx: runs.reap(tx, crash_limit=3),
+    "runs to be rung": lambda tx: rings.unrung(tx, limit=10),
+    "runs to be reaped": lambda tx: leases.reap(tx, crash_limit=3),
     "assistants": lambda tx: assistants.search(tx, OWNER, limit=10, offset=0),
     "crons": lambda tx: crons.search(tx, OWNER, CronFilter(), sort_by="created_at", **PAGE),
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from deerflow.domain.words import CancelAction, RunStatus, ThreadStatus
-from deerflow.storage import cancels, runs
+from deerflow.storage import cancels, leases, rings
 from deerflow.storage.types import now
 from tests.factories import (
     at_once,
@@ -24,12 +24,12 @@ def mark(backend, run):
 
 def unrung(backend, *, limit=100):
     with backend.db.read() as tx:
-        return runs.unrung(tx, limit=limit)
+        return rings.unrung(tx, limit=limit)
 
 
 def next_of_thread(backend, run):
     with backend.db.read() as tx:
-        return runs.next_of_thread(tx, run.thread_id)
+        return rings.next_of_thread(tx, run.thread_id)
 
 
 def test_a_pending_run_that_never_started_ends_with_the_mark(backend):
@@ -69,7 +69,7 @@ def test_a_pending_run_that_has_run_before_keeps_its_mark_for_the_worker_that_cl
     """scenario 54"""
     run = make_running(backend)
     with backend.db.begin() as tx:
-        assert runs.release(tx, run, events_upto=0)
+        assert leases.release(tx, run, events_upto=0)
     assert mark(backend, run).status is RunStatus.PENDING
     assert claim_run(backend, run).cancel_action is CancelAction.INTERRUPT
 
@@ -138,15 +138,15 @@ def test_a_run_whose_ring_was_not_heard_needs_another(backend, rung_at):
 def test_a_ring_that_could_not_be_sent_is_repeated_soon(backend):
     run = make_run(backend)
     with backend.db.begin() as tx:
-        runs.unring(tx, run)
+        rings.unring(tx, run)
     assert unrung(backend) == [run.run_id]
 
 
 def test_an_older_rings_failure_does_not_undo_a_newer_ring(backend):
     run = make_run(backend)
     with backend.db.begin() as tx:
-        newer = runs.ring(tx, run.run_id)
-        runs.unring(tx, run)
+        newer = rings.ring(tx, run.run_id)
+        rings.unring(tx, run)
     assert newer.rings == run.rings + 1
     assert unrung(backend) == []
 
@@ -154,7 +154,7 @@ def test_an_older_rings_failure_does_not_undo_a_newer_ring(backend):
 def test_a_run_that_is_not_pending_is_not_rung(backend):
     run = make_running(backend)
     with backend.db.begin() as tx:
-        assert runs.ring(tx, run.run_id) is None
+        assert rings.ring(tx, run.run_id) is None
 
 
 def test_only_the_first_run_of_a_thread_is_rung_and_none_beside_a_running_one(backend):

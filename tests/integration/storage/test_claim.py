@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from deerflow.domain.words import CancelAction, RunStatus
-from deerflow.storage import cancels, models, runs, threads
+from deerflow.storage import cancels, leases, models, rings, threads
 from deerflow.storage.types import now
 from tests.factories import (
     OWNER,
@@ -95,11 +95,11 @@ def test_a_run_that_has_begun_goes_on_before_an_older_one_that_has_become_due(ba
     set_columns(backend, delayed, run_at=now(3600.0))
     begun = claim_run(backend, make_run(backend, thread_id=delayed.thread_id))
     with backend.db.begin() as tx:
-        runs.release(tx, begun, events_upto=1)
+        leases.release(tx, begun, events_upto=1)
     set_columns(backend, delayed, run_at=now(-1.0), rung_at=None)
     with backend.db.read() as tx:
-        assert runs.next_of_thread(tx, delayed.thread_id) == begun.run_id
-        assert runs.unrung(tx, limit=10) == [begun.run_id]
+        assert rings.next_of_thread(tx, delayed.thread_id) == begun.run_id
+        assert rings.unrung(tx, limit=10) == [begun.run_id]
     assert claim_run(backend, delayed) is None
     assert finish_run(backend, claim_run(backend, begun))
     assert claim_run(backend, delayed) is not None

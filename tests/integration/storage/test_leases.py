@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import CancelAction, RunStatus, ThreadStatus
-from deerflow.storage import cancels, runs, threads
+from deerflow.storage import cancels, leases, threads
 from deerflow.storage.types import now
 from tests.factories import (
     OWNER,
@@ -27,12 +27,12 @@ LOST = {"lease_until": now(-1.0)}
 
 def renew(backend, said, *, worker="worker-1", progressed=()):
     with backend.db.begin() as tx:
-        return runs.renew(tx, worker, said, list(progressed), lease=LEASE)
+        return leases.renew(tx, worker, said, list(progressed), lease=LEASE)
 
 
 def reap(backend):
     with backend.db.begin() as tx:
-        return runs.reap(tx, crash_limit=backend.rules.crash_limit)
+        return leases.reap(tx, crash_limit=backend.rules.crash_limit)
 
 
 def lose(backend, run):
@@ -136,8 +136,8 @@ def test_a_finish_of_a_deleted_run_is_refused(backend):
 def test_a_released_run_waits_for_another_worker_and_is_charged_nothing(backend):
     run = make_running(backend)
     with backend.db.begin() as tx:
-        assert runs.release(tx, run, events_upto=5)
-        assert not runs.release(tx, run, events_upto=6)
+        assert leases.release(tx, run, events_upto=5)
+        assert not leases.release(tx, run, events_upto=6)
     free = row_of(backend, run)
     assert (free.status, free.worker, free.lease_until) == (RunStatus.PENDING, None, None)
     assert (free.attempt, free.crashes, free.events_upto, free.rung_at) == (1, 0, 5, None)
@@ -150,7 +150,7 @@ def test_a_release_of_an_older_attempt_is_refused(backend):
     lose(backend, stalled)
     successor = claim_run(backend, stalled, worker="worker-2")
     with backend.db.begin() as tx:
-        assert not runs.release(tx, stalled, events_upto=0)
+        assert not leases.release(tx, stalled, events_upto=0)
     assert row_of(backend, stalled) == successor
 
 
@@ -218,7 +218,7 @@ def test_a_renewal_wins_over_a_reap(backend):
     set_columns(backend, run, **LOST)
     with ThreadPoolExecutor(1) as pool:
         with backend.db.begin() as tx:
-            assert runs.renew(tx, "worker-1", {run.run_id: 0}, [], lease=LEASE)
+            assert leases.renew(tx, "worker-1", {run.run_id: 0}, [], lease=LEASE)
             reaped = pool.submit(reap, backend)
             if not backend.db.is_sqlite:  # there, a reaper does not even wait for it
                 assert reaped.result(10) == []
@@ -229,7 +229,7 @@ def test_a_renewal_wins_over_a_reap(backend):
 def test_the_runs_of_a_worker_known_to_be_dead_are_freed_at_once(backend):
     dead, alive = make_running(backend, worker="worker-1"), make_running(backend, worker="worker-2")
     with backend.db.begin() as tx:
-        assert runs.bury(tx, "worker-1") == 1
+        assert leases.bury(tx, "worker-1") == 1
     assert [r.run_id for r in reap(backend)] == [dead.run_id]
     assert row_of(backend, alive) == alive
 

@@ -131,6 +131,33 @@ def test_the_timeline_has_what_is_known(client: FlaskClient, backend: Backend) -
     assert re.search(r"write not finished Failed ran 7\.0 s", text(page_of(client, run)))
 
 
+def test_nodes_that_the_log_does_not_tell_of_are_a_click_away(client: FlaskClient, backend: Backend) -> None:
+    """The page does not wait for a state worker, and none is asked of a run that has not begun or whose log knows."""
+    run = make_running(backend, LOCAL_USER)
+    assert 'href="?steps=1">' in page_of(client, run), "a run under way is not asked about by itself"
+    finish_run(backend, run)
+    assert 'href="?steps=1" data-fetch>' in page_of(client, run)
+    page = page_of(client, run, "?steps=1")
+    assert "No state worker is running." in text(page)
+    assert 'href="?steps' not in page, "it does not ask itself again"
+    task = {"id": "1", "name": "plan", "triggers": []}
+    say(backend, run, ("tasks", task), ("tasks", task | {"result": {}}))
+    assert 'href="?steps' not in page_of(client, run)
+    assert 'href="?steps' not in page_of(client, make_run(backend, LOCAL_USER))
+
+
+def test_a_state_worker_that_does_not_answer_hides_nothing_else(
+    client: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deerflow.runtime.ask._PATIENCE_SECONDS", 0.1)
+    backend.presence.renew("s", ("state",), executing=0, slots=4)
+    run = make_running(backend, LOCAL_USER, input={"question": "why"})
+    finish_run(backend, run)
+    page = text(page_of(client, run, "?steps=1"))
+    assert "No state worker answers" in page
+    assert '"question": "why"' in page
+
+
 def test_the_last_200_events_and_the_way_to_older_ones(client: FlaskClient, backend: Backend) -> None:
     run = make_running(backend, LOCAL_USER)
     assert 'id="no-events">No events yet.' in page_of(client, run)

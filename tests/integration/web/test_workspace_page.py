@@ -106,8 +106,16 @@ def test_without_a_script_the_messages_can_be_read(signed_in: Person, ada: User,
     assert "search" in signed_in.told()
 
 
+def test_messages_are_read_as_everywhere(signed_in: Person, ada: User, backend: Backend) -> None:
+    """In whatever shape a graph keeps them: the page and the file that a thread is exported to know the same ones."""
+    messages = [{"role": "user", "content": "Who?"}, ["assistant", "Me."], {"type": "AIMessageChunk", "content": [7]}]
+    thread_id = thread_of(backend, ada, values={"messages": messages})
+    signed_in.open(f"/console/threads/{thread_id}")
+    assert "You Who? Agent Me. Agent 7" in signed_in.told()
+
+
 def test_a_state_without_messages_is_no_error(signed_in: Person, ada: User, backend: Backend) -> None:
-    nothing: list[Any] = [[], "text", {"messages": "text"}, {"messages": [1, None, {}, {"content": None}]}]
+    nothing: list[Any] = [[], "text", {"messages": 1}, {"messages": [1, None, {}, {"content": None}]}]
     for values in [None, *nothing]:
         thread_id = thread_of(backend, ada, values=values)
         assert signed_in.open(f"/console/threads/{thread_id}").status_code == 200, values
