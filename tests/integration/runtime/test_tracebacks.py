@@ -13,7 +13,7 @@ from deerflow.domain.runs import Run, task_id
 from deerflow.domain.words import RunStatus
 from deerflow.runtime.reap import reap
 from deerflow.settings import Settings
-from deerflow.storage import runs, threads, webhooks
+from deerflow.storage import leases, runs, threads, webhooks
 from tests.conftest import wait_for
 from tests.factories import (
     LOCAL_USER,
@@ -112,7 +112,7 @@ def test_the_attempt_that_ends_the_run_has_the_last_word(backend: Backend) -> No
     """One that is over leaves none, and a good end takes an older one away."""
     first = make_running(backend)
     with backend.db.begin() as tx:
-        assert runs.release(tx, first, events_upto=0)
+        assert leases.release(tx, first, events_upto=0)
     assert not finish_run(backend, first, status=RunStatus.ERROR, traceback="of an attempt that is over")
     assert traceback_of(backend, first) is None
     second = claim_run(backend, first)
