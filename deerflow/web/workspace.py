@@ -22,6 +22,7 @@ from deerflow.domain.threads import Thread
 from deerflow.identity import opened, principal, sessions
 from deerflow.storage import assistants, threads
 from deerflow.web import look
+from deerflow.web.compact import Sheet
 from deerflow.web.places import STATIC
 
 _MOST_AGENTS = 200
@@ -52,7 +53,7 @@ def show(thread_id: UUID) -> Response:
 def _page(thread: Thread | None, wanted: list[str]) -> Response:
     backend, caller = opened.backend(), principal()
     found = _agents(backend, caller)
-    messages = list(messages_of(thread.values if thread else None))
+    messages, is_cut = _fitting(list(messages_of(thread.values if thread else None)))
     title = _title(thread) if thread else None
     data = {
         "base": request.script_root,
@@ -69,9 +70,17 @@ def _page(thread: Thread | None, wanted: list[str]) -> Response:
         "body_bytes": current_app.config["MAX_CONTENT_LENGTH"],
         "strings": words_of(look.language()),
     }
-    facts = {"title": title, "messages": messages, "data": data, "thread": thread}
+    facts = {"title": title, "messages": messages, "is_cut": is_cut, "data": data, "thread": thread}
     scripts = modules() if _VENDOR.is_file() else ()
     return make_response(render_template("console/workspace.html", **facts, scripts=scripts))
+
+
+def _fitting(messages: list[dict[str, str]]) -> tuple[list[dict[str, str]], bool]:
+    """As much of the newest messages as a page has place for, and whether that is not all."""
+    sheet = Sheet()
+    shown = [sheet.text(message["text"]) for message in reversed(messages)]
+    told = [message | {"text": each.text} for message, each in zip(messages, reversed(shown), strict=True) if each.text]
+    return told, any(each.is_cut for each in shown)
 
 
 def messages_of(values: Any) -> Iterator[dict[str, str]]:
