@@ -10,6 +10,8 @@ _LINE = 300
 _SHORT = 60
 MOST_OF_A_VALUE = 20_000
 """Characters. What is longer stands whole where one is led to."""
+_BEGINNING = 4_000
+"""So much of it, where more stands below that the reader is there for."""
 _MOST_OF_A_PAGE = 200_000
 
 
@@ -33,8 +35,9 @@ class Sheet:
         self._left = _MOST_OF_A_PAGE
 
     def text(self, text: str) -> Text:
-        """As much of a text as there is place for."""
-        shown = shortened(text, min(MOST_OF_A_VALUE, self._left))
+        """A text, if it is not long and there is place for it; else its beginning."""
+        most = MOST_OF_A_VALUE if len(text) <= MOST_OF_A_VALUE else _BEGINNING
+        shown = shortened(text, min(most, self._left))
         self._left -= len(shown.text)
         return shown
 
