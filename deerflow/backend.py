@@ -160,11 +160,19 @@ class WorkerBackend(Backend):
 
     worker: str
     savers: "Savers"
-    graphs: "Graphs"
+    loaded: "Graphs | None"
+    """The user's graphs; None in the clock."""
     handlers: "Handlers | None"
     """The project's own, in a state worker whose project has some that can be used."""
     redis: "redis.asyncio.Redis"
     sql_threads: ThreadPoolExecutor
+
+    @property
+    def graphs(self) -> "Graphs":
+        """The user's graphs, in a worker that has some."""
+        if self.loaded is None:
+            raise RuntimeError("The clock has no graphs")
+        return self.loaded
 
     async def sql(self, act: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function that uses the database on a thread of our own (the default executor is the users')."""
@@ -175,15 +183,19 @@ class WorkerBackend(Backend):
 async def open_worker(
     settings: Settings, *, user_code: bool, handlers: bool = False, checkpoint_pool: int = 4
 ) -> AsyncIterator[WorkerBackend]:
-    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported.
+    """Open a worker's backend on its loop. Without *user_code* (the clock) no graph is imported, nor what runs them.
 
     *handlers*: import those of langgraph.json's ``auth``, too (the state worker, which is asked what they say).
     """
-    # The web process imports this module too, and must not import LangGraph.
+    # The web process imports this module too, and must not import LangGraph. All before a graph is loaded: after that
+    # our names may be the project's.
     from deerflow.graphs.embedding import Embedding  # noqa: PLC0415
-    from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
-    from deerflow.graphs.registry import Graphs  # noqa: PLC0415
     from deerflow.graphs.savers import open_savers  # noqa: PLC0415
+
+    if handlers:
+        from deerflow.graphs.handlers import Handlers  # noqa: PLC0415
+    if user_code:
+        from deerflow.graphs.registry import Graphs  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
         base = open_backend(settings, sql_pool=2)
@@ -194,9 +206,9 @@ async def open_worker(
         stack.push_async_callback(client.aclose)
         if user_code:
             apply_project_env(base.project.env, base.project.folder)
-        graphs = Graphs.load(base.project) if user_code else Graphs({}, {})
-        if graphs.broken and settings.graphs_must_import:
-            raise ConfigError("; ".join(graphs.broken.values()))
+        loaded = Graphs.load(base.project) if user_code else None
+        if loaded is not None and loaded.broken and settings.graphs_must_import:
+            raise ConfigError("; ".join(loaded.broken.values()))
         try:
             embedding = Embedding.load(base.project) if user_code else None
         except ConfigError:
@@ -218,7 +230,7 @@ async def open_worker(
             **vars(base),
             worker=settings.worker_name or f"{socket.gethostname()}-{uuid4().hex[:12]}",
             savers=savers,
-            graphs=graphs,
+            loaded=loaded,
             handlers=found,
             redis=client,
             sql_threads=sql_threads,

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -13,7 +14,7 @@ from celery.platforms import SecurityWarning
 
 from deerflow import logs
 from deerflow.backend import WorkerBackend, open_worker
-from deerflow.dispatch.bell import CLOCK, STATE
+from deerflow.dispatch.bell import CLOCK, RUNS, STATE
 from deerflow.hooks.send import open_sender
 from deerflow.runtime.boot import boot, tell_schemas
 from deerflow.runtime.lease import Leases
@@ -30,8 +31,11 @@ app = Celery(
     "tasks",
     task_cls="deerflow.dispatch.pool:AsyncTask",
     config_source="celeryconfig",
-    include=["tasks.runs", "tasks.state", "tasks.clock"],
+    include=["tasks.clock"],
 )
+
+WITH_GRAPHS = {RUNS: "tasks.runs", STATE: "tasks.state"}
+"""Imported where they are executed: LangGraph takes long, and the clock runs no graph."""
 
 _CHECKPOINT_CONNECTIONS = {CLOCK: 1, STATE: 3}
 """With web's 5, two a process for rows and a worker's 4, one of each fits the 20 of a small Postgres."""
@@ -57,6 +61,8 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
     """Open what the tasks of this worker need, for as long as its pool lives."""
     queues = set(pool.app.amqp.queues.consume_from)
     settings = Settings.from_env()
+    for module in (WITH_GRAPHS[queue] for queue in sorted(queues & WITH_GRAPHS.keys())):
+        import_module(module)  # before the project's graphs, whose modules may be called like ours
     async with open_worker(
         settings,
         user_code=queues != {CLOCK},
@@ -64,7 +70,8 @@ async def lifespan(pool: "AsyncioPool") -> AsyncIterator[Worker]:
         checkpoint_pool=_CHECKPOINT_CONNECTIONS.get(min(queues), 4),
     ) as backend:
         await backend.sql(boot, backend)
-        await tell_schemas(backend)
+        if queues != {CLOCK}:
+            await tell_schemas(backend)
         # What is loaded now stays: the collector need not walk it again with every thousand tokens.
         gc.collect()
         gc.freeze()

@@ -18,7 +18,7 @@ from deerflow.runtime import outline
 from deerflow.runtime.remove import remove_assistant
 from deerflow.storage import assistants
 from deerflow.web.agent_form import AgentForm, filled, spec_of
-from deerflow.web.compact import pretty
+from deerflow.web.compact import Sheet, pretty
 from deerflow.web.differences import Change, changes
 from deerflow.web.drawing import draw
 from deerflow.web.forms import wrong_token
@@ -78,6 +78,7 @@ def show(assistant_id: UUID) -> Response:
             is_deep=is_deep,
             versions=_with_changes(known),
             pretty=pretty,
+            sheet=Sheet(),
             done=_done(),
             **_outline(backend, caller, agent, is_deep=is_deep),
         )

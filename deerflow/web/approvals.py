@@ -22,7 +22,7 @@ from deerflow.storage import approvals, assistants, keys, runs, threads
 from deerflow.storage.approvals import Answered
 from deerflow.storage.database import Tx
 from deerflow.web.called import agent_id, agent_of
-from deerflow.web.compact import pretty
+from deerflow.web.compact import Sheet, pretty
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
 from deerflow.web.questions import Typed, Wrong, answers_to, cards, headline, in_words, read_form
@@ -30,6 +30,8 @@ from deerflow.web.told import told as in_full
 
 _MOST_COUNTED = 1_000
 _ANSWERS = 20
+_AT_ONCE = 100
+"""So many questions are on the page; those that are not answered with them are asked again."""
 _NOTHING: Mapping[str, list[Typed]] = {}
 
 
@@ -39,6 +41,7 @@ def add_to(console: Blueprint) -> None:
     console.get("/approvals/count", endpoint="approvals_count")(counted)
     console.get("/approvals/<id(thread):thread_id>", endpoint="approvals_one")(one)
     console.post("/approvals/<id(thread):thread_id>", endpoint="approvals_answer")(answer)
+    console.get("/approvals/<id(thread):thread_id>/value", endpoint="approvals_value")(value)
 
 
 @requires("threads:read", on=("threads", "search"))
@@ -70,6 +73,18 @@ def counted() -> Response:
 def one(thread_id: UUID) -> Response:
     """What one thread asks, and what was answered on it."""
     return _page(thread_id, sent=parse_id(request.args.get("run", "")))
+
+
+@requires("threads:read")
+def value(thread_id: UUID) -> Response:
+    """All that the agent sent with one question, *interrupt*; the page has the beginning of what is very long."""
+    with opened.backend().db.read() as tx:
+        asked = dict(open_interrupts(threads.get(tx, principal(), thread_id).interrupts))
+    named = request.args.get("interrupt", "")
+    if named not in asked:
+        return lead(f"/console/approvals/{thread_id}")  # which tells what has become of it
+    sent = asked[named]
+    return Response(sent if isinstance(sent, str) else pretty(sent), content_type="text/plain; charset=utf-8")
 
 
 @requires("runs:create")
@@ -128,14 +143,15 @@ def _page(
     asked = open_interrupts(thread.interrupts) if thread.status is ThreadStatus.INTERRUPTED else []
     facts |= {
         "thread": thread,
-        "cards": list(cards(asked, typed, wrong or {})),
+        "cards": list(cards(asked[:_AT_ONCE], typed, wrong or {})),
+        "asked": len(asked),
         "headline": headline(asked),
         "answered": [(each, in_words(each.resume)) for each in done],
         "is_draft": bool(typed) and bool(asked),  # not fetched again: what was typed would go
         "is_busy": thread.status is ThreadStatus.BUSY,
         "is_sent": not told and sent in {each.run_id for each in done},
     }
-    return make_response(render_template("console/approval.html", told=told, pretty=pretty, **facts))
+    return make_response(render_template("console/approval.html", told=told, pretty=pretty, sheet=Sheet(), **facts))
 
 
 def _answered_meanwhile() -> str:

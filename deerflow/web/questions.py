@@ -30,6 +30,7 @@ from deerflow.web.compact import compact
 
 _OPEN = ("text", "json")
 _HEADLINE = 160
+_LOOKED_AT = 10_000
 
 Wrong = Mapping[tuple[str, int], str]
 """What is wrong with a draft, by its interrupt and its place there."""
@@ -127,7 +128,7 @@ def _headline(asked: Request) -> str:
     if asked.actions:
         return _run(asked.actions[0].name, len(asked.actions) - 1)
     question, rest = question_of(asked.value)
-    text = " ".join((question or compact(rest)).split())
+    text = " ".join((question[:_LOOKED_AT] or compact(rest)).split())
     return text if len(text) <= _HEADLINE else f"{text[: _HEADLINE - 1]}…"
 
 

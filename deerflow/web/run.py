@@ -28,6 +28,7 @@ from deerflow.runtime.cancel import AlreadyEnded, cancel
 from deerflow.runtime.join import outcome
 from deerflow.runtime.waiting import wait_of
 from deerflow.storage import run_search, runs
+from deerflow.web.compact import MOST_OF_A_VALUE, Text, shortened
 from deerflow.web.places import lead
 from deerflow.web.runs import wanted_action, words_of_runs
 from deerflow.web.told import in_words
@@ -40,17 +41,8 @@ _LOOKED_THROUGH = 2_000
 _MOST_STEPS = 100
 _MOST_KEPT = 50
 """Steps that checkpoints are read for: each of these holds a whole state."""
-_MOST_TEXT = 20_000
 _MOST_OF_AN_EVENT = 2_000
 _PREVIEW = 160
-
-
-@dataclass(frozen=True)
-class Text:
-    """JSON as people read it; ``is_cut``: there is more."""
-
-    text: str
-    is_cut: bool
 
 
 @dataclass(frozen=True)
@@ -143,8 +135,8 @@ def _page(run_id: UUID, told: str | None = None) -> Response:
         "wait": wait,
         "log": log,
         "kept": _kept(backend, caller, run, line) if asks else None,
-        "input": pretty(_input(run), _MOST_TEXT),
-        "config": pretty(_config(run), _MOST_TEXT),
+        "input": pretty(_input(run)),
+        "config": pretty(_config(run)),
         "output": _output(backend, caller, run),
         "traceback": _traceback(backend, caller, run),
         "press": new_id(),
@@ -206,7 +198,7 @@ def _output(backend: Backend, caller: Principal, run: Run) -> Text | None:
         left = outcome(backend, caller, run)
     except Unavailable:
         return None
-    return None if left == b"{}" else pretty(orjson.loads(left), _MOST_TEXT)
+    return None if left == b"{}" else pretty(orjson.loads(left))
 
 
 def _traceback(backend: Backend, caller: Principal, run: Run) -> str | None:
@@ -271,7 +263,6 @@ def _at(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def pretty(value: Any, most: int) -> Text:
+def pretty(value: Any, most: int = MOST_OF_A_VALUE) -> Text:
     """A value as indented JSON, its beginning if it is long."""
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    return Text(text[:most], is_cut=len(text) > most)
+    return shortened(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), most)

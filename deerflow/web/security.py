@@ -4,9 +4,11 @@ import gzip
 import mimetypes
 from datetime import timedelta
 from functools import cache
+from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.security import safe_join
 
 from deerflow.authz import public
@@ -20,12 +22,15 @@ _POLICY = (
 )
 _WITH_SCRIPTS = f"{_POLICY}; script-src 'self'; connect-src 'self'"
 _FOR_EVER = timedelta(days=365)
-_PACKED = {"text/javascript", "text/css", "application/json", "image/svg+xml"}
+_PACKED = {"text/javascript", "text/css", "text/html", "text/plain", "application/json", "image/svg+xml"}
+_WORTH_BYTES = 1_000
+_QUICK = 4
+"""A level of gzip: pages are packed anew each time."""
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
 
 
 def guard(answer: Response) -> Response:
-    """Add the headers of pages."""
+    """Add the headers of pages, and send no more of them than is needed."""
     if is_page(request):
         answer.headers["Content-Security-Policy"] = _POLICY if is_docs(request) else _WITH_SCRIPTS
         answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -33,7 +38,38 @@ def guard(answer: Response) -> Response:
         answer.headers.setdefault("Cache-Control", "no-store")
         if request.is_secure:
             answer.headers["Strict-Transport-Security"] = f"max-age={int(_FOR_EVER.total_seconds())}"
+        if answer.is_sequence and answer.cache_control.no_store and answer.mimetype in _PACKED:
+            _name_version(answer)
+            _pack(answer)
     return answer
+
+
+def _name_version(answer: Response) -> None:
+    """Name a page's version, and leave out the page where it is the one that is asked about (``If-None-Match``).
+
+    Pages ask so every few seconds (``live.js``). The token of forms is another one each time and does not count: the
+    one that the browser has stays good.
+    """
+    if answer.status_code != HTTPStatus.OK:
+        return
+    page, token = answer.get_data(), str(g.get("csrf_token", "")).encode()
+    answer.set_etag(sha256(page.replace(token, b"") if token else page).hexdigest()[:32], weak=True)
+    answer.make_conditional(request)
+
+
+def _pack(answer: Response) -> None:
+    """Pack what our own pages ask for, or somebody at the browser itself.
+
+    Whom another site has sent here might be watched by it, and how short a page packs tells what is in it.
+    """
+    answer.vary.update(("Accept-Encoding", "Sec-Fetch-Site"))
+    is_ours = request.headers.get("Sec-Fetch-Site") in {"same-origin", "none"}
+    if answer.status_code == HTTPStatus.NOT_MODIFIED or not is_ours or request.accept_encodings["gzip"] <= 0:
+        return
+    page = answer.get_data()
+    if len(page) >= _WORTH_BYTES:
+        answer.set_data(gzip.compress(page, _QUICK, mtime=0))
+        answer.headers["Content-Encoding"] = "gzip"
 
 
 @public

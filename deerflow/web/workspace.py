@@ -15,13 +15,14 @@ from deerflow.backend import Backend
 from deerflow.domain import titles
 from deerflow.domain.assistants import AssistantLine, system_assistant_id
 from deerflow.domain.ids import parse_id
-from deerflow.domain.messages import messages_of
+from deerflow.domain.messages import Message, messages_of
 from deerflow.domain.principal import Principal, Proof
 from deerflow.domain.threads import Thread
 from deerflow.identity import opened, principal, sessions
 from deerflow.storage import threads
 from deerflow.web import look
 from deerflow.web.called import choices
+from deerflow.web.compact import Sheet
 from deerflow.web.places import STATIC
 
 _OWN = STATIC / "workspace"
@@ -51,7 +52,7 @@ def show(thread_id: UUID) -> Response:
 def _page(thread: Thread | None, wanted: list[str]) -> Response:
     backend, caller = opened.backend(), principal()
     found = _agents(backend, caller)
-    messages = [each for each in messages_of(thread.values if thread else None) if each.shown]
+    messages, is_cut = _fitting(messages_of(thread.values if thread else None))
     title = _title(thread) if thread else None
     data = {
         "base": request.script_root,
@@ -69,9 +70,17 @@ def _page(thread: Thread | None, wanted: list[str]) -> Response:
         "body_bytes": current_app.config["MAX_CONTENT_LENGTH"],
         "strings": words_of(look.language()),
     }
-    facts = {"title": title, "messages": messages, "data": data, "thread": thread}
+    facts = {"title": title, "messages": messages, "is_cut": is_cut, "data": data, "thread": thread}
     scripts = modules() if _VENDOR.is_file() else ()
     return make_response(render_template("console/workspace.html", **facts, scripts=scripts))
+
+
+def _fitting(messages: list[Message]) -> tuple[list[tuple[Message, str]], bool]:
+    """As much of the newest messages as a page has place for, each with its words, and whether that is not all."""
+    sheet = Sheet()
+    shown = [sheet.text(message.shown) for message in reversed(messages)]
+    told = [(message, each.text) for message, each in zip(messages, reversed(shown), strict=True) if each.text]
+    return told, any(each.is_cut for each in shown)
 
 
 def _title(thread: Thread) -> str | None:

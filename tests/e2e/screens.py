@@ -71,5 +71,6 @@ NOT_SCREENS = {
     "threads_markdown": "a file",
     "audit_export": "a file",
     "approvals_count": "a number",
+    "approvals_value": "text",
 }
 """What is under /console and is no page, and why."""

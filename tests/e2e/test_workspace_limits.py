@@ -63,6 +63,24 @@ def test_five_hundred_messages_are_little_work(page: Page, live: Live) -> None:
     assert (seconds_of_work(page) - before) / len("a letter each") < 0.1
 
 
+def test_five_megabytes_in_one_message_are_little_work(page: Page, live: Live) -> None:
+    """Its beginning is shown, and in the state that of each value; such a state is not edited here."""
+    client = live.client()
+    thread_id = client.threads.create(graph_id="talking")["thread_id"]
+    said = [
+        {"type": kind, "content": text, "id": kind} for kind, text in (("human", "Hi"), ("ai", "word " * 1_000_000))
+    ]
+    client.threads.update_state(thread_id, {"messages": said}, as_node="__start__")
+    page.cdp("Performance.enable")
+    workspace = Workspace(page).open(thread_id)
+    page.named("Show all 5000000 characters", within=".ws-rows")
+    assert len(workspace.look().answer) < 200_000
+    page.press("State")
+    page.press("Edit state, then run")
+    page.until("too long to be edited here")
+    assert seconds_of_work(page) < 2
+
+
 def test_the_reader_of_a_long_thread_stays_where_they_are(page: Page, live: Live) -> None:
     workspace = Workspace(page)
     workspace.open(long_thread(live))

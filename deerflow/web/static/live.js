@@ -3,6 +3,9 @@
 
 import { isSignIn, sessionEnded } from "./session.js";
 
+/** The version of the page that each part is of, as far as it is known: the same one is not sent again. @type {Map<string, string>} */
+const versions = new Map();
+
 /** Watch all that the page has. */
 export function keepLive() {
   for (const element of document.querySelectorAll("[data-live]")) watch(element.id, Number(element.getAttribute("data-live")));
@@ -19,29 +22,31 @@ function watch(id, seconds) {
 }
 
 /**
- * Fetch a part of the page now; whether it is still one that changes, undefined when that is not known.
+ * Fetch a part of the page now; whether it is still one that changes, undefined when nothing new is known.
  * @param {string} id
  * @param {string} from  the page that has it, if not this one
  * @returns {Promise<boolean | undefined>}
  */
 export async function refresh(id, from = location.href) {
   const found = await fetched(id, from);
-  if (!found || isInUse(id)) return undefined;
-  swap(id, found);
-  return found.hasAttribute("data-live");
+  if (!found?.part || isInUse(id)) return undefined;
+  versions.set(`${id} ${from}`, found.version);
+  swap(id, found.part);
+  return found.part.hasAttribute("data-live");
 }
 
-/** The same part of the page as it is now; null when it cannot be had. @param {string} id @param {string} from */
+/** The same part of the page as it is now; null when it is the same one or cannot be had. @param {string} id @param {string} from */
 async function fetched(id, from) {
   const away = document.getElementById("away");
   try {
-    const answer = await fetch(from, { headers: { Accept: "text/html" } });
+    const answer = await fetch(from, { headers: { Accept: "text/html", "If-None-Match": versions.get(`${id} ${from}`) ?? "" } });
     if (away) away.hidden = answer.status < 500;
     if (isSignIn(answer)) return void sessionEnded();
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.reload();
     if (answer.status === 404) return void location.reload(); // what was shown has gone
     if (!answer.ok) return null;
-    return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
+    const part = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
+    return { part, version: answer.headers.get("ETag") ?? "" };
   } catch {
     if (away) away.hidden = false;
     return null;

@@ -201,6 +201,7 @@ CASES: dict[str, list[Case]] = {
     "POST /store/namespaces": [same(422, {"prefix": "{user}"})],
     "GET /console/approvals/{thread}": [Case()],
     "POST /console/approvals/{thread}": [Case()],
+    "GET /console/approvals/{thread}/value": [Case(query="interrupt=1")],
     "GET /console/agents/{assistant}": [Case()],
     "GET /console/agents/{assistant}/edit": [Case()],
     "POST /console/agents/{assistant}/edit": [Case()],

@@ -1,5 +1,6 @@
 """What agents wait for: the list, its count, the form of a thread's questions, and what becomes of answers."""
 
+import json
 import re
 from typing import Any
 
@@ -316,6 +317,67 @@ def test_odd_payloads_are_shown_as_text(reader: Person, backend: Backend, caller
         assert "<script>x" not in page
         assert "<b>bold" not in page
         assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("payload", ["x" * 5_000_000, {"question": "Send it?", "body": "x" * 5_000_000},
+                                     [{"row": number, "of": ["x" * 90] * 20} for number in range(2_000)],
+                                     {f"name {number}": "x" * 1_000 for number in range(2_000)}])  # fmt: skip
+def test_what_is_very_long_is_shown_by_its_beginning_and_is_whole_elsewhere(
+    reader: Person, backend: Backend, caller: Principal, payload: Any
+) -> None:
+    run = asking(backend, caller, payload)
+    page = reader.open(place(run))
+    assert len(page.get_data()) < 200_000
+    assert len(reader.open("/console/approvals").get_data()) < 20_000
+    (whole,) = set(re.findall(r'href="([^"]+/value[^"]+)">Show the whole value<', page.text))
+    sent = reader.open(whole)
+    assert sent.mimetype == "text/plain"
+    assert (sent.text if isinstance(payload, str) else json.loads(sent.text)) == payload
+
+
+def test_what_is_long_is_edited_and_what_is_very_long_is_written_anew(
+    reader: Person, backend: Backend, caller: Principal
+) -> None:
+    for length, is_edited in ((100_000, True), (300_000, False)):
+        action = {"name": "write_file", "args": {"content": "x" * length}}
+        page = reader.open(place(asking(backend, caller, {**REQUEST, "action_requests": [action]}))).text
+        field = re.search(r'name="edit\.0\.0"[^>]*>([^<]*)<', page)
+        assert field is not None
+        assert (len(field[1]) > length) is is_edited
+        assert ("too long to be edited here" in page) is not is_edited
+        assert len(page) < 250_000
+
+
+def test_two_thousand_actions_are_asked_about_at_once(reader: Person, backend: Backend, caller: Principal) -> None:
+    """Each by itself, whatever there is no place for any more."""
+    asked = [{"name": "send", "args": {"to": "somebody" * 50}} for _ in range(2_000)]
+    configs = [{"action_name": "send", "allowed_decisions": ["approve", "reject"]}]
+    page = reader.open(place(asking(backend, caller, {"action_requests": asked, "review_configs": configs}))).text
+    assert page.count('value="approve"') == 2_000
+    assert "Show the whole value" in page
+
+
+def test_of_very_many_questions_the_first_are_answered_at_once(
+    reader: Person, backend: Backend, caller: Principal
+) -> None:
+    run = asking(backend, caller, *(f"Question {number}?" for number in range(150)))
+    page = reader.open(place(run))
+    assert page.text.count('name="interrupt"') == 100
+    assert "the first 100 of 150 questions" in page.text
+    given = {f"kind.{number}.0": "yes" for number in range(100)}
+    assert (
+        reader.send(place(run), interrupt=[str(number + 1) * 32 for number in range(100)], **given).status_code == 303
+    )
+    (command,) = [each.kwargs["command"] for each in all_runs(backend, run)[:1]]
+    assert len(command["resume"]) == 100
+
+
+def test_a_value_that_is_asked_about_no_more_leads_back(reader: Person, backend: Backend, caller: Principal) -> None:
+    run = asking(backend, caller, "ok?")
+    assert reader.open(f"{place(run)}/value?interrupt={ONE}").text == "ok?"
+    make_run(backend, caller, thread_id=run.thread_id, command={"resume": "yes"})
+    for query in ("", f"?interrupt={TWO}"):
+        assert reader.open(f"{place(run)}/value{query}").headers["Location"] == place(run)
 
 
 def test_a_graph_that_is_gone_is_told(reader: Person, backend: Backend, caller: Principal) -> None:

@@ -1,16 +1,20 @@
 """Signing in, the first page, and what all pages have in common."""
 
+import gzip
 import re
 import time
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import TimestampSigner
 
 from deerflow.backend import Backend
+from deerflow.domain.accounts import User
 from deerflow.settings import Settings
-from tests.factories import make_app
+from tests.factories import make_app, make_thread
 from tests.integration.identity.browsers import HOST, PASSWORD
+from tests.integration.identity.stranger import principal_for
 from tests.integration.web.conftest import Person
 
 pytestmark = pytest.mark.usefixtures("ada")
@@ -140,6 +144,34 @@ def test_static_files_are_kept_as_long_as_they_are_the_same(signed_in: Person) -
     assert (old.status_code, old.headers["Cache-Control"]) == (200, "no-cache")
     again = signed_in.open("/console/static/an-older-one/console.css", **{"If-None-Match": str(old.headers["ETag"])})
     assert again.status_code == 304
+
+
+def test_a_page_that_is_still_the_same_is_not_sent_again(
+    signed_in: Person, backend: Backend, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each has another token in its forms."""
+    first = signed_in.open("/console/threads")
+    version = str(first.headers["ETag"])
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) + 5)
+    again = signed_in.open("/console/threads", **{"If-None-Match": version})
+    assert (again.status_code, again.get_data(), again.headers["ETag"]) == (304, b"", version)
+    assert signed_in.open("/console/threads").text != first.text
+    make_thread(backend, principal_for(ada), title="Something new")
+    new = signed_in.open("/console/threads", **{"If-None-Match": version})
+    assert (new.status_code, "Something new" in new.text) == (200, True)
+    assert signed_in.open("/console/nowhere", **{"If-None-Match": "*"}).status_code == 404
+
+
+def test_pages_come_packed_when_nobody_else_has_made_the_browser_ask(signed_in: Person) -> None:
+    page, gzipped = signed_in.open("/console/threads"), {"Accept-Encoding": "gzip, br"}
+    packed = signed_in.open("/console/threads", **gzipped, **{"Sec-Fetch-Site": "same-origin"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert gzip.decompress(packed.get_data()).decode().count("<") == page.text.count("<")
+    assert packed.headers["ETag"] == page.headers["ETag"]
+    for site in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {}):
+        assert "Content-Encoding" not in signed_in.open("/console/threads", **gzipped, **site).headers
+    assert "Content-Encoding" not in signed_in.open("/console/threads", **{"Sec-Fetch-Site": "same-origin"}).headers
 
 
 @pytest.mark.parametrize("name", ["nothing.css", "../forms.py", "..%2fforms.py", "", ".", "a" * 300, "%00"])

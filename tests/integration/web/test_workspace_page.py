@@ -114,6 +114,19 @@ def test_messages_are_read_as_everywhere(signed_in: Person, ada: User, backend: 
     assert "You Who? Agent Me. Agent 7" in signed_in.told()
 
 
+def test_of_what_is_very_long_the_newest_stands_there(signed_in: Person, ada: User, backend: Backend) -> None:
+    """And how to have all of it."""
+    for messages in (["x" * 5_000_000], [f"{number} " + "x" * 1_000 for number in range(2_000)]):
+        said = [*({"type": "ai", "content": text} for text in messages), {"type": "human", "content": "the last one"}]
+        thread_id = thread_of(backend, ada, values={"messages": said})
+        page = signed_in.open(f"/console/threads/{thread_id}")
+        assert len(page.get_data()) < 300_000
+        assert "the last one" in page.text
+        assert f'href="/console/threads/{thread_id}/export.md"' in page.text
+    thread_id = thread_of(backend, ada, values={"messages": MESSAGES})
+    assert "export.md" not in signed_in.open(f"/console/threads/{thread_id}").text
+
+
 def test_a_state_without_messages_is_no_error(signed_in: Person, ada: User, backend: Backend) -> None:
     nothing: list[Any] = [[], "text", {"messages": 1}, {"messages": [1, None, {}, {"content": None}]}]
     for values in [None, *nothing]:

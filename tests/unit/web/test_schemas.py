@@ -69,3 +69,24 @@ def test_what_changed_from_version_to_version() -> None:
 def test_the_first_version_is_all_new() -> None:
     assert [each.field for each in changes(None, version(context={"a": 1}))] == ["name", "graph_id", "context"]
     assert changes(version(), version()) == []
+
+
+def test_of_long_values_the_lines_near_a_change_are_told() -> None:
+    rows = [{"row": number} for number in range(100_000)]
+    before, after = (
+        version(config={"rows": rows}),
+        version(config={"rows": [*rows[:50_000], {"row": "new"}, *rows[50_001:]]}),
+    )
+    (config,) = changes(before, after)
+    assert ("-", '      "row": 50000') in config.lines
+    assert ("+", '      "row": "new"') in config.lines
+    assert len(config.lines) == 10
+    assert config.lines[0] == config.lines[-1] == (" ", "…")
+
+
+def test_values_that_are_wholly_others_are_told_by_their_beginning() -> None:
+    """Though line by line there is very much to compare."""
+    before, after = (version(config={"rows": [{"row": each}] * 100_000}) for each in "ab")
+    (config,) = changes(before, after)
+    assert len(config.lines) < 1_000
+    assert {mark for mark, _ in config.lines} >= {"-", " "}

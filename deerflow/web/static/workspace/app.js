@@ -11,6 +11,7 @@ import { Log } from "./log.js";
 import { Looking } from "./looking.js";
 import { Failure, Notices, Paused } from "./notice.js";
 import { StatePanel } from "./panel.js";
+import { pageSize } from "./past.js";
 import { Queue } from "./queue.js";
 import { useSession } from "./session.js";
 import { page, t } from "./strings.js";
@@ -56,9 +57,9 @@ export function App() {
             ${page.may_write && html`<${Composer} session=${session} isDisabled=${lookingAt !== null || !session.assistantId} />`}
           </div>
         </div>
-        ${isPanelOpen && threadId && html`<aside class="ws-panel" aria-label=${t("State")}>
+        ${isPanelOpen && threadId && session.isOpen && html`<aside class="ws-panel" aria-label=${t("State")}>
           <${Guarded} value=${session.past.head}><${StatePanel} client=${session.client} threadId=${threadId} lookingAt=${lookingAt} onLook=${look}
-            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} /><//>
+            onRun=${page.may_write ? goOn : undefined} isBusy=${isStreaming} version=${session.version} atOnce=${pageSize(session.past.head?.values)} /><//>
         </aside>`}
       </div>
       <${Ear} isStreaming=${isStreaming} messages=${messages} />

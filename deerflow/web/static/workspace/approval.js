@@ -1,8 +1,9 @@
 // Cards for what an agent waits for a person to decide or to say.
 
-import { html, useEffect, useId, useRef, useState } from "../vendor/workspace-vendor.js";
+import { html, useEffect, useId, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
 import { Icon } from "./icon.js";
 import { Json } from "./json.js";
+import { MOST_EDITED } from "./long.js";
 import { answerOf, parsed, questionOf, readRequest, resumeOf } from "./requests.js";
 import { t } from "./strings.js";
 import { Text } from "./text.js";
@@ -16,14 +17,18 @@ import { Text } from "./text.js";
  * @typedef {{ interrupts: Interrupt[], isBusy: boolean, onAnswer: (resume: unknown) => unknown }} ApprovalsProps
  */
 
+const AT_ONCE = 100; // cards; questions that are not answered with them are asked again
+
 /**
  * A card for each interrupt, sent together: a graph goes on when all of its questions are answered.
  * @param {ApprovalsProps} props
  */
 export function Approvals({ interrupts, isBusy, onAnswer }) {
   if (!interrupts.length) return null;
-  const key = interrupts.map(({ id }) => id).join();
-  return html`<${Cards} key=${key} interrupts=${interrupts} isBusy=${isBusy} onAnswer=${onAnswer} />`;
+  const first = interrupts.slice(0, AT_ONCE);
+  const key = first.map(({ id }) => id).join();
+  return html`<${Cards} key=${key} interrupts=${first} isBusy=${isBusy} onAnswer=${onAnswer} />
+    ${first.length < interrupts.length && html`<p className="faint">${t("These are the first {n} of {total} questions. The others come when these are answered.", { n: first.length, total: interrupts.length })}</p>`}`;
 }
 
 /** @param {ApprovalsProps} props */
@@ -154,9 +159,11 @@ function ActionPart({ action, form, name, drafts, choose, isAlone, isLocked, sen
   const draft = drafts[name];
   const kind = /** @type {Decision | undefined} */ (draft?.kind);
   const takesReason = form === "current";
+  const args = useMemo(() => JSON.stringify(action.args, null, 2), [action.args]);
+  const isTooLong = args.length > MOST_EDITED;
   /** @param {Decision} picked */
   const pick = (picked) =>
-    choose(name, { kind: picked, text: picked === "edit" ? JSON.stringify(action.args, null, 2) : "" }, picked === "approve" || (picked === "reject" && !takesReason));
+    choose(name, { kind: picked, text: picked === "edit" && !isTooLong ? args : "" }, picked === "approve" || (picked === "reject" && !takesReason));
   return html`<div className="ask-action">
     <p className="ask-name"><${Icon} name="tool" /><code>${action.name}</code></p>
     ${action.description && html`<${Text} text=${action.description} />`}
@@ -164,6 +171,7 @@ function ActionPart({ action, form, name, drafts, choose, isAlone, isLocked, sen
     <div className="picks" role="group" aria-label=${t("Your decision on {name}", { name: action.name })}>
       ${action.allowed.map((each) => html`<${Choice} key=${each} kind=${each} chosen=${kind} onPick=${pick} disabled=${isLocked} icon=${WORDS()[each].icon} label=${WORDS()[each].label} />`)}
     </div>
+    ${kind === "edit" && isTooLong && html`<p className="faint">${t("The arguments are too long to be edited here. What you write takes their place.")}</p>`}
     ${kind && needsField(kind, takesReason) && html`<${DecisionField} kind=${kind} draft=${draft} disabled=${isLocked} onText=${(/** @type {string} */ text) => choose(name, { kind, text })} onSend=${send} />`}
     ${isAlone && kind && needsField(kind, takesReason) && html`<div><button type="button" className="button" disabled=${isLocked} onClick=${send}>${WORDS()[kind].send}</button></div>`}
   </div>`;

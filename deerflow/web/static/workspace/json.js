@@ -3,6 +3,7 @@
 import { html, memo, useMemo, useState } from "../vendor/workspace-vendor.js";
 import { Copy } from "./copy.js";
 import { Icon } from "./icon.js";
+import { useBeginning } from "./long.js";
 import { t } from "./strings.js";
 
 const LONG_TEXT = 600; // characters of a text before "show all"
@@ -121,14 +122,11 @@ function Container({ value, name, path, depth, opened, found, asked }) {
 
 /** @param {NodeProps} props */
 function Leaf({ value, name, path, found, asked }) {
-  const [isWhole, showWhole] = useState(false);
-  const text = typeof value === "string" ? value : String(value);
-  const isCut = text.length > LONG_TEXT && !isWhole;
-  const shown = isCut ? text.slice(0, LONG_TEXT) : text;
+  const [shown, more] = useBeginning(typeof value === "string" ? value : String(value), LONG_TEXT);
   return html`<div className="json-line">
     <${Name} name=${name} path=${path} found=${found} />
     <span className=${`json-value ${value === null ? "is-null" : `is-${typeof value}`}`}>${marked(shown, found?.places.has(path) ? asked : "")}</span>
-    ${isCut && html`<button type="button" className="tiny" onClick=${() => showWhole(true)}>${t("Show all {n} characters", { n: text.length })}</button>`}
+    ${more}
   </div>`;
 }
 

@@ -4,6 +4,7 @@ import { Fragment, html, memo, useCallback, useEffect, useLayoutEffect, useMemo,
 import { Answered } from "./answered.js";
 import { Copy } from "./copy.js";
 import { Guarded } from "./guarded.js";
+import { MOST_EDITED } from "./long.js";
 import { Message } from "./message.js";
 import { readRequest } from "./requests.js";
 import { clock, t } from "./strings.js";
@@ -183,7 +184,7 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
       html`<div class="ws-acts">
         ${origin?.choice && html`<${Choice} choice=${origin.choice} onChoose=${acts.choose} isReadOnly=${isReadOnly} />`}
         <${Copy} text=${plainText(message)} label=${t("Copy")} />
-        ${isHuman && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => setIsEditing(true)}>${t("Edit")}</button>`}
+        ${isHuman && !isReadOnly && plainText(message).length <= MOST_EDITED && html`<button type="button" class="ws-act" onClick=${() => setIsEditing(true)}>${t("Edit")}</button>`}
         ${again && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => acts.again(again)}>${t("Run again")}</button>`}
         ${unsaid && isLast && !isReadOnly && html`<button type="button" class="ws-act" onClick=${() => acts.retry(unsaid.runId)}>${t("Run again")}</button>`}
         ${origin?.at && html`<time dateTime=${origin.at} title=${utc(origin.at)}>${clock(origin.at)}</time>`}

@@ -7,7 +7,7 @@ import { Json } from "./json.js";
 import { FileChip, Picture } from "./pieces.js";
 import { readBlocks } from "./blocks.js";
 import { t } from "./strings.js";
-import { Text } from "./text.js";
+import { AsTyped, Text } from "./text.js";
 import { ToolCall, ToolResult } from "./tools.js";
 
 export { messageText } from "./blocks.js";
@@ -41,7 +41,7 @@ export const Message = memo(function Message(/** @type {MessageProps} */ { messa
 function Shown({ piece, isPlain, isStreaming }) {
   switch (piece.kind) {
     case "text":
-      return isPlain ? html`<p className="as-typed">${piece.text}</p>` : html`<${Text} text=${piece.text} isStreaming=${isStreaming} />`;
+      return isPlain ? html`<${AsTyped} text=${piece.text} />` : html`<${Text} text=${piece.text} isStreaming=${isStreaming} />`;
     case "thought":
       return html`<${Thought} text=${piece.text} isStreaming=${isStreaming} />`;
     case "picture":

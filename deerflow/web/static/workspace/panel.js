@@ -8,6 +8,7 @@ import { Guarded } from "./guarded.js";
 import { Icon } from "./icon.js";
 import { Copy } from "./copy.js";
 import { Json } from "./json.js";
+import { MOST_EDITED } from "./long.js";
 import { parsed } from "./requests.js";
 import { saidOf } from "./told.js";
 import { t } from "./strings.js";
@@ -19,10 +20,10 @@ import { When } from "./when.js";
  * @typedef {import("./tree.js").Row} Row
  * @typedef {{ step: number, total: number, at: string | null, values: any }} Look
  * @typedef {{
- *   client: any, threadId: string | null, lookingAt: string | null, isBusy: boolean, version: number,
+ *   client: any, threadId: string | null, lookingAt: string | null, isBusy: boolean, version: number, atOnce: number,
  *   onLook: (checkpointId: string | null, look?: Look) => void,
  *   onRun?: (from: { checkpoint: any }) => unknown,
- * }} PanelProps onRun: not given to who may not run
+ * }} PanelProps atOnce: how many steps are read at once; onRun: not given to who may not run
  */
 
 const PAGE = 25;
@@ -60,13 +61,14 @@ function Panel({ children }) {
  * The checkpoints that have been read, read again when the thread has changed.
  * @param {PanelProps} props
  */
-function useHistory({ client, threadId, version }) {
+function useHistory({ client, threadId, version, atOnce }) {
+  const size = Math.min(PAGE, atOnce);
   const [states, setStates] = useState(/** @type {State[]} */ ([]));
   const [isMore, setMore] = useState(false);
   const [isLoading, setLoading] = useState(Boolean(threadId));
   const [wrong, setWrong] = useState("");
   const asked = useRef(0);
-  const wanted = useRef(PAGE); // how many are shown: a reading of all of them that overtakes one of more has these too
+  const wanted = useRef(size); // how many are shown: a reading of all of them that overtakes one of more has these too
   /**
    * @param {number} limit
    * @param {State} [last]
@@ -87,8 +89,8 @@ function useHistory({ client, threadId, version }) {
     if (mine === asked.current) setLoading(false);
   };
   const loadMore = () => {
-    wanted.current = states.length + PAGE;
-    load(PAGE, states.at(-1));
+    wanted.current = states.length + size;
+    load(size, states.at(-1));
   };
   useEffect(() => {
     if (threadId) load(wanted.current);
@@ -282,9 +284,16 @@ function Sure({ state, isBusy, label, act, onClose, cannot = "", children }) {
 }
 
 /** @param {{ state: State, isBusy: boolean, client: any, threadId: string | null, onRun: PanelProps["onRun"], onClose: () => void }} props */
-function Edit({ state, isBusy, client, threadId, onRun, onClose }) {
+function Edit({ state, ...props }) {
+  const written = useMemo(() => JSON.stringify(state.values ?? {}, null, 2), [state]);
+  if (written.length > MOST_EDITED) return html`<p className="faint">${t("These values are too long to be edited here: {n} characters. The API can write them.", { n: written.length })}</p>`;
+  return html`<${EditOf} state=${state} written=${written} ...${props} />`;
+}
+
+/** @param {{ state: State, written: string, isBusy: boolean, client: any, threadId: string | null, onRun: PanelProps["onRun"], onClose: () => void }} props */
+function EditOf({ state, written, isBusy, client, threadId, onRun, onClose }) {
   const before = useMemo(() => state.values ?? {}, [state]);
-  const [text, type] = useState(() => JSON.stringify(before, null, 2));
+  const [text, type] = useState(written);
   const read = parsed(text);
   const wrong = read.wrong ?? wrongWith(before, /** @type {any} */ (read).answer);
   const after = read.wrong === undefined ? /** @type {any} */ (read.answer) : null;
@@ -294,7 +303,7 @@ function Edit({ state, isBusy, client, threadId, onRun, onClose }) {
     await onRun?.({ checkpoint });
   };
   return html`<${Sure} state=${state} isBusy=${isBusy} label=${t("Save and run")} act=${write} onClose=${onClose} cannot=${wrong}>
-    <${Field} label=${t("Values at this step")} text=${text} isCode wrong=${text === JSON.stringify(before, null, 2) ? "" : wrong} rows=${Math.min(18, text.split("\n").length)} onText=${type} />
+    <${Field} label=${t("Values at this step")} text=${text} isCode wrong=${text === written ? "" : wrong} rows=${Math.min(18, text.split("\n").length)} onText=${type} />
     ${!wrong && html`<p>${t("You change: {names}.", { names: changedIn(before, after).join(", ") })}</p>`}
   <//>`;
 }

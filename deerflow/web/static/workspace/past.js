@@ -7,8 +7,22 @@ import { idOf, isWhole, legible, lineage, merged, messagesOf, origins } from "./
 
 const MOST_PAGES = 40;
 
-/** How many states are read at once: each holds all messages, so of long threads fewer. @param {number} messages */
-const pageSize = (messages) => Math.max(10, Math.min(100, Math.floor(4000 / Math.max(messages, 1))));
+const MOST_READ = 4_000_000; // characters
+
+/** @type {WeakMap<object, number>} */
+const sizes = new WeakMap();
+
+/**
+ * How many states are read at once: each holds all messages, so of long threads fewer, and each all values.
+ * @param {any} values of the newest
+ */
+export function pageSize(values) {
+  if (!values) return 100;
+  const size = sizes.get(values) ?? JSON.stringify(values).length;
+  sizes.set(values, size);
+  const ofMessages = Math.max(10, Math.min(100, Math.floor(4000 / Math.max(messagesOf(values).length, 1))));
+  return Math.max(1, Math.min(ofMessages, Math.floor(MOST_READ / size)));
+}
 
 /**
  * @param {any} client
@@ -38,8 +52,8 @@ export function usePast(client, threadId) {
       if (before.has(idOf(head)) && !deep) {
         keep([head]);
       } else {
-        const size = deep ? pageSize(messagesOf(head.values).length) : 10;
-        const read = await client.threads.getHistory(id, { limit: size });
+        const size = pageSize(head.values);
+        const read = await client.threads.getHistory(id, { limit: deep ? size : Math.min(size, 10) });
         await readUntil(client, id, [head, ...read], before, keep);
       }
       if (follow) setChosen(null);
@@ -66,7 +80,7 @@ export function usePast(client, threadId) {
         const oldest = found.at(-1);
         if (origin || isWhole(found) || !oldest) return origin ?? null;
         const read = await client.threads.getHistory(id, {
-          limit: 50, before: { configurable: { checkpoint_id: idOf(oldest) } },
+          limit: Math.min(50, pageSize(oldest.values)), before: { configurable: { checkpoint_id: idOf(oldest) } },
         });
         if (!read.length) return null;
         keep(read);
@@ -107,7 +121,7 @@ async function readUntil(client, id, read, before, keep) {
     const joins = before.size === 0 || all.some((state) => before.has(idOf(state))) || isWhole(lineage(all, idOf(all[0])));
     if (joins) break;
     const oldest = /** @type {State} */ (all.at(-1));
-    const more = await client.threads.getHistory(id, { limit: 20, before: { configurable: { checkpoint_id: idOf(oldest) } } });
+    const more = await client.threads.getHistory(id, { limit: Math.min(20, pageSize(oldest.values)), before: { configurable: { checkpoint_id: idOf(oldest) } } });
     if (!more.length) break;
     all = [...all, ...more];
   }

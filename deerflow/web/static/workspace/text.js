@@ -2,12 +2,14 @@
 
 import { html, lexer, memo, useRef } from "../vendor/workspace-vendor.js";
 import { Copy } from "./copy.js";
+import { useBeginning } from "./long.js";
 import { t } from "./strings.js";
 import { withoutLooseEnds } from "./unfinished.js";
 
 /** @typedef {{ type: string, raw: string, [name: string]: any }} Token one of marked's */
 /** @typedef {any} ReactNode */
 
+const LONG = 100_000; // characters before "show all"
 const DEEPEST = 40; // levels of quotes and lists: what lies deeper is shown as it was written
 const LONGEST = 400_000; // characters; more is shown as it was written, without a wait
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
@@ -27,10 +29,17 @@ const ENTITIES = new Map(
 /** Markdown, block by block: of a text that grows only the last blocks are read and drawn again. */
 export const Text = memo(function Text(/** @type {TextProps} */ { text, isStreaming = false }) {
   const read = useRef(/** @type {Reading | undefined} */ (undefined));
-  read.current = readOn(read.current, text, isStreaming);
+  const [shown, more] = useBeginning(text, LONG);
+  read.current = readOn(read.current, shown, isStreaming);
   const { tokens, links } = read.current;
-  return html`<div className="text">${tokens.map((token, place) => html`<${Block} key=${place} token=${token} links=${links} />`)}</div>`;
+  return html`<div className="text">${tokens.map((token, place) => html`<${Block} key=${place} token=${token} links=${links} />`)}${more}</div>`;
 });
+
+/** Text as somebody has typed it. @param {{ text: string }} props */
+export function AsTyped({ text }) {
+  const [shown, more] = useBeginning(text, LONG);
+  return html`<p className="as-typed">${shown}</p>${more}`;
+}
 
 const Block = memo(
   /** @param {{ token: Token, links: string }} props */

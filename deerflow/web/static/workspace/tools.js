@@ -3,6 +3,7 @@
 import { html, memo, useState } from "../vendor/workspace-vendor.js";
 import { Icon } from "./icon.js";
 import { Json, preview } from "./json.js";
+import { useBeginning } from "./long.js";
 import { t } from "./strings.js";
 
 /**
@@ -68,12 +69,11 @@ export function ToolResult({ result, isRejected = false }) {
 
 /** @param {{ label: string, text: string }} props */
 function ResultText({ label, text }) {
-  const [isWhole, showWhole] = useState(false);
-  const isCut = text.length > LONG_RESULT && !isWhole;
+  const [shown, more] = useBeginning(text, LONG_RESULT);
   return html`<div>
     <span className="json-label">${label}</span>
-    <pre className="tool-text" tabIndex=${0}>${isCut ? text.slice(0, LONG_RESULT) : text || t("(empty)")}</pre>
-    ${isCut && html`<button type="button" className="tiny" onClick=${() => showWhole(true)}>${t("Show all {n} characters", { n: text.length })}</button>`}
+    <pre className="tool-text" tabIndex=${0}>${shown || t("(empty)")}</pre>
+    ${more}
   </div>`;
 }
 
