@@ -6,7 +6,8 @@ from deerflow.runtime.answer import answer as answer_question
 from tasks import app
 
 
-@app.task(bind=True, name="tasks.state.answer")
+# No events of Celery: three messages more to Redis for each question, and nobody watches questions.
+@app.task(bind=True, name="tasks.state.answer", send_events=False)
 async def answer(self: Any, question: dict[str, Any]) -> None:
     """Answer one question of the web process."""
     await answer_question(self.resources.backend, question)

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.store.base import BaseStore
@@ -140,7 +141,13 @@ DELETE FROM checkpoint_blobs b WHERE thread_id = %(thread)s
 )
 
 
-class _Saver(Gated, AsyncPostgresSaver):
+class _OnLoop(AsyncPostgresSaver):
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        """What the sync saver makes of a row; the async one makes the same, but takes a user thread for each row."""
+        return PostgresSaver._load_checkpoint_tuple(cast("PostgresSaver", self), value)
+
+
+class _Saver(Gated, _OnLoop):
     thread_id: str
     token: int
 
@@ -174,7 +181,7 @@ class _Savers:
         index = index_config(embedding.index if embedding else None)
         self.official_store = Items(pool, index=index, ttl={"omit_expired": True})
         self.official_store.asked, self.official_store.embedding = asked, embedding
-        self._reader = AsyncPostgresSaver(pool)
+        self._reader = _OnLoop(pool)
 
     def reader(self) -> BaseCheckpointSaver[Any]:
         return self._reader

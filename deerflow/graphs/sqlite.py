@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import aiosqlite
@@ -20,6 +20,7 @@ from deerflow.errors import Fenced
 from deerflow.graphs.embedding import Embedding
 from deerflow.graphs.gate import FENCED, Gate
 from deerflow.graphs.gated import Gated
+from deerflow.graphs.sqlite_cursors import Connection
 from deerflow.graphs.sqlite_fences import BUSY_SECONDS, HELD, HOLD, RAISE_FENCE, require_token
 from deerflow.graphs.sqlite_items import Items, open_items, set_up_items
 from deerflow.graphs.stores import Holder, OwnedStore, Pace
@@ -187,7 +188,8 @@ class _Savers:
         self._store = store
         self._pace = Pace(store.asked.sweep_interval_minutes)
         self._lock = asyncio.Lock()
-        self._reader = self._share(AsyncSqliteSaver(connection))
+        self._for_savers = cast("aiosqlite.Connection", Connection(connection))
+        self._reader = self._share(AsyncSqliteSaver(self._for_savers))
 
     def reader(self) -> BaseCheckpointSaver[Any]:
         return self._reader
@@ -216,7 +218,7 @@ class _Savers:
                 return str(newest)
 
         newest = await gate.write(take)
-        saver = self._share(_Saver(self._connection))
+        saver = self._share(_Saver(self._for_savers))
         saver.gate, saver.thread_id, saver.run_id, saver.newest = gate, key, run, newest
         return saver
 

@@ -26,15 +26,16 @@ def ask(backend: Backend, kind: str, **facts: Any) -> Any:
     question = {"id": str(question_id), "kind": kind, "expires_at": time.time() + _PATIENCE_SECONDS, **facts}
     deadline = time.monotonic() + _PATIENCE_SECONDS
     with backend.wakeups.watch(backend.answers.channel(question_id)) as watch:
+        watch.clear()  # of the confirmation: what is rung from now on comes after the question
         backend.bell.ask(question_id, question, expires_seconds=_PATIENCE_SECONDS)
         while (left := deadline - time.monotonic()) > 0:
-            watch.clear()
             if backend.wakeups.ending:
                 deadline = min(deadline, time.monotonic() + _LAST_PATIENCE_SECONDS)
+            watch.wait(min(left, 1.0))
+            watch.clear()
             answer = backend.answers.take(question_id)
             if answer is not None:
                 return _opened(answer)
-            watch.wait(min(left, 1.0))
     raise Unavailable("No state worker answers; is one running?", retry_after=5)
 
 

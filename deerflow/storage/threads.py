@@ -22,6 +22,7 @@ from deerflow.storage.types import contains, epoch_ms, now
 _HIDDEN = {"last_ordinal", "fence", "resting"}
 columns = [c for c in threads.c if c.name not in _HIDDEN]
 """What a Thread is made of."""
+_NAMES = [c.name for c in columns]
 
 
 def create(
@@ -348,7 +349,7 @@ def forget_doomed(tx: Tx, thread_id: UUID, fence: int) -> None:
 
 def record(row: sa.Row[Any]) -> Thread:
     """The thread that a row of ``columns`` tells of."""
-    return _thread(dict(row._mapping))
+    return _thread(dict(zip(_NAMES, row, strict=True)))
 
 
 def _thread(values: dict[str, Any]) -> Thread:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -232,3 +233,23 @@ def _claims(settings: Settings, thread: UUID, token: int) -> bool:
     except psycopg.errors.LockNotAvailable:
         return False
     return True
+
+
+class _Taken(ThreadPoolExecutor):
+    """The threads of users' sync code, all of them taken for ever."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("Nobody may wait for a user's thread here")
+
+
+def test_states_are_read_without_the_threads_of_users(run: Callable[..., None]) -> None:
+    async def body(savers: Savers, _: Savers) -> None:
+        thread = uuid4()
+        saver = await _saver(savers, thread, 1)
+        for _step in range(3):
+            await _put_writes(saver, thread, await _put(saver, thread))
+        asyncio.get_running_loop().set_default_executor(_Taken(1))
+        found = [each async for each in savers.reader().alist({"configurable": {"thread_id": str(thread)}})]
+        assert [each.pending_writes for each in found] == [[("task", "channel", "value")]] * 3
+
+    run(body)
