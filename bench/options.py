@@ -18,7 +18,7 @@ from statistics import median, quantiles
 
 from bench.runs import Client, Figures, body, first_events, ms, p95
 from bench.target import HERE, Target
-from deerflow.storage import runs as rows
+from deerflow.storage import leases, rings
 from deerflow.storage.database import Database
 from tests.receiver import Receiver
 
@@ -131,11 +131,11 @@ def _looks(target: Target, times: int = 20) -> tuple[float, float]:
         for _ in range(times):
             with database.read() as tx:
                 started = time.perf_counter()
-                rows.unrung(tx, limit=100)
+                rings.unrung(tx, limit=100)
                 ticks.append(time.perf_counter() - started)
             with database.begin() as tx:
                 started = time.perf_counter()
-                rows.reap(tx, crash_limit=target.settings().crash_limit)
+                leases.reap(tx, crash_limit=target.settings().crash_limit)
                 reaps.append(time.perf_counter() - started)
                 tx.rollback()  # the server's own clock has to find what has lapsed
     finally:
