@@ -266,7 +266,7 @@ def _selected(shown: list[dict[str, object]]) -> list[dict[str, object]]:
     columns = many(request, "select")
     if not columns:
         return shown
-    known = {"run_id", "thread_id", "assistant_id", "created_at", "updated_at", "status", "metadata", "kwargs", "multitask_strategy"}  # fmt: skip  # noqa: E501
+    known = {"run_id", "thread_id", "assistant_id", "created_at", "updated_at", "run_at", "status", "metadata", "kwargs", "multitask_strategy"}  # fmt: skip  # noqa: E501
     if unknown := [name for name in columns if name not in known]:
         raise Invalid(f"Invalid select columns: {unknown}. Expected: {sorted(known)}")
     return [{name: run[name] for name in columns} for run in shown]

@@ -65,7 +65,7 @@ def test_a_key_is_shown_once_and_opens_the_api(
     assert answer(accounts_app, key) == HTTPStatus.OK
     assert key not in signed_in.open("/console/keys").text
     used = r"(never used|used [^·]+)"  # it is noted soon, not at once
-    row = rf"nightly report Good {re.escape(key[:11])}… · Use agents · {used} · expires in 4 weeks"
+    row = rf"nightly report Valid {re.escape(key[:11])}… · Use agents · {used} · expires in 4 weeks"
     assert re.search(row, signed_in.told())
     (made,) = of(backend, ada)
     assert made.expires_at is not None
@@ -141,7 +141,7 @@ def test_users_see_their_own_and_administrators_all(
     admin = at(accounts_app, as_signed_in, root)
     assert "of ada" not in admin.open("/console/keys").text
     admin.open("/console/keys?of=all")
-    assert re.search(r"of ada Good df_\S+ · Use agents · made by ada@example.com", admin.told())
+    assert re.search(r"of ada Valid df_\S+ · Use agents · made by ada@example.com", admin.told())
     (row,) = of(backend, ada)
     assert (
         admin.send(f"/console/keys/{row.key_id}/revoke", of="all")

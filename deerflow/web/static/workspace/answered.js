@@ -29,13 +29,14 @@ const known = new Map();
  * are read that may have gone on with an answer.
  * @param {any} client
  * @param {string} threadId
- * @param {import("./tree.js").State[]} history newest first
+ * @param {import("./tree.js").State[]} history of the branch, newest first
+ * @param {import("./tree.js").State[]} all of every branch
  * @returns {Promise<Answer[]>}
  */
-export async function readAnswers(client, threadId, history) {
+export async function readAnswers(client, threadId, history, all) {
   const listed = /** @type {Run[]} */ (await client.runs.list(threadId, { limit: 100, select: ["run_id", "created_at"] }));
   const read = await Promise.all(mayAnswer(listed, history).slice(0, MOST).map(({ run_id }) => readRun(client, threadId, run_id)));
-  return answersIn(read.filter((run) => run !== null), history);
+  return answersIn(read.filter((run) => run !== null), history, all);
 }
 
 /**
@@ -61,15 +62,18 @@ function readRun(client, threadId, runId) {
 }
 
 /**
- * The question is what the checkpoint asked from which the run went on; who answered, what its checkpoints say.
+ * The question is what the checkpoint asked from which the run went on; who answered, what its checkpoints say. What
+ * only other branches have checkpoints of was not answered in this one.
  * @param {Run[]} runs
- * @param {import("./tree.js").State[]} history
+ * @param {import("./tree.js").State[]} history of the branch, newest first
+ * @param {import("./tree.js").State[]} [all] of every branch
  * @returns {Answer[]}
  */
-export function answersIn(runs, history) {
+export function answersIn(runs, history, all = history) {
   const byId = new Map(history.map((state) => [idOf(state), state]));
+  const [here, known] = [history, all].map((states) => new Set(states.map(({ metadata }) => metadata?.run_id)));
   return runs
-    .filter(({ kwargs }) => kwargs?.command?.resume !== undefined && kwargs.command.resume !== null)
+    .filter(({ run_id, kwargs }) => kwargs?.command?.resume !== undefined && kwargs.command.resume !== null && (here.has(run_id) || !known.has(run_id)))
     .sort((one, other) => one.created_at.localeCompare(other.created_at))
     .map(({ run_id, created_at, kwargs }) => {
       const first = history.findLast(({ metadata }) => metadata?.run_id === run_id);
@@ -186,7 +190,7 @@ export function Answered({ answer: { at, user, question, asks, answer } }) {
  * here, of which no checkpoint tells yet.
  * @param {import("./session.js").Session} session
  */
-export function useAnswers({ client, threadId, past: { head, line }, version, answer }) {
+export function useAnswers({ client, threadId, past: { head, line, states }, version, answer }) {
   const [answers, setAnswers] = useState(/** @type {Answer[]} */ ([]));
   const [rejected, setRejected] = useState(NONE);
   useEffect(() => {
@@ -197,7 +201,8 @@ export function useAnswers({ client, threadId, past: { head, line }, version, an
       setAnswers(read);
       setRejected(new Set(read.flatMap((each) => each.rejected)));
     };
-    if (threadId && version && hasAsked) readAnswers(client, threadId, /** @type {any[]} */ (line)).then(keep, () => {});
+    if (!hasAsked) keep([]);
+    else if (threadId && version) readAnswers(client, threadId, /** @type {any[]} */ (line), /** @type {any[]} */ (states)).then(keep, () => {});
     return () => {
       isHere = false;
     };

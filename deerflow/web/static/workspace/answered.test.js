@@ -25,6 +25,14 @@ test("only runs that were not given an input, of the time that is known, are loo
   assert.deepEqual(mayAnswer(runs, history).map(({ run_id }) => run_id), ["failed", "answering"]);
 });
 
+test("what was answered in another branch is not told in this one", () => {
+  const runs = [{ run_id: "r2", created_at: "2", kwargs: { command: { resume: "yes" } } }, { run_id: "new", created_at: "3", kwargs: { command: { resume: "no" } } }];
+  const line = [state("e", "a", "r3"), state("a", "", "r1")];
+  const all = [line[0], state("c", "b", "r2"), state("b", "a", "r1", [{ value: "ok?" }]), line[1]];
+  assert.deepEqual(answersIn(runs, line, all).map(({ runId }) => runId), ["new"]);
+  assert.deepEqual(answersIn(runs, all.slice(1), all).map(({ runId }) => runId), ["r2", "new"]);
+});
+
 test("an answer whose question is not read yet stays visible", () => {
   const [answer] = answersIn([{ run_id: "r2", created_at: "2", kwargs: { command: { resume: "yes" } } }], []);
   assert.deepEqual([answer.answer, answer.question, answer.user], ["yes", undefined, null]);

@@ -27,7 +27,7 @@ export function App() {
   const { lookingAt, looking, look } = useLooking();
   const isReadOnly = !page.may_write || lookingAt !== null;
   const shown = looking?.values ? messagesOf(looking.values) : messages;
-  const title = page.title || firstQuestion(messages) || t("New thread");
+  const title = page.title || firstQuestion(messages) || (threadId ? t("Untitled") : t("New thread"));
   const agent = page.agents.find((each) => each.assistant_id === session.assistantId);
   useEffect(() => {
     document.title = `${title} · DeerFlow`;
@@ -67,7 +67,7 @@ export function App() {
   `;
 }
 
-const KINDS = { waiting: "live", running: "live", asking: "ask", failed: "fail", stopped: "stop", idle: "idle" };
+const KINDS = { waiting: "idle", running: "live", asking: "ask", failed: "fail", stopped: "stop", idle: "idle" };
 
 /** @param {any} props */
 function Head({ title, agent, session, isPanelOpen, onPanel }) {
@@ -167,10 +167,11 @@ function useEscape(session) {
 }
 
 /** @param {import("./session.js").Session} session */
-function statusOf({ phase, isWaiting, interrupts, failed, runs }) {
+function statusOf({ phase, isWaiting, interrupts, failed, queued, runs }) {
   if (phase !== "resting") return isWaiting ? "waiting" : "running";
   if (interrupts.length) return "asking";
   if (failed) return "failed";
+  if (queued.length) return "waiting";
   return runs[0]?.status === "interrupted" ? "stopped" : "idle";
 }
 

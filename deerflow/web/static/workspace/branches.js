@@ -26,14 +26,15 @@ export const idOf = (state) => state.checkpoint.checkpoint_id;
 const parentOf = (state) => state.parent_checkpoint?.checkpoint_id ?? null;
 
 /**
- * The messages of a state. What is none, of a graph that keeps other things under this name, is made one to be shown.
+ * The messages of a state. Graphs may keep others than LangChain's under this name, or what is none at all: each is made
+ * one to be shown.
  * @param {any} values
  * @returns {any[]}
  */
 export function messagesOf(values) {
   const found = Array.isArray(values?.messages) ? values.messages : [];
-  if (found.every(isObject)) return found;
-  const made = asMessages.get(found) ?? found.map((/** @type {unknown} */ each) => (isObject(each) ? each : { type: typeof each, content: [each] }));
+  if (found.every(isMessage)) return found;
+  const made = asMessages.get(found) ?? found.map(asMessage);
   asMessages.set(found, made);
   return made;
 }
@@ -49,6 +50,32 @@ export function legible(state) {
 
 /** @param {unknown} each */
 const isObject = (each) => typeof each === "object" && each !== null && !Array.isArray(each);
+
+/** @param {any} each */
+const isMessage = (each) => isObject(each) && Boolean(each.type || !each.role);
+
+/** @type {Record<string, string>} */
+const SPEAKERS = { user: "human", assistant: "ai", function: "tool", developer: "system" };
+
+/** One as LangChain writes it; one that tells a role and has no id is known by its place. @param {any} each @param {number} place */
+function asMessage(each, place) {
+  if (isMessage(each)) return each;
+  if (!isObject(each)) return { type: typeof each, content: [each] };
+  const { id, role, tool_calls: calls } = each;
+  const made = { ...each, id: id || `at ${place}`, type: SPEAKERS[role] ?? String(role) };
+  return Array.isArray(calls) ? { ...made, tool_calls: calls.map(asCall) } : made;
+}
+
+/** A call as LangChain writes it: OpenAI's has its arguments as a text. @param {any} call */
+function asCall(call) {
+  if (!isObject(call?.function)) return call;
+  const { name, arguments: text } = call.function;
+  try {
+    return { id: call.id, name, args: JSON.parse(text) };
+  } catch {
+    return { id: call.id, name, args: text };
+  }
+}
 
 /**
  * States of two readings as one list, newest first; of a state that is in both, the later reading counts.

@@ -77,3 +77,13 @@ test("what is no message can be shown as one, and stays the same", () => {
   assert.equal(legible(STATES[0]), STATES[0]);
   assert.deepEqual([messagesOf(null), messagesOf({ messages: "a" })], [[], []]);
 });
+
+test("messages that tell their role are told by who says them, and known by their place", () => {
+  const call = { id: "c", type: "function", function: { name: "add", arguments: '{"a": 1}' } };
+  const broken = { id: "d", type: "function", function: { name: "add", arguments: "{" } };
+  const values = { messages: [{ role: "user", content: "a" }, { id: "b", role: "assistant", tool_calls: [call, broken] }, { role: "tool", tool_call_id: "c" }, { role: "critic" }, { x: 1 }] };
+  const told = messagesOf(values);
+  assert.deepEqual(told.map(({ id, type }) => [id, type]), [["at 0", "human"], ["b", "ai"], ["at 2", "tool"], ["at 3", "critic"], [undefined, undefined]]);
+  assert.deepEqual(told[1].tool_calls, [{ id: "c", name: "add", args: { a: 1 } }, { id: "d", name: "add", args: "{" }]);
+  assert.equal(messagesOf(values), told);
+});

@@ -68,14 +68,14 @@ export function Log({ session, agent, answers, rejected, messages, isReadOnly, c
     <div class="ws-log" ref=${box} tabIndex=${0} role="region" aria-label=${t("Conversation")}>
       <ol class="ws-rows">
         ${rows.map(
-          (row) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Guarded} value=${row.message} around=${inRow}><${Row}
+          (row, place) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Guarded} value=${row.message} around=${inRow}><${Row}
             message=${row.message} unsaid=${row.unsaid} isLast=${row.isLast} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
             again=${firsts.get(row.key) ?? null} acts=${acts} agent=${agent} isStreaming=${isStreaming && row.isLast && !row.unsaid}
-            isReadOnly=${isReadOnly} times=${row.message.tool_calls?.length ? times : undefined}
+            isReadOnly=${isReadOnly} goesOn=${goesOn(row, rows[place - 1]) && !answered.has(row.key)} times=${row.message.tool_calls?.length ? times : undefined}
             rejected=${row.message.tool_calls?.length ? rejected : undefined} waits=${row.isLast && messages === session.messages ? waits : undefined}
           /><//><//>`,
         )}
-        ${(answered.get(null) ?? NOTHING).map(told)}
+        ${(messages === session.messages ? (answered.get(null) ?? NOTHING) : NOTHING).map(told)}
       </ol>
       ${children}
     </div>
@@ -165,7 +165,7 @@ function useActs(session) {
   );
 }
 
-const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, rejected, waits, isStreaming, isReadOnly }) {
+const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, rejected, waits, goesOn, isStreaming, isReadOnly }) {
   const [isEditing, setIsEditing] = useState(false);
   const isHuman = message.type === "human";
   const kind = isHuman ? "human" : message.type === "ai" ? "ai" : "other";
@@ -176,7 +176,7 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
     </li>`;
   }
   return html`
-    <li class=${`ws-row ${kind}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
+    <li class=${`ws-row ${kind}${goesOn ? " goes-on" : ""}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
       <span class="ws-who">${whoOf(message, agent)}</span>
       <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} times=${times} rejected=${rejected} waits=${waits} /></div>
       ${unsaid && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
@@ -192,6 +192,9 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
     </li>
   `;
 });
+
+/** Whether the same agent goes on speaking. @param {import("./turns.js").Row} row @param {import("./turns.js").Row | undefined} before */
+const goesOn = ({ message }, before) => message.type === "ai" && before?.message.type === "ai" && message.name === before.message.name;
 
 /** @param {string} iso */
 const utc = (iso) => `${iso.slice(0, 19).replace("T", " ")} UTC`;

@@ -1,8 +1,9 @@
-// What waits behind the run that is under way, and taking it back.
+// What waits behind the run that is under way or for its time to come, and taking it back.
 
 import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
 import { messagesOf } from "./branches.js";
-import { t } from "./strings.js";
+import { isScheduled } from "./runs.js";
+import { clock, t } from "./strings.js";
 import { firstQuestion } from "./turns.js";
 
 /** @param {{session: import("./session.js").Session}} props */
@@ -34,6 +35,7 @@ function Waiting({ run, session }) {
   };
   return html`<li>
     <span>${text || t("A run without a message")}</span>
+    ${isScheduled(run) && html`<time dateTime=${run.run_at}>${t("begins {time}", { time: clock(run.run_at ?? "") })}</time>`}
     <button type="button" class="quiet" disabled=${isGoing} onClick=${takeBack}>${t("Take back")}</button>
   </li>`;
 }

@@ -8,13 +8,14 @@ import { beyondState } from "./turns.js";
  * @property {string} run_id
  * @property {string} status
  * @property {string} created_at
+ * @property {string} [run_at] when it may start
  * @property {{error: string, message: string} | null} [error]
  */
 
 const ACTIVE = new Set(["pending", "running"]);
 const UNFINISHED = new Set(["interrupted", "error", "timeout"]);
 const FAILED = new Set(["error", "timeout"]);
-const COLUMNS = ["run_id", "status", "created_at"];
+const COLUMNS = ["run_id", "status", "created_at", "run_at"];
 const AGAIN_MS = 1500;
 /** Of how many runs that did not end well it is looked up what they had said. */
 const MOST_UNSAID = 5;
@@ -22,8 +23,17 @@ const MOST_UNSAID = 5;
 /** @param {number} ms */
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** The run that is under way, or else the next; undefined: the thread is at rest. @param {Run[]} runs newest first */
-export const underWay = (runs) => runs.findLast((run) => ACTIVE.has(run.status));
+/** Whether a run waits for a time of its own, and not for its turn. @param {Run} run */
+export function isScheduled({ status, created_at, run_at }, now = Date.now()) {
+  const at = Date.parse(run_at ?? "");
+  return status === "pending" && at > now && at - Date.parse(created_at) > 1000; // else clocks that differ would do
+}
+
+/**
+ * The run that is under way, or else the next; undefined: the thread is at rest, whatever begins later.
+ * @param {Run[]} runs newest first
+ */
+export const underWay = (runs) => runs.findLast((run) => ACTIVE.has(run.status) && !isScheduled(run));
 
 /**
  * What a thread's runs and its state come to, for people.
@@ -31,12 +41,13 @@ export const underWay = (runs) => runs.findLast((run) => ACTIVE.has(run.status))
  */
 export function standing({ runs, current, isStreaming, head }) {
   const ended = runs.find((run) => !ACTIVE.has(run.status));
+  const newest = runs.find((run) => !isScheduled(run));
   const interrupts = isStreaming ? [] : (head?.tasks ?? []).flatMap((/** @type {any} */ task) => task.interrupts ?? []);
   const isBeginning = isStreaming && current === null; // whose run may be in the list already
   return {
     interrupts,
     queued: isBeginning ? [] : runs.filter((run) => run.status === "pending" && run.run_id !== current).toReversed(),
-    failed: !isStreaming && ended && ended === runs[0] && FAILED.has(ended.status) ? ended : null,
+    failed: !isStreaming && ended && ended === newest && FAILED.has(ended.status) ? ended : null,
     isWaiting: isStreaming && runs.find((run) => run.run_id === current)?.status === "pending",
     isPaused: !isStreaming && !interrupts.length && ended?.status === "success" && (head?.next ?? []).length > 0,
   };

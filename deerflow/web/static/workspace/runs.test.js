@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { standing, underWay } from "./runs.js";
+import { isScheduled, standing, underWay } from "./runs.js";
 
 const runs = (/** @type {string[]} */ ...statuses) => statuses.map((status, place) => ({ run_id: `r${place}`, status, created_at: "" }));
 const known = (/** @type {any} */ told) => standing({ runs: [], current: null, isStreaming: false, head: null, ...told });
@@ -9,6 +9,17 @@ test("the oldest that has not ended is under way", () => {
   assert.equal(underWay(runs("pending", "running", "success"))?.run_id, "r1");
   assert.equal(underWay(runs("pending", "pending"))?.run_id, "r1");
   assert.equal(underWay(runs("success", "error")), undefined);
+});
+
+test("a run whose time has not come is not under way, and hides no failure", () => {
+  const at = (/** @type {number} */ seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+  const later = { run_id: "later", status: "pending", created_at: at(-5), run_at: at(60) };
+  const due = { run_id: "due", status: "pending", created_at: at(-90), run_at: at(-30) };
+  assert.deepEqual([later, due, { ...later, created_at: later.run_at }, { ...later, status: "running" }].map((run) => isScheduled(run)), [true, false, false, false]);
+  assert.equal(underWay([due, later])?.run_id, "due");
+  assert.equal(underWay([later]), undefined);
+  const { failed, queued } = known({ runs: [later, ...runs("error")] });
+  assert.deepEqual([failed?.run_id, queued], ["r0", [later]]);
 });
 
 test("what waits is told in its order, without the one that is followed", () => {
