@@ -48,7 +48,7 @@ def _give_way(folders: list[Path]) -> None:
     """Let the project's modules have names that are ours too.
 
     Ours are imported by now, and what they need of each other they hold; so they can leave ``sys.modules``, and who
-    imports such a name from now on finds the project's. (So worker code of ours must not import inside functions.)
+    imports such a name from now on finds the project's. (So functions of ours that run after this must not import.)
     """
     for name in _OURS:
         if any((folder / name).is_dir() or (folder / f"{name}.py").exists() for folder in folders):

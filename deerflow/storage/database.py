@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from deerflow.errors import Unavailable
 from deerflow.settings import POSTGRES_PATIENCE
 from deerflow.storage.models import metadata
-from deerflow.storage.types import dump_json, holds
+from deerflow.storage.types import dump_json, holds, load_json
 
 Tx = sa.Connection
 """An open transaction; storage functions take one and never commit it."""
@@ -66,7 +66,7 @@ class Database:
         else:
             options["connect_args"] = POSTGRES_PATIENCE
             options["pool_pre_ping"] = True
-        self.engine = sa.create_engine(url, json_serializer=dump_json, json_deserializer=orjson.loads, **options)
+        self.engine = sa.create_engine(url, json_serializer=dump_json, json_deserializer=load_json, **options)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -170,10 +170,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _json_contains(there: str | None, wanted: str) -> bool:
+def _json_contains(there: str | float | None, wanted: str) -> bool:
     parsed, written = _read_once(wanted)
     # To look for the texts alone is ten times as fast as to read a thread's values, and few have them.
-    return there is not None and all(text in there for text in written) and holds(orjson.loads(there), parsed)
+    return there is not None and all(text in str(there) for text in written) and holds(load_json(there), parsed)
 
 
 def _has_text(there: str | None, wanted: str) -> bool:

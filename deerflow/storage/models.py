@@ -147,7 +147,7 @@ runs = sa.Table(
     sa.Column("started_at", UtcTime),
     sa.Column("ended_at", UtcTime),
     sa.Column("lost_at", UtcTime),  # its worker was lost; NULL: never, or it was handed over since
-    sa.Column("traceback", sa.Text),  # where in the code it failed, for administrators; NULL: no graph raised anything
+    sa.Column("traceback", sa.Text),  # where in the code it failed, for administrators; NULL: nothing is kept of that
     sa.UniqueConstraint("thread_id", "ordinal"),
 )
 

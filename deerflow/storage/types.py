@@ -199,3 +199,8 @@ def _named(value: Any) -> tuple[str, Any] | None:
 def dump_json(value: Any) -> str:
     """JSON for a column. Postgres refuses NUL in text, so it becomes U+FFFD on both databases alike."""
     return without_nul(orjson.dumps(value)).decode()
+
+
+def load_json(stored: Any) -> Any:
+    """The value of a column. A number (a whole state may be one) SQLite keeps as such: it has no type for JSON."""
+    return stored if isinstance(stored, int | float) else orjson.loads(stored)

@@ -135,8 +135,8 @@ def _page(run_id: UUID, told: str | None = None) -> Response:
         "wait": wait,
         "log": log,
         "kept": _kept(backend, caller, run, line) if asks else None,
-        "input": pretty(_input(run)),
-        "config": pretty(_config(run)),
+        "input": _beginning(_input(run)),
+        "config": _beginning(_config(run)),
         "output": _output(backend, caller, run),
         "traceback": _traceback(backend, caller, run),
         "press": new_id(),
@@ -198,7 +198,7 @@ def _output(backend: Backend, caller: Principal, run: Run) -> Text | None:
         left = outcome(backend, caller, run)
     except Unavailable:
         return None
-    return None if left == b"{}" else pretty(orjson.loads(left))
+    return None if left == b"{}" else _beginning(orjson.loads(left))
 
 
 def _traceback(backend: Backend, caller: Principal, run: Run) -> str | None:
@@ -248,7 +248,7 @@ def _event(entry: Entry, since: datetime) -> Event:
     if len(data) > _MOST_OF_AN_EVENT:
         body = Text(data[:_MOST_OF_AN_EVENT].decode("utf-8", "ignore"), is_cut=True)
     else:
-        body = pretty(orjson.loads(data), _MOST_OF_AN_EVENT)
+        body = _beginning(orjson.loads(data), _MOST_OF_AN_EVENT)
     return Event(entry.place, entry.name, _at(entry.at_ms) - since, preview, body)
 
 
@@ -263,6 +263,6 @@ def _at(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def pretty(value: Any, most: int = MOST_OF_A_VALUE) -> Text:
+def _beginning(value: Any, most: int = MOST_OF_A_VALUE) -> Text:
     """A value as indented JSON, its beginning if it is long."""
     return shortened(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), most)

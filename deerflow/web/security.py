@@ -8,7 +8,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
-from flask import Response, g, request
+from flask import Response, g, request, session
 from werkzeug.security import safe_join
 
 from deerflow.authz import public
@@ -47,13 +47,14 @@ def guard(answer: Response) -> Response:
 def _name_version(answer: Response) -> None:
     """Name a page's version, and leave out the page where it is the one that is asked about (``If-None-Match``).
 
-    Pages ask so every few seconds (``live.js``). The token of forms is another one each time and does not count: the
-    one that the browser has stays good.
+    Pages ask so every few seconds (``live.js``). The token of forms is another one each time and does not count, but
+    its secret does: the token that the browser has is good as long as its session.
     """
     if answer.status_code != HTTPStatus.OK:
         return
     page, token = answer.get_data(), str(g.get("csrf_token", "")).encode()
-    answer.set_etag(sha256(page.replace(token, b"") if token else page).hexdigest()[:32], weak=True)
+    counted = page.replace(token, str(session.get("csrf_token", "")).encode()) if token else page
+    answer.set_etag(sha256(counted).hexdigest()[:32], weak=True)
     answer.make_conditional(request)
 
 

@@ -113,10 +113,10 @@ class Page:
             return self._wait(lambda: words in self.text(), words, seconds)
         return self._wait(condition, "what is waited for", seconds)
 
-    def be_offline(self, isnt_there: bool) -> None:  # noqa: FBT001 - as Chromium takes it
-        """Whether requests go nowhere; what is under way already goes on."""
+    def be_offline(self, is_offline: bool) -> None:  # noqa: FBT001 - as Chromium takes it
+        """Let requests go nowhere, or get through again; what is under way already goes on."""
         endless = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        self.cdp("Network.emulateNetworkConditions", offline=isnt_there, **endless)
+        self.cdp("Network.emulateNetworkConditions", offline=is_offline, **endless)
 
     @contextmanager
     def as_seen_on(self, width: int, height: int = 800, *, scheme: str = "light") -> Iterator[None]:

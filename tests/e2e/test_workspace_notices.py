@@ -80,7 +80,7 @@ def test_a_server_that_is_away_is_told_at_rest_and_comes_back_by_itself(
 def test_a_message_that_no_worker_takes_says_so_until_one_does(workspace: Workspace, live: Live) -> None:
     workspace.open()
     with no_worker(live, workspace.page):
-        workspace.say("count 40 0.1")
+        workspace.say("count 300 0.1")
         workspace.until(lambda now: now.phase == "running" and len(workspace.thread_id) == 36)
         look_again(workspace.page)
         seen = workspace.until(lambda now: now.notices == ["waiting"])

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 import sqlalchemy as sa
 
-from deerflow.domain.threads import ThreadHead
+from deerflow.domain.threads import ThreadFilter, ThreadHead
+from deerflow.storage import thread_search
 from deerflow.storage.models import runs
 from deerflow.storage.types import epoch_ms, now
-from tests.factories import finish_run, make_run, make_running, row_of, set_columns, thread_of
+from tests.factories import OWNER, finish_run, make_run, make_running, row_of, set_columns, thread_of
 
 
 def nested(depth):
@@ -44,6 +45,19 @@ def test_json_survives(backend, value):
     run = make_run(backend, input=value, metadata={"m": value})
     assert row_of(backend, run).kwargs["input"] == value
     assert row_of(backend, run).metadata["m"] == value
+
+
+@pytest.mark.parametrize("value", [0, 7, -1.5, 2**63 - 1, True, "text", "7", "", [1]], ids=repr)
+def test_a_state_that_is_no_object_survives_and_hides_no_other_thread(backend, value):
+    """SQLite has no type for JSON, and takes numbers for numbers."""
+    run = make_running(backend)
+    assert finish_run(backend, run, head=ThreadHead(value, (), {}))
+    found = thread_of(backend, run).values
+    assert (found, type(found)) == (value, type(value))
+    with backend.db.read() as tx:
+        page = {"sort_by": "created_at", "descending": True, "limit": 9, "offset": 0}
+        assert thread_search.search(tx, OWNER, ThreadFilter(values={"a": "b"}), **page) == []
+        assert [each.values for each in thread_search.search(tx, OWNER, ThreadFilter(), **page)] == [value]
 
 
 @pytest.mark.parametrize(("written", "read"), NUL.items(), ids=map(ascii, NUL))

@@ -162,6 +162,14 @@ def test_a_page_that_is_still_the_same_is_not_sent_again(
     assert signed_in.open("/console/nowhere", **{"If-None-Match": "*"}).status_code == 404
 
 
+def test_a_page_of_another_session_is_sent_again(signed_in: Person, ada: User) -> None:
+    """Who has signed in anew in another tab: the forms of this one want a token that is good now."""
+    version = str(signed_in.open("/console/threads").headers["ETag"])
+    assert signed_in.open("/console/threads", **{"If-None-Match": version}).status_code == 304
+    signed_in.sign_in(ada)
+    assert signed_in.open("/console/threads", **{"If-None-Match": version}).status_code == 200
+
+
 def test_pages_come_packed_when_nobody_else_has_made_the_browser_ask(signed_in: Person) -> None:
     page, gzipped = signed_in.open("/console/threads"), {"Accept-Encoding": "gzip, br"}
     packed = signed_in.open("/console/threads", **gzipped, **{"Sec-Fetch-Site": "same-origin"})

@@ -134,16 +134,17 @@ def test_the_timeline_has_what_is_known(client: FlaskClient, backend: Backend) -
 def test_nodes_that_the_log_does_not_tell_of_are_a_click_away(client: FlaskClient, backend: Backend) -> None:
     """The page does not wait for a state worker, and none is asked of a run that has not begun or whose log knows."""
     run = make_running(backend, LOCAL_USER)
-    assert 'href="?steps=1">' in page_of(client, run), "a run under way is not asked about by itself"
+    way = f'href="{LIST}/{run.run_id}?steps=1"'
+    assert f"{way}>" in page_of(client, run), "a run under way is not asked about by itself"
     finish_run(backend, run)
-    assert 'href="?steps=1" data-fetch>' in page_of(client, run)
+    assert f"{way} data-fetch>" in page_of(client, run)
     page = page_of(client, run, "?steps=1")
     assert "No state worker is running." in text(page)
-    assert 'href="?steps' not in page, "it does not ask itself again"
+    assert way not in page, "it does not ask itself again"
     task = {"id": "1", "name": "plan", "triggers": []}
     say(backend, run, ("tasks", task), ("tasks", task | {"result": {}}))
-    assert 'href="?steps' not in page_of(client, run)
-    assert 'href="?steps' not in page_of(client, make_run(backend, LOCAL_USER))
+    assert way not in page_of(client, run)
+    assert "?steps=1" not in page_of(client, make_run(backend, LOCAL_USER))
 
 
 def test_a_state_worker_that_does_not_answer_hides_nothing_else(
@@ -276,6 +277,7 @@ def test_what_cannot_run_again_says_why(client: FlaskClient, backend: Backend) -
     answer = client.post(f"{LIST}/{run.run_id}/again")
     assert answer.status_code == 200
     assert "It cannot run again: Thread or assistant not found." in text(answer.text)
+    assert f'href="{LIST}/{run.run_id}?steps=1"' in answer.text, "the way from there leads to the run's own address"
 
 
 def test_a_run_that_is_not_there(client: FlaskClient) -> None:

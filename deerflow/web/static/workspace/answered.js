@@ -1,6 +1,6 @@
 // Who answered which question, and when: read from the runs that went on with an answer.
 
-import { html, useCallback, useEffect, useState } from "../vendor/workspace-vendor.js";
+import { html, useEffect, useState } from "../vendor/workspace-vendor.js";
 import { messagesOf } from "./branches.js";
 import { diff } from "./diff.js";
 import { Icon } from "./icon.js";
@@ -207,13 +207,10 @@ export function useAnswers({ client, threadId, past: { head, line, states }, ver
       isHere = false;
     };
   }, [client, threadId, version, line]);
-  const send = useCallback(
-    async (/** @type {any} */ resume) => {
-      const isTaken = await answer(resume);
-      if (isTaken) setRejected((before) => new Set([...before, ...rejectedIn(head, resume)]));
-      return isTaken;
-    },
-    [answer, head],
-  );
+  const send = async (/** @type {any} */ resume) => {
+    const isTaken = await answer(resume);
+    if (isTaken) setRejected((before) => new Set([...before, ...rejectedIn(head, resume)]));
+    return isTaken;
+  };
   return { answers, rejected, send };
 }

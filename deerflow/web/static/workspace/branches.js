@@ -52,15 +52,22 @@ export function legible(state) {
 const isObject = (each) => typeof each === "object" && each !== null && !Array.isArray(each);
 
 /** @param {any} each */
-const isMessage = (each) => isObject(each) && Boolean(each.type || !each.role);
+const isMessage = (each) => isObject(each) && Boolean(each.type || !each.role) && areCalls(each.tool_calls ?? []) && areCalls(each.invalid_tool_calls ?? []);
+
+/** @param {unknown} calls */
+const areCalls = (calls) => Array.isArray(calls) && calls.every(isObject);
 
 /** @type {Record<string, string>} */
 const SPEAKERS = { user: "human", assistant: "ai", function: "tool", developer: "system" };
 
-/** One as LangChain writes it; one that tells a role and has no id is known by its place. @param {any} each @param {number} place */
+/** @param {any} each @param {number} place */
 function asMessage(each, place) {
-  if (isMessage(each)) return each;
-  if (!isObject(each)) return { type: typeof each, content: [each] };
+  const told = isObject(each) && !each.type && each.role ? asLangChains(each, place) : each;
+  return isMessage(told) ? told : { type: typeof each, content: [each] };
+}
+
+/** One that tells a role, as LangChain writes it; without an id it is known by its place. @param {any} each @param {number} place */
+function asLangChains(each, place) {
   const { id, role, tool_calls: calls } = each;
   const made = { ...each, id: id || `at ${place}`, type: SPEAKERS[role] ?? String(role) };
   return Array.isArray(calls) ? { ...made, tool_calls: calls.map(asCall) } : made;

@@ -72,6 +72,8 @@ test("what is no message can be shown as one, and stays the same", () => {
     { type: "object", content: [null] }, { type: "string", content: ["b"] }, { type: "object", content: [[1]] },
   ]);
   assert.equal(messagesOf(values), messagesOf(values));
+  const calling = [{ type: "ai", content: "", tool_calls: [null] }, { type: "ai", content: "", tool_calls: {} }, { type: "ai", content: "", tool_calls: [{ id: "1" }] }];
+  assert.deepEqual(messagesOf({ messages: calling }), [{ type: "object", content: [calling[0]] }, { type: "object", content: [calling[1]] }, calling[2]]);
   const odd = { ...state("1", null, []), values };
   assert.deepEqual(legible(odd).values, { messages: messagesOf(values) });
   assert.equal(legible(STATES[0]), STATES[0]);

@@ -6,7 +6,6 @@ import { idOf, isWhole, legible, lineage, merged, messagesOf, origins } from "./
 /** @typedef {import("./branches.js").State} State */
 
 const MOST_PAGES = 40;
-
 const MOST_READ = 4_000_000; // characters
 
 /** @type {WeakMap<object, number>} */
@@ -18,10 +17,17 @@ const sizes = new WeakMap();
  */
 export function pageSize(values) {
   if (!values) return 100;
-  const size = sizes.get(values) ?? JSON.stringify(values).length;
-  sizes.set(values, size);
+  const size = sizeOf(values);
   const ofMessages = Math.max(10, Math.min(100, Math.floor(4000 / Math.max(messagesOf(values).length, 1))));
   return Math.max(1, Math.min(ofMessages, Math.floor(MOST_READ / size)));
+}
+
+/** In characters, counted once. A graph's whole state may be a number or a text. @param {any} values */
+function sizeOf(values) {
+  if (typeof values !== "object") return String(values).length;
+  const size = sizes.get(values) ?? JSON.stringify(values).length;
+  sizes.set(values, size);
+  return size;
 }
 
 /**

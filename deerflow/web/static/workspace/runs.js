@@ -1,6 +1,6 @@
 // The thread's runs as the server tells them: which are under way, why one failed, and what stopped ones have said.
 
-import { useCallback, useRef, useState } from "../vendor/workspace-vendor.js";
+import { useCallback, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
 import { beyondState } from "./turns.js";
 
 /**
@@ -53,6 +53,19 @@ export function standing({ runs, current, isStreaming, head }) {
   };
 }
 
+/** Of readings that overtake each other: says, when one has come, whether none that began later was there before. */
+export function inOrder() {
+  let [begun, come] = [0, 0];
+  return () => {
+    const mine = ++begun;
+    return () => {
+      const isNewer = mine > come;
+      if (isNewer) come = mine;
+      return isNewer;
+    };
+  };
+}
+
 /**
  * The runs that are known of the thread, and reading them.
  * @param {any} client
@@ -63,14 +76,16 @@ export function useRuns(client, line, now) {
   const [runs, setRuns] = useState(/** @type {Run[]} */ ([]));
   const [unsaid, setUnsaid] = useState(/** @type {import("./turns.js").Unsaid[]} */ ([]));
   const [looked, failures] = [useRef(new Set()).current, useRef(new Map()).current];
+  const begin = useMemo(inOrder, []);
 
   /** Read the thread's runs, newest first; null when that cannot be. */
   const read = useCallback(async () => {
     if (!now.threadId) return [];
+    const isNewer = begin();
     try {
       const found = /** @type {Run[]} */ (await client.runs.list(now.threadId, { limit: 20, select: /** @type {any} */ (COLUMNS) }));
       if (found[0] && FAILED.has(found[0].status)) found[0] = await withError(client, now.threadId, found[0], failures);
-      setRuns(found);
+      if (isNewer()) setRuns(found);
       return found;
     } catch {
       return null;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isScheduled, standing, underWay } from "./runs.js";
+import { inOrder, isScheduled, standing, underWay } from "./runs.js";
 
 const runs = (/** @type {string[]} */ ...statuses) => statuses.map((status, place) => ({ run_id: `r${place}`, status, created_at: "" }));
 const known = (/** @type {any} */ told) => standing({ runs: [], current: null, isStreaming: false, head: null, ...told });
@@ -45,4 +45,10 @@ test("a graph with more to do that asks nothing has halted; one that asks has no
   assert.deepEqual([asked.isPaused, asked.interrupts], [false, [{ id: "i" }]]);
   assert.deepEqual(known({ runs: runs("running"), head: asking, isStreaming: true }).interrupts, []);
   assert.equal(known({ runs: runs("error"), head: { next: ["a"] } }).isPaused, false);
+});
+
+test("a reading that a later one has overtaken does not count", () => {
+  const begin = inOrder();
+  const [first, second, third] = [begin(), begin(), begin()];
+  assert.deepEqual([second(), first(), third()], [true, false, true]);
 });
