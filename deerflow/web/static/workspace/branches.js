@@ -32,8 +32,8 @@ const parentOf = (state) => state.parent_checkpoint?.checkpoint_id ?? null;
  */
 export function messagesOf(values) {
   const found = Array.isArray(values?.messages) ? values.messages : [];
-  if (found.every(isObject)) return found;
-  const made = asMessages.get(found) ?? found.map((/** @type {unknown} */ each) => (isObject(each) ? each : { type: typeof each, content: [each] }));
+  if (found.every(isMessage)) return found;
+  const made = asMessages.get(found) ?? found.map((/** @type {unknown} */ each) => (isMessage(each) ? each : { type: typeof each, content: [each] }));
   asMessages.set(found, made);
   return made;
 }
@@ -46,6 +46,9 @@ export function legible(state) {
   const messages = messagesOf(state.values);
   return !messages.length || messages === state.values.messages ? state : { ...state, values: { ...state.values, messages } };
 }
+
+/** @param {any} each */
+const isMessage = (each) => isObject(each) && (each.tool_calls == null || (Array.isArray(each.tool_calls) && each.tool_calls.every(isObject)));
 
 /** @param {unknown} each */
 const isObject = (each) => typeof each === "object" && each !== null && !Array.isArray(each);

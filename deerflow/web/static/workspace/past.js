@@ -18,10 +18,17 @@ const sizes = new WeakMap();
  */
 export function pageSize(values) {
   if (!values) return 100;
-  const size = sizes.get(values) ?? JSON.stringify(values).length;
-  sizes.set(values, size);
+  const size = sizeOf(values);
   const ofMessages = Math.max(10, Math.min(100, Math.floor(4000 / Math.max(messagesOf(values).length, 1))));
   return Math.max(1, Math.min(ofMessages, Math.floor(MOST_READ / size)));
+}
+
+/** Its characters as JSON. A graph's state may also be a text or a number. @param {any} values */
+function sizeOf(values) {
+  if (typeof values !== "object") return String(values).length;
+  const size = sizes.get(values) ?? JSON.stringify(values).length;
+  sizes.set(values, size);
+  return size;
 }
 
 /**
