@@ -23,6 +23,8 @@ from deerflow.errors import Invalid
 DECISIONS = ("approve", "edit", "reject", "respond")
 _OLDER = {"approve": "allow_accept", "edit": "allow_edit", "reject": "allow_ignore", "respond": "allow_respond"}
 _QUESTIONS = ("question", "query", "prompt", "message", "text", "description", "title")
+_MOST_ACTIONS = 5_000
+"""To decide about in one request; of more nobody draws a form."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -81,7 +83,8 @@ def read_request(value: Any) -> Request:
     """What is asked. A request of approval that cannot be read as one is an open question, which takes any answer."""
     if current := _current_actions(value):
         return Request(value, current, is_current=True)
-    older = [_older_action(each) for each in (value if isinstance(value, list) else [value])]
+    listed = value if isinstance(value, list) else [value]
+    older = [_older_action(each) for each in listed] if len(listed) <= _MOST_ACTIONS else [None]
     actions = tuple(action for action in older if action is not None)
     return Request(value, actions if len(actions) == len(older) else ())
 
@@ -141,7 +144,7 @@ def _current_actions(value: Any) -> tuple[Action, ...]:
     if not isinstance(value, dict):
         return ()
     asked, configs = value.get("action_requests"), value.get("review_configs")
-    if not isinstance(asked, list) or not isinstance(configs, list):
+    if not isinstance(asked, list) or not isinstance(configs, list) or len(asked) > _MOST_ACTIONS:
         return ()
     read = [each if isinstance(each, dict) else {} for each in configs]
     named = {each["action_name"]: each for each in reversed(read) if isinstance(each.get("action_name"), str)}

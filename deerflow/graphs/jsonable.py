@@ -17,7 +17,7 @@ import orjson
 from langgraph.types import Interrupt, Send
 from pydantic import BaseModel
 
-from deerflow.domain.text import without_nul
+from deerflow.domain.text import fit, without_nul
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 _PATHS = (PurePath, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
@@ -27,6 +27,9 @@ _DEEPEST = 200
 
 _LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
 """The whole numbers that the encoder takes."""
+
+_LONGEST_TEXT = 20_000
+"""Characters of an error's text."""
 
 _TOLD = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, RecursionError, TimeoutError)
 """Errors whose text is written for the caller; any other may carry what is none of their business."""
@@ -49,8 +52,16 @@ def to_plain(value: Any) -> Any:
 def describe_error(error: BaseException) -> dict[str, str]:
     """A failure as clients see it; the text of errors that were not written for them is kept back."""
     told = isinstance(error, _TOLD) or type(error).__module__.startswith("langgraph.")
-    message = str(error) if told else "An internal error occurred"
-    return {"error": type(error).__name__, "message": message}
+    return {"error": fit(type(error).__name__), "message": _text_of(error) if told else "An internal error occurred"}
+
+
+def _text_of(error: BaseException) -> str:
+    """The text of an error, the beginning of a very long one: rows, logs and pages hold it, whoever wrote it."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - it is the user's code, too
+        return "The error does not say what it is"
+    return str(fit(text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"))
 
 
 def interrupt_in_state(interrupt: Interrupt) -> dict[str, Any]:

@@ -5,7 +5,7 @@ time between the two. Of a run that writes its last checkpoint only (durability 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,9 @@ from langgraph.types import PregelTask, StateSnapshot
 from deerflow.domain.steps import Step
 from deerflow.graphs.registry import Graph
 
+_READ_AT_ONCE = 5
+"""Each of these states may be many MB."""
+
 
 async def steps_of(
     graph: Graph, saver: BaseCheckpointSaver[Any], thread_id: UUID, run_id: UUID, *, most: int
@@ -30,13 +33,31 @@ async def steps_of(
     """
     looking = graph.copy(update={"checkpointer": saver})
     thread: RunnableConfig = {"configurable": {"thread_id": str(thread_id), "checkpoint_ns": ""}}
-    history = looking.aget_state_history(thread, filter={"run_id": str(run_id)}, limit=most + 1)
-    states = [state async for state in history][::-1]
+    states = [state async for state in _states(looking, thread, run_id, most=most + 1)][::-1]
     steps = [_ended(before, after, is_own=True) for before, after in pairwise(states)]
     if states and len(states) <= most and (parent := states[0].parent_config):
         steps.insert(0, _ended(await looking.aget_state(parent), states[0], is_own=False))
     steps += [_open(state) for state in states[-1:]]
     return [step for step in steps if step is not None]
+
+
+async def _states(graph: Graph, thread: RunnableConfig, run_id: UUID, *, most: int) -> AsyncIterator[StateSnapshot]:
+    """The last states of a run, newest first; without their values, of which only a few are held at a time."""
+    before: RunnableConfig | None = None
+    while most > 0:
+        wanted = min(most, _READ_AT_ONCE)
+        history = graph.aget_state_history(thread, filter={"run_id": str(run_id)}, before=before, limit=wanted)
+        found = [_outline(state) async for state in history]
+        for state in found:
+            yield state
+        most = most - wanted if len(found) == wanted else 0
+        before = found[-1].config if found else None
+
+
+def _outline(state: StateSnapshot) -> StateSnapshot:
+    """A state without what may be large in it; of a task's result only whether there is one."""
+    tasks = (task._replace(state=None, result=None if task.result is None else True) for task in state.tasks)
+    return state._replace(values=None, tasks=tuple(tasks))
 
 
 def _ended(before: StateSnapshot, after: StateSnapshot, *, is_own: bool) -> Step | None:

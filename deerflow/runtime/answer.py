@@ -86,7 +86,7 @@ async def _history(backend: WorkerBackend, question: dict[str, Any]) -> list[dic
 
 async def _steps(backend: WorkerBackend, question: dict[str, Any]) -> list[Step]:
     thread_id, run_id = UUID(question["thread_id"]), UUID(question["run_id"])
-    async with _graph(backend, question, "threads.read") as graph:
+    async with _in_time(question, "The store of checkpoints"), _graph(backend, question, "threads.read") as graph:
         return await steps_of(graph, backend.savers.reader(), thread_id, run_id, most=question["most"])
 
 

@@ -170,7 +170,7 @@ class _Attempt:
         try:
             async for event in performance.events():
                 await self._say(event.name, event.data)
-        except (Drained, Fenced):
+        except (Drained, Fenced, GeneratorExit):
             raise
         except asyncio.CancelledError as cancelled:
             if self._hold.stopper.why is not None:
@@ -178,7 +178,7 @@ class _Attempt:
             return await self._failed(
                 RuntimeError("The graph cancelled itself").with_traceback(cancelled.__traceback__)
             )
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
+        except BaseException as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
             return await self._failed(error)
         return None
 

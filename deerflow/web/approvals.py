@@ -1,6 +1,7 @@
 """What agents wait for a person to decide or to say: the list, the page of one thread's questions, the answers."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,13 +26,14 @@ from deerflow.web.called import agent_id, agent_of
 from deerflow.web.compact import Sheet, pretty
 from deerflow.web.pager import pager
 from deerflow.web.places import lead
-from deerflow.web.questions import Typed, Wrong, answers_to, cards, headline, in_words, read_form
+from deerflow.web.questions import Question, Typed, Wrong, answers_to, cards, headline, in_words, read_form
 from deerflow.web.told import told as in_full
 
 _MOST_COUNTED = 1_000
 _ANSWERS = 20
 _AT_ONCE = 100
 """So many questions are on the page; those that are not answered with them are asked again."""
+_DRAWN_AT_ONCE = 50
 _NOTHING: Mapping[str, list[Typed]] = {}
 
 
@@ -151,7 +153,16 @@ def _page(
         "is_busy": thread.status is ThreadStatus.BUSY,
         "is_sent": not told and sent in {each.run_id for each in done},
     }
-    return make_response(render_template("console/approval.html", told=told, pretty=pretty, sheet=Sheet(), **facts))
+    facts |= {"pretty": pretty, "sheet": Sheet(), "unhurried": _unhurried}
+    return make_response(render_template("console/approval.html", told=told, **facts))
+
+
+def _unhurried(questions: Sequence[Question]) -> Iterator[Question]:
+    """The same questions; while thousands of them are drawn others are answered in between."""
+    for place, question in enumerate(questions, 1):
+        yield question
+        if place % _DRAWN_AT_ONCE == 0:
+            time.sleep(0)
 
 
 def _answered_meanwhile() -> str:

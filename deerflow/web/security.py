@@ -24,6 +24,8 @@ _WITH_SCRIPTS = f"{_POLICY}; script-src 'self'; connect-src 'self'"
 _FOR_EVER = timedelta(days=365)
 _PACKED = {"text/javascript", "text/css", "text/html", "text/plain", "application/json", "image/svg+xml"}
 _WORTH_BYTES = 1_000
+_MOST_BYTES = 2_000_000
+"""What is longer goes as it is: to hash and to pack it takes so long that others would notice."""
 _QUICK = 4
 """A level of gzip: pages are packed anew each time."""
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
@@ -38,10 +40,14 @@ def guard(answer: Response) -> Response:
         answer.headers.setdefault("Cache-Control", "no-store")
         if request.is_secure:
             answer.headers["Strict-Transport-Security"] = f"max-age={int(_FOR_EVER.total_seconds())}"
-        if answer.is_sequence and answer.cache_control.no_store and answer.mimetype in _PACKED:
+        if _is_light(answer) and answer.cache_control.no_store and answer.mimetype in _PACKED:
             _name_version(answer)
             _pack(answer)
     return answer
+
+
+def _is_light(answer: Response) -> bool:
+    return answer.is_sequence and (answer.calculate_content_length() or 0) <= _MOST_BYTES
 
 
 def _name_version(answer: Response) -> None:

@@ -14,6 +14,10 @@ class OurOwnError(Exception):
     pass
 
 
+class AbruptError(BaseException):
+    pass
+
+
 def first(state: State):
     return {"before": "kept"}
 
@@ -21,6 +25,10 @@ def first(state: State):
 def fail(state: State):
     if state["kind"] == "told":
         raise ValueError("boom happened")
+    if state["kind"] == "abrupt":
+        raise AbruptError("not even an Exception")
+    if state["kind"] == "unfit":
+        raise ValueError("half a \ud83e")
     raise OurOwnError("a secret connection string")
 
 

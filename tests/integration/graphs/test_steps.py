@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import Annotated, Any, TypedDict
 from uuid import UUID, uuid4
 
+import pytest
 from langgraph.graph import END, START, StateGraph
+from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, interrupt
 
 from deerflow.domain.steps import Step
@@ -128,6 +130,28 @@ def test_of_many_the_last(run: Callable[..., None]) -> None:
         thread = Thread(savers)
         first = await thread.run({"log": ["in"]})
         assert await thread.told(first, most=1) == [SEVERAL, ASKS]
+
+    run(body)
+
+
+def test_of_large_states_few_are_held_at_once(run: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is the same as of all."""
+    read: list[int | None] = []
+    history = Pregel.aget_state_history
+
+    def noted(self: Any, *args: Any, limit: int | None = None, **kwargs: Any) -> Any:
+        read.append(limit)
+        return history(self, *args, limit=limit, **kwargs)
+
+    async def body(savers: Savers, _other: Savers) -> None:
+        thread = Thread(savers)
+        await thread.run({"log": ["of another run"]})
+        run_id = await thread.run({"log": ["in"]})
+        monkeypatch.setattr(Pregel, "aget_state_history", noted)
+        monkeypatch.setattr("deerflow.graphs.steps._READ_AT_ONCE", 2)
+        assert await thread.told(run_id) == [PLAN, SEVERAL, ASKS]
+        assert await thread.told(run_id, most=1) == [SEVERAL, ASKS]
+        assert read == [2, 2, 2, 2]
 
     run(body)
 

@@ -81,6 +81,14 @@ def test_a_failure_is_kept_and_told_by_nothing_that_clients_read(
     assert [(trace, each) for trace in TRACES for each in told if trace in each] == []
 
 
+@pytest.mark.parametrize(("kind", "message"), [("abrupt", "An internal error occurred"), ("unfit", "half a ?")])
+def test_a_run_ends_whatever_its_graph_raises(backend: Backend, worker: Worker, kind: str, message: str) -> None:
+    """No Exception at all, and one whose text no database takes."""
+    run = done(backend, worker, make_run(backend, LOCAL_USER, assistant="faulty", input={"kind": kind}))
+    assert (run.status, (run.error or {})["message"]) == (RunStatus.ERROR, message)
+    assert "faulty.py" in (traceback_of(backend, run, LOCAL_USER) or "")
+
+
 def test_what_raised_nothing_has_none(backend: Backend, worker: Worker) -> None:
     """A run that succeeds, and one whose time is up."""
     assert done(backend, worker, good := make_run(backend, input={"done": []})).status is RunStatus.SUCCESS

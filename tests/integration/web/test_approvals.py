@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -335,6 +336,16 @@ def test_what_is_very_long_is_shown_by_its_beginning_and_is_whole_elsewhere(
     assert (sent.text if isinstance(payload, str) else json.loads(sent.text)) == payload
 
 
+def test_what_is_very_long_is_sent_as_it_is(reader: Person, backend: Backend, caller: Principal) -> None:
+    """To pack it would hold up everybody else."""
+    asked = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": "same-origin"}
+    for length, is_packed in ((100_000, True), (3_000_000, False)):
+        run = asking(backend, caller, "x" * length)
+        sent = reader.open(f"{place(run)}/value?interrupt={ONE}", **asked)
+        assert [name in sent.headers for name in ("Content-Encoding", "ETag")] == [is_packed, is_packed]
+        assert (len(sent.get_data()) == length) is not is_packed
+
+
 def test_what_is_long_is_edited_and_what_is_very_long_is_written_anew(
     reader: Person, backend: Backend, caller: Principal
 ) -> None:
@@ -355,6 +366,16 @@ def test_two_thousand_actions_are_asked_about_at_once(reader: Person, backend: B
     page = reader.open(place(asking(backend, caller, {"action_requests": asked, "review_configs": configs}))).text
     assert page.count('value="approve"') == 2_000
     assert "Show the whole value" in page
+
+
+def test_others_are_answered_while_very_many_actions_are_drawn(
+    reader: Person, backend: Backend, caller: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr("deerflow.web.approvals.time", SimpleNamespace(sleep=given.append))
+    asked = {**REQUEST, "action_requests": REQUEST["action_requests"][:1] * 120}
+    assert reader.open(place(asking(backend, caller, asked))).status_code == 200
+    assert given == [0, 0]
 
 
 def test_of_very_many_questions_the_first_are_answered_at_once(

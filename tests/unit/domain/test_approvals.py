@@ -36,6 +36,14 @@ def test_what_is_asked_and_told(case: dict[str, Any]) -> None:
             answer_of(request, drafts)
 
 
+def test_about_more_actions_than_can_be_drawn_one_open_question_is_asked() -> None:
+    older = {"action_request": {"action": "a", "args": {}}, "config": {"allow_accept": True}}
+    configs = [{"action_name": "a", "allowed_decisions": ["approve"]}]
+    for count, questions in ((5_000, 5_000), (5_001, 1)):
+        current = {"action_requests": [{"name": "a"}] * count, "review_configs": configs}
+        assert [read_request(each).questions for each in (current, [older] * count)] == [questions, questions]
+
+
 @pytest.mark.parametrize(
     ("draft", "problem", "where"),
     [

@@ -187,6 +187,19 @@ def test_errors(error: Exception, message: str) -> None:
     assert jsonable.describe_error(error) == {"error": type(error).__name__, "message": message}
 
 
+class SpeechlessError(ValueError):
+    def __str__(self) -> str:
+        raise SpeechlessError
+
+
+def test_an_error_that_has_no_fit_text_is_told_all_the_same() -> None:
+    """A row has to hold it, and whoever reads the row: it is neither without end nor what no database takes."""
+    assert jsonable.describe_error(SpeechlessError())["error"] == "SpeechlessError"
+    assert jsonable.describe_error(ValueError("a\0b \ud800"))["message"] == "a\ufffdb ?"
+    message = jsonable.describe_error(ValueError("x" * 1_000_000))["message"]
+    assert (len(message), message[-2:]) == (20_001, "x…")
+
+
 def test_interrupts_in_state() -> None:
     """Thread and state show an interrupt without a schema that nobody set."""
     assert jsonable.interrupt_in_state(Interrupt(value=1, id="i")) == {"id": "i", "value": 1}

@@ -78,6 +78,10 @@ test("what is no message can be shown as one, and stays the same", () => {
   assert.deepEqual(legible(odd).values, { messages: messagesOf(values) });
   assert.equal(legible(STATES[0]), STATES[0]);
   assert.deepEqual([messagesOf(null), messagesOf({ messages: "a" })], [[], []]);
+  for (const tool_calls of [[null], [1], "calls", { length: 1 }, 7]) {
+    const odd = { type: "ai", id: "a", content: "", tool_calls };
+    assert.deepEqual(messagesOf({ messages: [odd] }), [{ type: "object", content: [odd] }], "whose calls are none");
+  }
 });
 
 test("messages that tell their role are told by who says them, and known by their place", () => {

@@ -10,5 +10,6 @@ test("of long threads and of large values fewer states are read at once", () => 
   assert.equal(pageSize(messages(2000)), 10);
   assert.equal(pageSize({ file: "x".repeat(1_000_000) }), 3);
   assert.equal(pageSize({ file: "x".repeat(5_000_000) }), 1);
-  assert.deepEqual([pageSize(7), pageSize(true), pageSize("x".repeat(1_000_000))], [100, 100, 4], "a state that is no object");
+  assert.equal(pageSize("what a graph of functions has given"), 100);
+  assert.deepEqual([7, "", true, "x".repeat(5_000_000), ["x".repeat(1_000_000)]].map(pageSize), [100, 100, 100, 1, 3]);
 });

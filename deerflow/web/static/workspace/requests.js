@@ -13,6 +13,7 @@ import { t } from "./strings.js";
 
 /** @type {Decision[]} */
 const DECISIONS = ["approve", "edit", "reject", "respond"];
+const MOST_ACTIONS = 5_000; // to decide about in one request; of more nobody draws a form
 
 /**
  * What is asked. A request of approval that cannot be read as one is an open question, which takes any answer.
@@ -22,7 +23,7 @@ const DECISIONS = ["approve", "edit", "reject", "respond"];
 export function readRequest(value) {
   const current = currentActions(value);
   if (current?.length) return { form: "current", actions: current };
-  const older = (Array.isArray(value) ? value : [value]).map(olderAction);
+  const older = Array.isArray(value) && value.length > MOST_ACTIONS ? [] : (Array.isArray(value) ? value : [value]).map(olderAction);
   if (older.length && older.every((action) => action !== null)) {
     return { form: "older", actions: older };
   }
@@ -35,13 +36,13 @@ export function readRequest(value) {
  * @returns {Action[] | null}
  */
 function currentActions(value) {
-  if (!Array.isArray(value?.action_requests) || !Array.isArray(value.review_configs)) return null;
+  if (!Array.isArray(value?.action_requests) || !Array.isArray(value.review_configs) || value.action_requests.length > MOST_ACTIONS) return null;
+  const named = new Map(value.review_configs.map((/** @type {any} */ config) => [config?.action_name, config]).reverse());
   const actions = value.action_requests.map((/** @type {any} */ request, /** @type {number} */ place) => {
-    const named = value.review_configs.find((/** @type {any} */ config) => config?.action_name === request?.name);
-    const allowed = (named ?? value.review_configs[place])?.allowed_decisions ?? [];
+    const allowed = (named.get(request?.name) ?? value.review_configs[place])?.allowed_decisions;
     return {
-      name: String(request?.name ?? ""), args: request?.args ?? {}, description: String(request?.description ?? ""),
-      allowed: DECISIONS.filter((decision) => allowed.includes(decision)),
+      name: textOf(request?.name), args: request?.args ?? {}, description: textOf(request?.description),
+      allowed: DECISIONS.filter((decision) => Array.isArray(allowed) && allowed.includes(decision)),
     };
   });
   return actions.every((/** @type {Action} */ { allowed }) => allowed.length) ? actions : null;
@@ -58,8 +59,11 @@ function olderAction(value) {
   const may = { approve: allow_accept, edit: allow_edit, reject: allow_ignore, respond: allow_respond };
   const allowed = DECISIONS.filter((decision) => may[decision]);
   const { action, args } = value.action_request;
-  return allowed.length ? { name: action, args: args ?? {}, description: String(value.description ?? ""), allowed } : null;
+  return allowed.length ? { name: action, args: args ?? {}, description: textOf(value.description), allowed } : null;
 }
+
+/** @param {unknown} told */
+const textOf = (told) => (typeof told === "object" && told !== null ? JSON.stringify(told) : String(told ?? ""));
 
 /**
  * What one interrupt is to be told, or what is still wrong with it. The older form is answered with a list also where

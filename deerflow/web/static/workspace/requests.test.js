@@ -52,9 +52,21 @@ test("the older form is answered in its own words, as a list also when it came a
 });
 
 test("what is no request that can be decided is an open question", () => {
-  for (const value of [null, undefined, "ok?", 1, [], {}, [OLDER, 1], { action_requests: [], review_configs: [] }, { action_requests: [{ name: "a" }], review_configs: [] }, { ...OLDER, config: {} }]) {
+  for (const value of [null, undefined, "ok?", 1, [], {}, [OLDER, 1], { action_requests: [], review_configs: [] }, { action_requests: [{ name: "a" }], review_configs: [] }, { ...OLDER, config: {} }, { ...CURRENT, review_configs: [{ allowed_decisions: 5 }, { allowed_decisions: {} }] }]) {
     assert.equal(readRequest(value).form, "open", JSON.stringify(value));
   }
+});
+
+test("what has no name in words is named all the same, and thousands of actions are read at once, more of them not", () => {
+  const odd = { action_requests: [{ name: { toString: 1 } }], review_configs: [{ allowed_decisions: ["approve"] }] };
+  assert.equal(/** @type {any} */ (readRequest(odd)).actions[0].name, '{"toString":1}');
+  const many = (/** @type {number} */ count) => ({
+    action_requests: Array.from({ length: count }, (_, at) => ({ name: `n${at}` })),
+    review_configs: Array.from({ length: count }, (_, at) => ({ action_name: `n${at}`, allowed_decisions: ["approve"] })),
+  });
+  assert.equal(/** @type {any} */ (readRequest(many(5_000))).actions.length, 5_000);
+  assert.equal(readRequest(many(5_001)).form, "open");
+  assert.equal(readRequest(Array.from({ length: 5_001 }, () => OLDER)).form, "open");
 });
 
 test("an open question takes text, JSON, yes and no", () => {

@@ -144,7 +144,7 @@ export function plainText(message) {
   const { content } = message ?? {};
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
-  return content.map((block) => (typeof block === "string" ? block : (block?.text ?? ""))).filter(Boolean).join("\n");
+  return content.map((block) => (typeof block === "string" ? block : typeof block?.text === "string" ? block.text : "")).filter(Boolean).join("\n");
 }
 
 /**

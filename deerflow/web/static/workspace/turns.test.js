@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beyondState, firstQuestion, resultsOf, rowsOf, steady } from "./turns.js";
+import { beyondState, firstQuestion, plainText, resultsOf, rowsOf, steady } from "./turns.js";
 
 const human = (/** @type {string} */ id, content = id) => ({ type: "human", id, content });
 const ai = (/** @type {string} */ id, content = id, more = {}) => ({ type: "ai", id, content, ...more });
@@ -55,4 +55,10 @@ test("a title is the first question, on one line and not too long", () => {
   assert.equal(firstQuestion([ai("x"), human("a", "  two\n words ")]), "two words");
   assert.equal(firstQuestion([human("a", "long ".repeat(50))]).length, 80);
   assert.equal(firstQuestion([]), "");
+});
+
+test("what stands in the place of a text and is none has no words", () => {
+  const odd = human("a", /** @type {any} */ ([null, 1, { text: { toString: 1 } }, { text: ["b"] }, { text: "c" }, "d"]));
+  assert.equal(plainText(odd), "c\nd");
+  assert.equal(firstQuestion([odd]), "c d");
 });
