@@ -66,9 +66,12 @@ def cancel(
 def cancel_many(
     backend: Backend, principal: Principal, action: CancelAction, *, thread_id: UUID, run_ids: Collection[UUID]
 ) -> int:
-    """Ask several runs of a thread to stop; how many of them a cancel stops or has stopped."""
+    """Ask several runs of a thread to stop; how many of them a cancel stops or has stopped.
+
+    The newest first: one that waits must not begin because the one before it was stopped a moment earlier.
+    """
     count = 0
-    for run_id in dict.fromkeys(run_ids):
+    for run_id in sorted(set(run_ids), reverse=True):
         try:
             cancel(backend, principal, thread_id, run_id, action)
         except (AlreadyEnded, NotFound):

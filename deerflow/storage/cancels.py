@@ -75,11 +75,12 @@ def remove(tx: Tx, run_id: UUID) -> bool:
 
 
 def inflight_of(tx: Tx, principal: Principal, statuses: Sequence[RunStatus], *, limit: int) -> list[Run]:
-    """Runs of a caller that can still be cancelled and are not being cancelled, oldest first."""
+    """Runs of a caller that can still be cancelled and are not being cancelled, newest first."""
     query = sa.select(*columns).where(
         within(principal, runs), runs.c.status.in_(sorted(statuses)), runs.c.cancel_action.is_(None)
     )
-    return [record(row) for row in tx.execute(query.order_by(runs.c.created_at).limit(limit))]
+    newest_first = query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
+    return [record(row) for row in tx.execute(newest_first.limit(limit))]
 
 
 def _restore_thread(tx: Tx, run: Run) -> None:

@@ -45,6 +45,19 @@ def test_by_status(web: FlaskClient, backend: Backend, bell: SilentBell) -> None
     assert row_of(backend, strangers).cancel_action is None
 
 
+@pytest.mark.parametrize("how", ["named", "all"])
+def test_what_waits_does_not_begin(web: FlaskClient, backend: Backend, bell: SilentBell, how: str) -> None:
+    """A run that waits has been stopped when the one before it is told to, or it would begin for a moment."""
+    running = make_running(backend, LOCAL_USER)
+    waiting = make_run(backend, LOCAL_USER, thread_id=running.thread_id)
+    seen: list[RunStatus] = []
+    bell.revoke = lambda _task: seen.append(row_of(backend, waiting).status)  # type: ignore[method-assign]
+    ids = [str(run.run_id) for run in (running, waiting)]
+    asked = {"thread_id": str(running.thread_id), "run_ids": ids} if how == "named" else {"status": "all"}
+    assert _cancel(web, **asked).status_code == 204
+    assert seen == [RunStatus.INTERRUPTED]
+
+
 def test_all_with_rollback(web: FlaskClient, backend: Backend) -> None:
     """More than one look takes; a rollback of a pending run leaves no row."""
     made = [make_run(backend, LOCAL_USER) for _ in range(3)]
