@@ -56,7 +56,8 @@ class Chat:
     def __init__(self, driver: Chrome, origin: str, **asked: str) -> None:
         self.driver = driver
         self._page, self._asked = f"{origin}{PREFIX}page.html", asked
-        self.has_branches = asked["hook"].startswith("classic")
+        self.hook = asked["hook"]
+        self.has_branches = self.hook.startswith("classic")
 
     def open(self, **asked: str) -> None:
         """Open it, with *thread* on one that is there."""

