@@ -11,10 +11,12 @@ from werkzeug.test import TestResponse
 from deerflow.auth import passwords
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
+from deerflow.domain.principal import Principal
 from deerflow.identity import sessions
 from tests.factories import make_user
 from tests.integration.identity.browsers import HOST, PASSWORD, Browser
 from tests.integration.identity.conftest import accounts_app, as_signed_in, fresh_app, token
+from tests.integration.identity.stranger import principal_for
 
 __all__ = ["accounts_app", "as_signed_in", "fresh_app", "token"]
 
@@ -90,3 +92,15 @@ def person(accounts_app: Flask) -> Person:
 def ada(backend: Backend) -> User:
     """A user with a password."""
     return make_user(backend, "ada@example.com", password=passwords.hash(PASSWORD))
+
+
+@pytest.fixture
+def caller(ada: User) -> Principal:
+    """Ada, as storage knows her."""
+    return principal_for(ada)
+
+
+@pytest.fixture
+def reader(person: Person, ada: User) -> Person:
+    """Ada at her browser."""
+    return person.sign_in(ada)

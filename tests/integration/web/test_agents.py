@@ -34,18 +34,6 @@ def bell(settings: Settings) -> AnsweringBell:
     return AnsweringBell(settings.redis_url, None, graphs=Graphs({"steps": agentic.graph}, {}), savers=savers)
 
 
-@pytest.fixture
-def reader(person: Person, ada: User) -> Person:
-    """Ada at her browser."""
-    return person.sign_in(ada)
-
-
-@pytest.fixture
-def caller(ada: User) -> Principal:
-    """Ada, as storage knows her."""
-    return principal_for(ada)
-
-
 def make_agent(backend: Backend, caller: Principal, **said: Any) -> Assistant:
     with backend.db.begin() as tx:
         return assistants.create(tx, caller, new_id(), AssistantSpec(**{"graph_id": "steps", "name": "Mine", **said}))
