@@ -14,6 +14,7 @@ from deerflow.domain.accounts import User
 from deerflow.domain.principal import Scope
 from deerflow.runtime import keys as runtime_keys
 from deerflow.storage import audit, keys
+from tests.conftest import wait_for
 from tests.factories import at_once, make_key
 from tests.integration.api.conftest import detail
 from tests.integration.identity.conftest import Client
@@ -105,6 +106,7 @@ def test_a_revoked_key_opens_nothing_and_stays_listed(mine: FlaskClient, backend
     revoke = f"{PATH}/{key['key_id']}"
     headers = {"x-api-key": key["key"]}
     assert mine.application.test_client().post("/threads", json={}, headers=headers).status_code == 200
+    wait_for(lambda: mine.get(PATH).get_json()[0]["last_used_at"], what="the note of its use")
     assert mine.delete(revoke).status_code == 204
     assert mine.application.test_client().post("/threads", json={}, headers=headers).status_code == 401
     first = mine.get(PATH).get_json()[0]
