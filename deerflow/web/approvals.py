@@ -38,12 +38,12 @@ _AT_ONCE = 100
 _DRAWN_AT_ONCE = 50
 _NOTHING: Mapping[str, list[Typed]] = {}
 _READ_AGAIN_SECONDS = 3_600.0
-_headlines: Remembered[str] = Remembered(_MOST_COUNTED)
-"""By thread, version of its state, and language."""
+_HEADLINES = "deerflow.headlines"
 
 
 def add_to(console: Blueprint) -> None:
-    """Add the pages' routes."""
+    """Add the pages' routes, and an app's memory of what threads ask: by thread, version of its state, and language."""
+    console.record(lambda setup: setup.app.extensions.update({_HEADLINES: Remembered(_MOST_COUNTED)}))
     console.get("/approvals", endpoint="approvals")(listed)
     console.get("/approvals/count", endpoint="approvals_count")(counted)
     console.get("/approvals/<id(thread):thread_id>", endpoint="approvals_one")(one)
@@ -175,7 +175,8 @@ def _headline(tx: Tx, caller: Principal, thread: Thread) -> str:
     def read() -> tuple[str, float]:
         return headline(open_interrupts(approvals.asked(tx, caller, thread.thread_id))), _READ_AGAIN_SECONDS
 
-    return _headlines.get((thread.thread_id, thread.state_updated_at, str(get_locale())), read)
+    remembered: Remembered[str] = current_app.extensions[_HEADLINES]
+    return remembered.get((thread.thread_id, thread.state_updated_at, str(get_locale())), read)
 
 
 def _last_run(tx: Tx, caller: Principal, thread_id: UUID) -> str:
