@@ -42,6 +42,21 @@ def test_a_page_that_fails_names_the_request(broken: Person, path: str, status: 
     assert page.headers["X-Request-Id"] in page.text
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("users", "Only administrators look after accounts."), ("audit", "Only administrators read the audit."),
+     ("system", "Only administrators see how the server is doing.")],
+)  # fmt: skip
+def test_what_one_may_not_do_is_told_without_the_name_of_a_permission(reader: Person, path: str, told: str) -> None:
+    """And who can help."""
+    assert reader.open(f"/console/{path}").status_code == 403
+    assert f"{told} Ask one of them." in reader.told()
+    assert "permission" not in reader.told()
+    reader.browser.client.set_cookie("deerflow_language", "zh-CN", domain="deerflow.example")
+    reader.open(f"/console/{path}")
+    assert "请联系管理员。" in reader.told()
+
+
 @by_mount
 def test_the_api_names_it_as_well(accounts_app: Flask, mount: Mount) -> None:
     """In a header, of errors and of all else; a client may choose it."""
