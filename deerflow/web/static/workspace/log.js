@@ -9,7 +9,7 @@ import { Message } from "./message.js";
 import { readRequest } from "./requests.js";
 import { clock, t } from "./strings.js";
 import { toolTimes } from "./tools.js";
-import { plainText, resultsOf, rowsOf } from "./turns.js";
+import { goesOn, plainText, resultsOf, rowsOf } from "./turns.js";
 
 const NEAR = 80;
 const NONE = new Map();
@@ -192,9 +192,6 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
     </li>
   `;
 });
-
-/** Whether the same agent goes on speaking. @param {import("./turns.js").Row} row @param {import("./turns.js").Row | undefined} before */
-const goesOn = ({ message }, before) => message.type === "ai" && before?.message.type === "ai" && message.name === before.message.name;
 
 /** @param {string} iso */
 const utc = (iso) => `${iso.slice(0, 19).replace("T", " ")} UTC`;
