@@ -39,8 +39,12 @@ export function useEnd(grown) {
     const sized = new ResizeObserver(() => isAtEnd.current && toEnd());
     element.addEventListener("scroll", onScroll, { passive: true });
     sized.observe(element);
-    for (const child of element.children) sized.observe(child);
+    const watch = () => [...element.children].forEach((child) => sized.observe(child));
+    const added = new MutationObserver(watch); // a question comes later, and grows where one answers it
+    added.observe(element, { childList: true });
+    watch();
     return () => {
+      added.disconnect();
       sized.disconnect();
       element.removeEventListener("scroll", onScroll);
     };
