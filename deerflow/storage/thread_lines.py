@@ -17,7 +17,7 @@ _FACTS = ("thread_id", "title", "status", "metadata", "created_at", "updated_at"
 _IS_RUNNING = sa.exists().where(
     runs.c.thread_id == threads.c.thread_id, runs.c.status == sa.literal_column("'running'")
 )
-"""Whether one of a thread's runs is running; said so, the index of these finds it."""
+"""Whether a worker has one of a thread's runs. The status is written out, for the index of running runs."""
 
 
 def page(tx: Tx, principal: Principal, wanted: ThreadFilter, *, limit: int, offset: int) -> list[ThreadLine]:
