@@ -21,7 +21,7 @@ def _cancel(live: Live, run: dict[str, Any], **query: Any) -> Any:
 
 
 def test_running_node_is_cancelled(live: Live, thread: str, trace: Path) -> None:
-    """With wait the answer comes when the node has unwound; the thread's next run starts at once."""
+    """scenario 6: with wait the answer comes when the node has unwound; the thread's next run starts at once."""
     run = _start(live, thread, "stubborn", kind="patient", seconds=60, trace=str(trace))
     wait_for(lambda: lines(trace), what="the node's start")
     answer = _cancel(live, run, wait=1)

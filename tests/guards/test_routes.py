@@ -50,7 +50,7 @@ def unmounted(path: str) -> str:
 
 
 def test_every_route_declares_its_permission(app: Flask) -> None:
-    """A route says which permission it needs; the few for anybody are known by name."""
+    """scenario 41: a route says which permission it needs; the few for anybody are known by name."""
     for rule in app.url_map.iter_rules():
         permission = getattr(app.view_functions[rule.endpoint], "permission", None)
         expected = {PUBLIC} if unmounted(rule.rule) in FOR_ANYBODY else PERMISSIONS

@@ -1,4 +1,4 @@
-"""What has broken systems like ours is tested by name: ``scenario N`` in a test's docstring."""
+"""What has broken systems like ours is tested by name: docs/scenarios.md, and ``scenario N`` in a test's docstring."""
 
 import ast
 import re
@@ -8,8 +8,9 @@ import pytest
 
 from deerflow.settings import ROOT
 
-SCENARIOS = [*range(1, 7), *range(8, 13), 14, 15, 17, 18, 19, 22, *range(24, 33), *range(34, 63)]
-"""Of the whole list those that this server can have by now."""
+PAGE = (ROOT / "docs" / "scenarios.md").read_text()
+ROWS = re.findall(r"^(\d+)\. .+((?:\n +`.+)+)$", PAGE, re.MULTILINE)
+SCENARIOS = {int(number): re.findall(r"`(.+?)`", files) for number, files in ROWS}
 
 _NAMED = re.compile(r"scenarios? ((?:\d+(?:, | and )?)+)")
 
@@ -26,13 +27,20 @@ def _told(file: Path) -> set[int]:
     return {int(number) for numbers in lists for number in re.findall(r"\d+", numbers)}
 
 
-TOLD = set[int]().union(*(_told(file) for file in (ROOT / "tests").rglob("test_*.py")))
+TESTS = ROOT / "tests"
+TOLD = {str(file.relative_to(TESTS)): _told(file) for file in sorted(TESTS.rglob("test_*.py"))}
+
+
+def test_the_page_counts_them() -> None:
+    """Each number once, none left out, none that is not understood, and all that a test names."""
+    assert [int(number) for number in re.findall(r"^(\d+)\. ", PAGE, re.MULTILINE)] == list(range(1, len(ROWS) + 1))
+    assert set[int]().union(*TOLD.values()) <= SCENARIOS.keys()
 
 
 @pytest.mark.parametrize("number", SCENARIOS)
 def test_scenario_is_shown(number: int) -> None:
-    """At least one test names it."""
-    assert number in TOLD
+    """By the tests of the files that the page names, and of no other file."""
+    assert SCENARIOS[number] == [file for file, told in TOLD.items() if number in told] != []
 
 
 def test_lists_are_read(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_a_revoked_queued_task_is_discarded(narrow):
 
 
 def test_a_run_rung_twice_is_cancelled_by_the_id_that_runs(wide):
+    """scenario 20"""
     run = uuid4().hex
     wide.send("nap", 60, task_id=f"{run}.1")
     wide.mark(f"{run}.1", "started")
@@ -272,6 +273,7 @@ def test_a_hard_time_limit_cancels_a_body_that_ignored_the_soft_one(wide):
 
 
 def test_cancels_in_any_phase_leak_no_slot(start_worker):
+    """scenario 16"""
     worker = start_worker("-c", "5", "--prefetch-multiplier", "4", POOL_PREFETCH="1").wait_ready()
     tasks = [worker.send("nap", 0.02) for _ in range(100)]
     worker.celery.control.revoke(tasks[::2], terminate=True)

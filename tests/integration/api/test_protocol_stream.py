@@ -124,7 +124,7 @@ def test_a_run_is_told_from_its_beginning_to_its_end(quick: Backend, listen: Any
 
 
 def test_the_stream_goes_on_from_one_run_to_the_next(quick: Backend, listen: Any) -> None:
-    """scenario 26: it is open before the thread is there, and across its runs"""
+    """It is open before the thread is there, and across its runs"""
     thread_id = new_id()
     with listen(thread_id) as stream:
         assert stream.is_silent()

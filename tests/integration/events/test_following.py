@@ -240,6 +240,7 @@ def test_a_follower_that_has_heard_the_end_says_so(backend, say):
 
 
 def test_closing_the_iterator_frees_what_it_holds(quick):
+    """scenario 16"""
     run = make_running(quick)
     following = iter(Following(quick, run, after=0, still_holds=always))
     next(following)

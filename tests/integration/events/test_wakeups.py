@@ -135,6 +135,7 @@ def test_many_that_watch_for_the_first_time_at_once_share_one_connection(wakeups
 
 
 def test_the_last_watcher_to_leave_takes_the_subscription_along(wakeups, redis):
+    """scenario 16"""
     with ExitStack() as first:
         first.enter_context(wakeups.watch("a"))
         with wakeups.watch("a"), wakeups.watch("b"):

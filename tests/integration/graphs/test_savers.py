@@ -57,7 +57,7 @@ def test_newer_claim_shuts_the_older_out(run: Callable[..., None]) -> None:
 
 
 def test_late_claim_gets_nothing(run: Callable[..., None]) -> None:
-    """A worker that froze between its claim and the fence comes after its successor."""
+    """scenario 59: a worker that froze between its claim and the fence comes after its successor."""
 
     async def body(one: Savers, other: Savers) -> None:
         thread = uuid4()

@@ -263,7 +263,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_route_has_a_case(accounts_app: Flask) -> None:
-    """And every case a route."""
+    """scenario 41: and every case a route."""
     assert {name for _, name, _ in routes(accounts_app)} == set(CASES)
 
 

@@ -153,7 +153,7 @@ class Killed(BaseException):
 def test_a_clock_that_dies_before_the_commit_has_done_nothing(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """scenario 52: the next tick does it all."""
+    """The next tick does it all."""
     cron = make_cron(backend)
     due = make_due(backend, cron)
     admit_run = ticking.admit_run

@@ -25,6 +25,7 @@ ROUNDS = 15
 
 
 def test_a_claim_makes_the_run_the_workers(backend):
+    """scenario 59: its lease starts with the claim"""
     pending = make_run(backend)
     claimed = claim_run(backend, pending, worker="worker-1", lease_seconds=60)
     assert claimed == row_of(backend, pending)

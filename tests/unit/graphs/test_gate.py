@@ -117,6 +117,7 @@ def test_a_cancelled_write_is_whole():
 
 
 def test_only_checkpoints_wait_for_what_was_said():
+    """scenario 56"""
     said = []
 
     async def before():
