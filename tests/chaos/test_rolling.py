@@ -1,6 +1,7 @@
 """A rolling restart under load: web and workers are replaced one by one, and clients notice no more than a pause."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -96,9 +97,9 @@ def _replace_web(live: Live) -> None:
 
 
 def _replace_worker(live: Live, number: int) -> None:
-    """SIGTERM to one worker when it has just begun a run; returns when the supervisor's next one has taken one."""
+    """SIGTERM to one worker in the middle of runs; returns when the supervisor's next one has taken one."""
     old = _worker(live, number)
-    _until_it_claims(live, old)
+    _until_it_is_busy(live, old)
     old.terminate()
     wait_for(lambda: not old.is_running(), what="the end of the old worker")
     wait_for(lambda: len(live.pids("worker")) == 2, what="the next worker")
@@ -109,6 +110,19 @@ def _worker(live: Live, number: int) -> psutil.Process:
     processes = [psutil.Process(pid) for pid in live.pids("worker")]
     (found,) = (process for process in processes if f"worker-{number}@" in " ".join(process.cmdline()))
     return found
+
+
+def _until_it_is_busy(live: Live, worker: psutil.Process) -> None:
+    """Wait until this worker is in the middle of two runs that it has taken meanwhile: one of them has a thread."""
+    name, told = worker.environ()["DEERFLOW_WORKER_NAME"], len(live.log.read_text(errors="replace"))
+    claimed = re.compile(rf"Run claimed run_id=\S+ thread_id=(\S+) .*worker={name}")
+
+    def under_way() -> list[Any]:
+        threads = claimed.findall(live.log.read_text(errors="replace")[told:])[-4:]
+        states = [live.http().get(f"/threads/{thread}/state").json() for thread in threads]
+        return [state for state in states if state.get("next") in (["two"], ["three"])]
+
+    wait_for(lambda: len(under_way()) >= 2, what=f"two runs of {name}")
 
 
 def _until_it_claims(live: Live, worker: psutil.Process) -> None:
