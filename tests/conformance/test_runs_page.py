@@ -22,14 +22,11 @@ TOLD = "http://127.0.0.1:8123"
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """A server as its readers start it, with the example; it talks faster than theirs."""
+    """A server as its readers start it, with the example."""
     folder = tmp_path_factory.mktemp("page")
     example = ROOT / "examples" / "deerflow"
     config = folder / "config.yaml"
-    slow = (example / "config.yaml").read_text()
-    config.write_text(
-        slow.replace("pause_seconds: 0.03", "pause_seconds: 0.01").replace("notes: notes", f"notes: {example}/notes")
-    )
+    config.write_text((example / "config.yaml").read_text().replace("notes: notes", f"notes: {example}/notes"))
     server = live_on(request.param, databases, folder, example / "langgraph.json", LEAD_AGENT_CONFIG=str(config))
     server.start()
     yield server
