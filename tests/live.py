@@ -89,7 +89,7 @@ class Live:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 100
         while f"ready {self.url}" not in self.log.read_text(errors="replace")[start:]:
             assert self._process.poll() is None, self.log.read_text(errors="replace")[-5000:]
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
