@@ -52,7 +52,7 @@ class Talker(BaseChatModel):
         **_: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         for _number in range(self.tokens):
-            yield ChatGenerationChunk(message=AIMessageChunk("word "))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="word "))
             await asyncio.sleep(0)  # a model's client waits for its socket between two tokens
 
 

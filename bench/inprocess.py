@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from bench.graphs import tokens
-from deerflow.graphs.savers import Gate, Savers, open_savers, set_up
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
+
+from bench.graphs import TokenState, tokens
+from deerflow.graphs.gate import Gate
+from deerflow.graphs.savers import Savers, open_savers, set_up
 
 
 async def _nothing_before() -> None:
@@ -23,11 +27,10 @@ async def token_rate(savers: Savers, count: int) -> float:
     thread_id: UUID = uuid4()
     saver = await savers.for_run(thread_id, 1, Gate(_nothing_before, lambda: True))
     graph = tokens.copy(update={"checkpointer": saver})
-    config = {"configurable": {"thread_id": str(thread_id)}}
+    asked: TokenState = {"messages": [HumanMessage("go")], "tokens": count, "delay": 0.0}
+    config: RunnableConfig = {"configurable": {"thread_id": str(thread_id)}}
     times = []
-    async for mode, _ in graph.astream(
-        {"messages": [("user", "go")], "tokens": count}, config, stream_mode=["messages", "values"], durability="async"
-    ):
+    async for mode, _ in graph.astream(asked, config, stream_mode=["messages", "values"], durability="async"):
         if mode == "messages":
             times.append(time.perf_counter())
     return (count - 1) / (times[count - 1] - times[0])

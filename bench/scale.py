@@ -99,8 +99,15 @@ def _pages(target: Target, threads: int, times: int) -> Figures:
         "a number of 10 %": {"metadata": {"number": 3}},
         "two of 10 % that nobody has": {"metadata": {"tenth": "kind3", "number": 4}},
     }
-    counted = {"count by owner": {}, "count of 10 %": {"metadata": tenth}, "count of none": {"metadata": none}}
-    slow = {"a list that none has": {"metadata": {"tags": ["none"]}}, "values that none has": {"values": {"none": 1}}}
+    counted: dict[str, dict[str, Any]] = {
+        "count by owner": {},
+        "count of 10 %": {"metadata": tenth},
+        "count of none": {"metadata": none},
+    }
+    slow: dict[str, dict[str, Any]] = {
+        "a list that none has": {"metadata": {"tags": ["none"]}},
+        "values that none has": {"values": {"none": 1}},
+    }
     found = _timed(http, "/threads/search", asked, times) | _timed(http, "/threads/count", counted, times)
     found |= _timed(http, "/threads/search", slow, 2)
     return {f"{name}, p50": value for name, value in found.items()}

@@ -27,7 +27,8 @@ from bench.graphs import five, held
 from deerflow.events import embedded
 from deerflow.events.connections import connect_async
 from deerflow.events.writer import LogWriter
-from deerflow.graphs.savers import Gate, Savers, open_savers, set_up
+from deerflow.graphs.gate import Gate
+from deerflow.graphs.savers import Savers, open_savers, set_up
 
 _WARM = 10
 _STEPS = 5
@@ -59,7 +60,7 @@ async def fenced_run(savers: Savers) -> float:
     return time.perf_counter() - started
 
 
-async def told_run(savers: Savers, redis: "Redis[bytes]", *, wait: bool) -> float:
+async def told_run(savers: Savers, redis: Redis, *, wait: bool) -> float:
     """The same with a log into which the run's events go; *wait*: no checkpoint before the log has been stored."""
     thread, run = uuid4(), uuid4()
     writer = LogWriter(redis, run, 1, keep_bytes=_LOG_BYTES)
@@ -163,7 +164,7 @@ async def _official(url: str, savers: Savers) -> AsyncIterator[BaseCheckpointSav
 
 
 @asynccontextmanager
-async def _valkey(folder: Path) -> AsyncIterator["Redis[bytes]"]:
+async def _valkey(folder: Path) -> AsyncIterator[Redis]:
     path = folder / "v.sock"
     process = await asyncio.create_subprocess_exec(*embedded.command(folder, path))
     try:

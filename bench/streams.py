@@ -167,10 +167,11 @@ async def wake_some(target: Target, paths: list[str], wakes: int) -> None:
 async def open_all(target: Target, paths: Iterable[str]) -> list[Reader]:
     """Open streams, some at a time, and wait until each is answered."""
     parts, loop, limit = urlsplit(target.url), asyncio.get_running_loop(), asyncio.Semaphore(_OPEN_AT_ONCE)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
 
     async def open_one(path: str) -> Reader:
         async with limit:
-            _, reader = await loop.create_connection(lambda: Reader(path, target.headers), parts.hostname, parts.port)
+            _, reader = await loop.create_connection(lambda: Reader(path, target.headers), host, port)
             await reader.opened
             return reader
 

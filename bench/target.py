@@ -36,7 +36,7 @@ class Target:
     def cpu_seconds(self, kind: str = "") -> float:
         """Processor time that its processes have used so far."""
         times = [process.cpu_times() for process in self.processes(kind)]
-        return sum(t.user + t.system for t in times)
+        return float(sum(t.user + t.system for t in times))
 
     def uss(self, kind: str) -> int:
         """Bytes that are these processes' own."""
@@ -71,7 +71,7 @@ class Target:
 
 
 @contextmanager
-def own_server(auth: str = "none", **environment: str) -> Iterator[Target]:
+def own_server(auth: str = "none", *, database_url: str = "", **environment: str) -> Iterator[Target]:
     """A server of our own, on a free port and with a data folder that goes with it."""
     product = {
         "DEERFLOW_LEASE_SECONDS": "15",
@@ -81,7 +81,8 @@ def own_server(auth: str = "none", **environment: str) -> Iterator[Target]:
         "DEERFLOW_WORKER_RUNS": str(_SLOTS),
     }
     with tempfile.TemporaryDirectory(prefix="deerflow-bench-") as folder:
-        live = Live(Path(folder), HERE / "langgraph.json", auth=auth, **product, **environment)
+        asked = {**product, **environment}  # what is named beside it cannot come out of it
+        live = Live(Path(folder), HERE / "langgraph.json", database_url=database_url, auth=auth, options=None, **asked)
         live.start()
         try:
             yield Target("own", live.url, live.headers)

@@ -16,6 +16,7 @@ _CHATTY = (
     "celery.beat",
     "celery.worker.strategy",
     "celery.worker.consumer",
+    "celery.worker.request",  # a line for each tick that nobody has taken in time
     "alembic",
     "httpx",  # an INFO line of its own would show the queries of webhooks
     "httpcore",

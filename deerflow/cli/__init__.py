@@ -31,8 +31,9 @@ def with_cause(error: BaseException) -> str:
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    reason = str(root).strip().splitlines()[0] if str(root).strip() else type(root).__name__
-    return str(error) if root is error or reason in str(error) else f"{error}: {reason}"
+    said = (root.strerror if isinstance(root, OSError) else None) or str(root).strip() or type(root).__name__
+    reason = said.splitlines()[0]
+    return str(error) if root is error or reason in str(error) else f"{str(error).rstrip('.')}: {reason}"
 
 
 def commands() -> list[click.Command]:

@@ -176,8 +176,7 @@ class _Serve:
             _say(f"database  Postgres at {_place(settings.database)}")
         _say(f"clients   {url} for LangGraph's SDKs, {url}/api with the gateway's defaults")
         click.echo(_EXAMPLE.format(url=url, graph=next(iter(self._project.graphs)), key=_key_of_example(settings)))
-        if settings.auth != "none":
-            _say(f"pages     {url}/console/")
+        _say(f"pages     {url}/console/")
         if (waiting := self._waiting()) is not None:
             link = links.set_up_path(secrets_in_force(settings), waiting)
             _say(f"set-up    nobody can use this server before you have opened {url}{link}")

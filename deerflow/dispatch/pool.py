@@ -65,6 +65,7 @@ from greenlet import getcurrent, greenlet
 from kombu.utils.imports import symbol_by_name
 
 from deerflow.dispatch.user_threads import DaemonThreads
+from deerflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -484,6 +485,10 @@ class AsyncioPool(BasePool):  # type: ignore[misc]
         except asyncio.CancelledError:  # told to stop before it was open
             self._close(EX_OK)
             raise SystemExit(EX_OK) from None
+        except ConfigError as error:  # its sentence says all that is to be mended
+            log.critical("The worker cannot start: %s", error)
+            self._close(EX_FAILURE)
+            raise SystemExit(EX_FAILURE) from error
         except BaseException as error:
             log.critical("The worker cannot start: opening its resources failed: %r", error, exc_info=True)
             self._close(EX_FAILURE)

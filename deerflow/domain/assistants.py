@@ -50,11 +50,12 @@ class Assistant:
 
 @dataclass(frozen=True)
 class AssistantLine:
-    """An assistant as lists to choose from show it, without what may be large."""
+    """An assistant as lists to choose from show it, without what may be large. ``description``: its beginning."""
 
     assistant_id: UUID
     graph_id: str
     name: str
+    description: str | None
 
 
 @dataclass(frozen=True)

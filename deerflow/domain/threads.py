@@ -76,12 +76,16 @@ class ThreadFilter:
 
 @dataclass(frozen=True)
 class ThreadLine:
-    """A thread as lists show it, without what may be large. ``messages``: how many; None where it has no such list."""
+    """A thread as lists show it, without what may be large.
+
+    ``messages``: how many; None where it has no such list. ``is_running``: a worker has one of its runs.
+    """
 
     thread_id: UUID
     title: str | None
     status: ThreadStatus
     asks: bool
+    is_running: bool
     messages: int | None
     metadata: dict[str, Any]
     created_at: datetime

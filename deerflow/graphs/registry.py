@@ -52,9 +52,11 @@ class Graphs:
             try:
                 found[source.graph_id] = _load(project, source)
             except Exception as error:  # user code may raise anything at all while it is imported
-                reason = f"{type(error).__name__}: {error}"
+                is_told = isinstance(error, ConfigError)  # a sentence of ours, so no stack is of use
+                reason = str(error) if is_told else f"{type(error).__name__}: {error}"
                 broken[source.graph_id] = f"Graph '{source.graph_id}' ({source.target}): {reason}"
-                log.exception("A graph could not be imported", extra={"graph_id": source.graph_id})
+                facts = {"graph_id": source.graph_id, "reason": reason}
+                log.exception("A graph could not be imported", exc_info=not is_told, extra=facts)
         return cls(found, broken)
 
     @asynccontextmanager

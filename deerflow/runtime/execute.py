@@ -155,9 +155,9 @@ class _Attempt:
                     Performance(graph, run, saver, self._store, most_steps=self._backend.rules.recursion_limit)
                 )
                 head = await self._end.read_head(graph)
-        except (Drained, Fenced):
+        except (Drained, Fenced, asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
+        except BaseException as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
             failure, head = await self._failed(error), None
         values = self._performance.last_values if self._performance is not None else None
         if failure is None:
@@ -165,12 +165,21 @@ class _Attempt:
         return Ending(RunStatus.ERROR, failure.told, failure.told, head, values, failure.traceback)
 
     async def _stream(self, performance: Performance) -> _Failure | None:
-        """Say all that the graph says; how it failed, or None."""
+        """Say all that the graph says; how it failed, or None.
+
+        The graph runs in a task of its own, and what it raises is looked at from outside: a GeneratorExit closes the
+        coroutines that wait for whoever has raised it, and one that is being closed cannot tell anybody.
+        """
         self._performance = performance
+        telling = asyncio.create_task(self._tell(performance))
+        while not telling.done():
+            try:
+                await asyncio.wait({telling})
+            except asyncio.CancelledError:
+                telling.cancel()
         try:
-            async for event in performance.events():
-                await self._say(event.name, event.data)
-        except (Drained, Fenced, GeneratorExit):
+            telling.result()
+        except (Drained, Fenced):
             raise
         except asyncio.CancelledError as cancelled:
             if self._hold.stopper.why is not None:
@@ -181,6 +190,10 @@ class _Attempt:
         except BaseException as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
             return await self._failed(error)
         return None
+
+    async def _tell(self, performance: Performance) -> None:
+        async for event in performance.events():
+            await self._say(event.name, event.data)
 
     async def _failed(self, error: BaseException) -> _Failure:
         log.info("Graph failed", exc_info=error)

@@ -43,8 +43,13 @@ def count(tx: Tx, principal: Principal, *, most: int) -> int:
 
 
 def page(tx: Tx, principal: Principal, *, limit: int, offset: int = 0) -> list[Thread]:
-    """The caller's threads that wait for a person, the latest question first; without their values."""
+    """The caller's threads that wait for a person, the latest question first; without their values and questions."""
     return [record(row) for row in seen_by(tx, principal, _PAGE, most=limit, first=offset)]
+
+
+def asked(tx: Tx, principal: Principal, thread_id: UUID) -> dict[str, Any] | None:
+    """The questions of a thread. They may be large; they are others as soon as ``state_updated_at`` is another."""
+    return seen_by(tx, principal, _ASKED, thread_id=thread_id).scalar()
 
 
 def answered(tx: Tx, principal: Principal, thread_id: UUID, *, limit: int) -> list[Answered]:
@@ -63,9 +68,11 @@ def _answered(row: sa.Row[Any]) -> Answered:
     return Answered(**facts, status=RunStatus(row.status), resume=row.command["resume"])
 
 
+_LARGE = {"values", "interrupts"}
+_ASKED = scoped(threads, sa.select(threads.c.interrupts).where(threads.c.thread_id == sa.bindparam("thread_id")))
 _PAGE = scoped(
     threads,
-    sa.select(*(sa.null().label(c.name) if c.name == "values" else c for c in columns))
+    sa.select(*(sa.null().label(c.name) if c.name in _LARGE else c for c in columns))
     .where(sa.text(WAITING))
     .order_by(threads.c.state_updated_at.desc(), threads.c.thread_id.desc())
     .limit(sa.bindparam("most"))

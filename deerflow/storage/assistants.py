@@ -29,6 +29,8 @@ from deerflow.storage.types import contains, now
 _CONTENT = ("graph_id", "name", "description", "config", "context", "metadata")
 """What differs between versions."""
 _ANY = AssistantFilter()
+_BEGINNING = 400
+"""So many characters of a description are enough to choose by."""
 
 
 def ensure_system(tx: Tx, graph_id: str, *, description: str | None) -> None:
@@ -162,7 +164,8 @@ def count(tx: Tx, principal: Principal, wanted: AssistantFilter) -> int:
 
 def lines(tx: Tx, principal: Principal, *, limit: int) -> list[AssistantLine]:
     """The assistants that a caller sees, by name; the system's first, so that none of them is cut off."""
-    query = sa.select(assistants.c.assistant_id, assistants.c.graph_id, assistants.c.name)
+    beginning = sa.func.substr(assistants.c.description, 1, _BEGINNING).label("description")
+    query = sa.select(assistants.c.assistant_id, assistants.c.graph_id, assistants.c.name, beginning)
     order = (assistants.c.owner != SYSTEM, _comparable(tx, assistants.c.name), assistants.c.assistant_id)
     rows = tx.execute(query.where(within(principal, assistants)).order_by(*order).limit(limit))
     return [AssistantLine(**row._mapping) for row in rows]

@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, g, jsonify, make_response, render_template, request
+from flask_babel import get_locale
 from flask_babel import gettext as _
 
+from deerflow.auth.remembered import Remembered
 from deerflow.authz import requires, stamped
 from deerflow.domain.approvals import open_interrupts
 from deerflow.domain.ids import parse_id
@@ -35,10 +37,13 @@ _AT_ONCE = 100
 """So many questions are on the page; those that are not answered with them are asked again."""
 _DRAWN_AT_ONCE = 50
 _NOTHING: Mapping[str, list[Typed]] = {}
+_READ_AGAIN_SECONDS = 3_600.0
+_HEADLINES = "deerflow.headlines"
 
 
 def add_to(console: Blueprint) -> None:
-    """Add the pages' routes."""
+    """Add the pages' routes, and an app's memory of what threads ask: by thread, version of its state, and language."""
+    console.record(lambda setup: setup.app.extensions.update({_HEADLINES: Remembered(_MOST_COUNTED)}))
     console.get("/approvals", endpoint="approvals")(listed)
     console.get("/approvals/count", endpoint="approvals_count")(counted)
     console.get("/approvals/<id(thread):thread_id>", endpoint="approvals_one")(one)
@@ -54,14 +59,9 @@ def listed() -> Response:
         part = pager(approvals.count(tx, caller, most=_MOST_COUNTED))
         found = approvals.page(tx, caller, limit=part.size, offset=part.offset)
         names = _agents(tx, caller, found)
-    lines = [
-        {
-            "thread": each,
-            "headline": headline(open_interrupts(each.interrupts)),
-            "agent": names[each.thread_id],
-        }
-        for each in found
-    ]
+        lines = [
+            {"thread": each, "headline": _headline(tx, caller, each), "agent": names[each.thread_id]} for each in found
+        ]
     return make_response(render_template("console/approvals.html", lines=lines, page=part))
 
 
@@ -167,6 +167,16 @@ def _unhurried(questions: Sequence[Question]) -> Iterator[Question]:
 
 def _answered_meanwhile() -> str:
     return str(_("This was answered meanwhile, so your answer was not sent. Below is how it stands now."))
+
+
+def _headline(tx: Tx, caller: Principal, thread: Thread) -> str:
+    """What a thread asks, in one line. Lists ask every few seconds, and to read megabytes anew would hold up others."""
+
+    def read() -> tuple[str, float]:
+        return headline(open_interrupts(approvals.asked(tx, caller, thread.thread_id))), _READ_AGAIN_SECONDS
+
+    remembered: Remembered[str] = current_app.extensions[_HEADLINES]
+    return remembered.get((thread.thread_id, thread.state_updated_at, str(get_locale())), read)
 
 
 def _last_run(tx: Tx, caller: Principal, thread_id: UUID) -> str:

@@ -15,6 +15,7 @@ TITLES = {
     403: _("Not allowed"),
     404: _("Not found"),
     405: _("Not possible"),
+    409: _("Not possible"),
     429: _("Too much for now"),
     503: _("Not available now"),
 }

@@ -43,7 +43,7 @@ def _tried(form: forms.Password, token: str) -> Response:
         return _page(form, HTTPStatus.FORBIDDEN, told=told(error))
     except RateLimited as error:
         return for_now(_page(form, told=told(error)), error)
-    return lead("/console/login")
+    return lead("/console/login?done=password")
 
 
 def _page(form: forms.Password, status: int = HTTPStatus.OK, **facts: object) -> Response:

@@ -1,6 +1,7 @@
 """The sign-in page, and signing out."""
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from deerflow.authz import public, requires
@@ -30,7 +31,11 @@ def login() -> Response:
     if current_user.is_authenticated:
         return lead(place)
     form = forms.SignIn(next=place)
-    return _tried(form, place) if request.method == "POST" else _page(form)
+    if request.method == "POST":
+        return _tried(form, place)
+    return _page(
+        form, done=_("Your password is set. Sign in with it.") if request.args.get("done") == "password" else ""
+    )
 
 
 @requires("account:write")

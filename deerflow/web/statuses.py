@@ -59,6 +59,11 @@ def run_word(status: RunStatus, *, error_name: str | None = None, asks: bool = F
     return _OF_RUN[status]
 
 
-def thread_word(status: ThreadStatus, *, asks: bool) -> Word:
-    """The word for a thread. *asks*: it has interrupts that nobody has answered."""
+def thread_word(status: ThreadStatus, *, asks: bool, is_running: bool) -> Word:
+    """The word for a thread.
+
+    asks: it has interrupts that nobody has answered. is_running: a worker has one of its runs.
+    """
+    if status is ThreadStatus.BUSY and not is_running:
+        return WAITING
     return NEEDS_APPROVAL if status is ThreadStatus.INTERRUPTED and asks else _OF_THREAD[status]

@@ -219,7 +219,7 @@ def _agents() -> dict[UUID, str]:
 def _shown(line: ThreadLine, agents: dict[UUID, str]) -> Shown:
     is_untitled = not (line.title or titles.given(line.metadata))
     title, agent = _title(line.title, line.metadata), agent_of(line.metadata, agents)
-    return Shown(line, title, is_untitled, agent, thread_word(line.status, asks=line.asks))
+    return Shown(line, title, is_untitled, agent, thread_word(line.status, asks=line.asks, is_running=line.is_running))
 
 
 def _title(title: str | None, metadata: dict[str, Any]) -> str:

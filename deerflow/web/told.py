@@ -43,7 +43,10 @@ def in_words(sentence: str) -> str:
     """The same in the reader's language."""
     text = sentence_of(sentence)
     found = text and _patterns()[text].fullmatch(sentence)
-    return str(gettext(text, **found.groupdict())) if text and found else sentence
+    if not (text and found):
+        return sentence
+    facts = found.groupdict()
+    return str(gettext(REFUSALS.get(facts.get("permission", ""), text), **facts))
 
 
 def sentence_of(sentence: str) -> str | None:
@@ -205,3 +208,14 @@ SENTENCES = (
     _("The request body is larger than %(most)s bytes, the most that the setting body_bytes allows"),
     _("The request body is larger than %(most)s bytes, the most that is read of who has not signed in"),
 )
+
+_FOR_ACCOUNTS = _("This is for people who sign in with an account here. Ask an administrator for one")
+
+REFUSALS = {
+    "users:read": _("Only administrators look after accounts. Ask one of them"),
+    "users:write": _("Only administrators look after accounts. Ask one of them"),
+    "audit:read": _("Only administrators read the audit. Ask one of them"),
+    "system:read": _("Only administrators see how the server is doing. Ask one of them"),
+    **dict.fromkeys(("keys:read", "keys:write", "account:read", "account:write"), _FOR_ACCOUNTS),
+}
+"""What is said in place of the name of a permission that is missing, which tells people nothing."""

@@ -109,7 +109,7 @@ def _chosen(found: list[AssistantLine], wanted: list[str]) -> str | None:
 
 def _shown(agent: AssistantLine) -> dict[str, str]:
     names = {"name": agent.name or agent.graph_id, "graph_id": agent.graph_id}
-    return {"assistant_id": str(agent.assistant_id), **names}
+    return {"assistant_id": str(agent.assistant_id), **names, "description": agent.description or ""}
 
 
 @cache

@@ -113,3 +113,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'running'"),
         postgresql_where=sa.text("status = 'running'"),
     )
+
+
+def downgrade() -> None:
+    for table in ("runs", "threads", "doomed_threads", "assistants"):
+        op.drop_table(table)

@@ -127,6 +127,7 @@ def test_long_data_path(tmp_path: Path) -> None:
     live.start()
     try:
         assert live.client().assistants.search()
+        assert f"pages     {live.url}/console/" in live.log.read_text(), "also without accounts"
     finally:
         live.stop()
 
@@ -157,7 +158,8 @@ def test_taken_port_is_named(live: Live, tmp_path: Path) -> None:
     """Somebody listens there already."""
     ended = _serve("--data", str(tmp_path / "data"), "--port", str(live.port), "--config", str(GRAPHS))
     assert ended.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{live.port}" in ended.stderr
+    told = f"Cannot listen on 127.0.0.1:{live.port}: Address already in use. Choose another with --port."
+    assert ended.stderr == f"Error: {told}\n"
 
 
 def test_broken_graph_stops_the_start(tmp_path: Path) -> None:
@@ -168,6 +170,8 @@ def test_broken_graph_stops_the_start(tmp_path: Path) -> None:
     ended = _serve("--data", str(tmp_path / "data"), "--port", str(free_port()), "--config", config)
     assert ended.returncode == 1
     assert "a_module_that_is_not_there" in ended.stderr
+    assert "The worker cannot start: Graph 'a' (./broken.py:graph): ModuleNotFoundError: No module" in ended.stderr
+    assert "deerflow.errors" not in ended.stderr, "a stack of ours would hide the project's"
     assert "process did not start" in ended.stderr
 
 

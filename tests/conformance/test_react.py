@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from tests import chromium
 from tests.conformance import javascript
 from tests.conformance.cells import Cells
-from tests.conformance.chat import Chat
+from tests.conformance.chat import Chat, Seen
 from tests.conformance.conftest import went_well
 from tests.conformance.site import site
 from tests.conftest import wait_for
@@ -22,6 +22,8 @@ HOOKS = {"classic-1.15": "react-classic", "classic-2.0": "react-classic", "v2-1.
 """The hooks, and the client that each counts for."""
 READS_ANEW = "classic-1.15"
 """After a stop this hook reads the state again and shows that alone: an unfinished answer is not in it."""
+HEARS_ANEW = "v2-1.1"
+"""After a reload this hook hears the thread's runs again, and shows what a stopped one has said."""
 LONG = "count 2000 0.05"
 """An answer of which nobody sees the end."""
 
@@ -68,15 +70,29 @@ def test_tokens_come_one_by_one(chat: Chat) -> None:
 
 
 def test_stop(chat: Chat, http: httpx.Client) -> None:
-    """The run stops on the server, and what was said stays where the hook keeps it."""
+    """The run stops on the server; the page shows what was said as far as the hook keeps it, and so after a reload."""
     chat.open()
     chat.say(LONG)
-    chat.until(lambda seen: seen.words >= 3)
+    seen = chat.until(lambda seen: seen.words >= 3)
+    wait_for(lambda: http.get(f"/threads/{seen.thread}/state").json()["values"], what="the question to be stored")
     chat.press("#stop")
     seen = chat.until(lambda seen: seen.state == "idle")
     wait_for(lambda: _status(http, seen.thread) == "interrupted", what="the run to stop")
-    least = 0 if chat.hook == READS_ANEW else 3
-    assert chat.until(lambda seen: seen.state == "idle" and seen.words >= least).words < 2000
+    if chat.hook == READS_ANEW:
+        chat.until_idle(["human", LONG])
+    else:
+        seen = chat.until(lambda seen: _is_stopped(seen, least=3))
+    chat.reload()
+    if chat.hook == HEARS_ANEW:
+        chat.until(lambda now: _is_stopped(now, least=seen.words))
+    else:
+        chat.until_idle(["human", LONG])
+
+
+def _is_stopped(seen: Seen, *, least: int) -> bool:
+    """Whether the page shows the question and the beginning of its answer, of at least so many words."""
+    said = ["ai", counted(seen.words)]
+    return seen.state == "idle" and least <= seen.words < 2000 and seen.lines == [["human", LONG], said]
 
 
 def test_reload_in_mid_stream(chat: Chat, http: httpx.Client, tmp_path: Path) -> None:

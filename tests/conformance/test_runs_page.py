@@ -22,12 +22,9 @@ TOLD = "http://127.0.0.1:8123"
 def live(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """A server as its readers start it, with the example."""
-    folder = tmp_path_factory.mktemp("page")
-    example = ROOT / "examples" / "deerflow"
-    config = folder / "config.yaml"
-    config.write_text((example / "config.yaml").read_text().replace("notes: notes", f"notes: {example}/notes"))
-    server = live_on(request.param, databases, folder, example / "langgraph.json", LEAD_AGENT_CONFIG=str(config))
+    """A server as its readers start it, with the example, which talks as slowly as theirs: so a run is seen running."""
+    project = ROOT / "examples" / "deerflow" / "langgraph.json"
+    server = live_on(request.param, databases, tmp_path_factory.mktemp("page"), project)
     server.start()
     yield server
     server.stop()

@@ -110,6 +110,21 @@ def test_a_request_for_approval_is_answered_with_what_it_allows(live: Live, page
     page.until("You answered: approved with changes")
 
 
+_IS_IN_SIGHT = """
+const [log, card] = [".ws-log", ".ask-card"].map((each) => document.querySelector(each).getBoundingClientRect());
+return card.bottom <= log.bottom;
+"""
+
+
+def test_what_a_decision_asks_for_comes_into_sight(live: Live, page: Page) -> None:
+    """The card grows below the end of what one sees."""
+    opened(page, talked(live, "markdown", "approve")).until("The agent wants your approval")
+    page.until(lambda: page.run(_IS_IN_SIGHT))
+    page.press("Reject", within=".ask-card")
+    page.until("Send rejection")
+    page.until(lambda: page.run(_IS_IN_SIGHT), seconds=5)
+
+
 def test_a_call_says_that_it_waits_for_approval_and_that_it_was_rejected(live: Live, page: Page) -> None:
     """And the answer stays beside its question, also after a reload."""
     opened(page, talked(live, "careful")).until("The agent wants your approval")

@@ -29,6 +29,17 @@ def test_a_run_elsewhere_shows_and_what_is_ticked_stays_so(page: Page, live: Liv
     wait_for(lambda: not client.threads.search(metadata={"title": f"{word} 1"}), what="its deletion")
 
 
+def test_a_name_is_written_at_once_over_the_old_one(page: Page, live: Live) -> None:
+    old, new = (f"w{uuid4().hex[:8]}" for _ in range(2))
+    thread = live.client().threads.create(metadata={"title": old})["thread_id"]
+    page.open(f"/console/threads?q={old}").click("tbody .menu summary")
+    page.press("Rename", within="tbody")
+    page.until(lambda: page.run("return document.activeElement.name") == "title")
+    page.keys(new, "ENTER")
+    page.until("No thread matches")
+    assert new in page.open(f"/console/threads/{thread}").text("h1")
+
+
 def test_a_server_that_is_away_is_told_and_comes_back_by_itself(page: Page, watching: Watched) -> None:
     watching.allow("Failed to load resource", "ERR_", "Failed to fetch")
     page.open("/console/threads")

@@ -119,3 +119,4 @@ def test_a_page_that_has_stopped_working_keeps_what_was_written(workspace: Works
     page.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=broken)
     page.press("Reload")
     assert workspace.until(lambda seen: seen.is_ready).draft == "half a thought"
+    assert page.run("return document.querySelector('#ws-text').selectionStart") == len("half a thought"), "to go on"

@@ -1,6 +1,7 @@
-"""A factory that takes its time: it waits while the file that ``configurable.hold`` names is there."""
+"""A factory that takes its time: it waits while the file that ``configurable.hold`` names is there. Or it gives up."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,6 +18,8 @@ def say(state: State):
 
 
 async def make(config: RunnableConfig):
+    if config.get("configurable", {}).get("gives_up"):
+        sys.exit("a factory wants to end the process")
     held = config.get("configurable", {}).get("hold")
     if held:
         Path(held).with_suffix(".opened").touch()

@@ -73,6 +73,14 @@ async def cancelling_itself(state: State):
     raise asyncio.CancelledError
 
 
+async def closing_itself(state: State):
+    raise GeneratorExit
+
+
+def closing_itself_in_thread(state: State):
+    raise GeneratorExit
+
+
 async def patient(state: State):
     _trace(state, "patient started")
     try:
@@ -85,7 +93,10 @@ async def patient(state: State):
     return {"said": "patiently"}
 
 
-nodes = (in_thread, swallowing, patient, poison, quitting, quitting_in_thread, cancelling_itself)
+nodes = (
+    *(in_thread, swallowing, patient, poison, quitting, quitting_in_thread),
+    *(cancelling_itself, closing_itself, closing_itself_in_thread),
+)
 builder = StateGraph(State)
 for node in nodes:
     builder.add_node(node.__name__, node)

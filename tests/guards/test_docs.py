@@ -98,3 +98,16 @@ def test_adrs_are_numbered_without_holes() -> None:
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
     for page in pages:
         assert all(f"**{part}.**" in page.read_text() for part in ("Context", "Choice", "Price")), page.name
+
+
+def test_documents_are_120_columns_wide() -> None:
+    """But for tables and what is to be typed. The rooms of ARCHITECTURE.md are neither."""
+    wide = []
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
+        is_code = False
+        for number, line in enumerate(page.read_text().splitlines(), start=1):
+            is_code ^= line.startswith("```")
+            is_free = line.startswith("|") or (is_code and page.name != "ARCHITECTURE.md")
+            if len(line) > 120 and not is_free:
+                wide.append(f"{page.relative_to(ROOT)}:{number}")
+    assert wide == []

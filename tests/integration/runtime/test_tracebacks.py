@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ from deerflow.api.mounts import MOUNTS
 from deerflow.backend import Backend
 from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Run, task_id
-from deerflow.domain.words import RunStatus
+from deerflow.domain.words import RunStatus, ThreadStatus
 from deerflow.runtime.reap import reap
 from deerflow.settings import Settings
 from deerflow.storage import leases, runs, threads, webhooks
@@ -26,6 +27,7 @@ from tests.factories import (
     make_running,
     row_of,
     set_columns,
+    thread_of,
 )
 from tests.integration.runtime.workers import Worker
 
@@ -87,6 +89,29 @@ def test_a_run_ends_whatever_its_graph_raises(backend: Backend, worker: Worker, 
     run = done(backend, worker, make_run(backend, LOCAL_USER, assistant="faulty", input={"kind": kind}))
     assert (run.status, (run.error or {})["message"]) == (RunStatus.ERROR, message)
     assert "faulty.py" in (traceback_of(backend, run, LOCAL_USER) or "")
+
+
+def test_a_run_ends_when_its_factory_wants_to_end_the_process(backend: Backend, worker: Worker) -> None:
+    asked = {"configurable": {"gives_up": True}}
+    run = done(backend, worker, make_run(backend, LOCAL_USER, assistant="slow_to_open", config=asked))
+    assert (run.status, (run.error or {})["error"]) == (RunStatus.ERROR, "SystemExit")
+    assert "slow_to_open.py" in (traceback_of(backend, run, LOCAL_USER) or "")
+
+
+@pytest.mark.parametrize("graph", ["stubborn", "patient_inside"])
+@pytest.mark.parametrize("modes", [["values"], ["messages-tuple"], ["events"], "v2"])
+def test_a_run_ends_when_its_graph_closes_whoever_waits_for_it(
+    backend: Backend, worker: Worker, graph: str, modes: Any
+) -> None:
+    """A GeneratorExit of a node, of a node in a thread, and of either in a subgraph: each fails, and says so once."""
+    for kind in ("closing_itself", "closing_itself_in_thread"):
+        run = make_run(backend, LOCAL_USER, assistant=graph, input={"kind": kind})
+        how = {"protocol": "v2"} if modes == "v2" else {"stream_mode": modes}
+        set_columns(backend, run, kwargs={**run.kwargs, **how})
+        assert done(backend, worker, run).status is RunStatus.ERROR
+        assert thread_of(backend, run, LOCAL_USER).status is ThreadStatus.ERROR
+        told = [entry.frame.split(b"\r\n")[0] for entry in backend.log.read(run.run_id, 0).entries]
+        assert told.index(b"event: error") == len(told) - 1
 
 
 def test_what_raised_nothing_has_none(backend: Backend, worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -12,6 +13,7 @@ from deerflow.domain.threads import Thread
 from deerflow.settings import Settings
 from deerflow.storage import models
 from deerflow.storage.database import Database
+from tests.factories import make_key, make_running, make_thread, make_user
 
 ONE_RUNNING = "uq_runs_one_running"
 
@@ -30,29 +32,36 @@ def from_models(settings, databases, tmp_path):
 
 
 def described(engine):
-    """All that the catalogue says about our tables."""
-    seen = sa.inspect(engine)
+    """All that the catalogue says about those of our tables that are there."""
+    seen, ours = sa.inspect(engine), list(models.metadata.tables)
+    columns, keys = seen.get_multi_columns(filter_names=ours), seen.get_multi_pk_constraint(filter_names=ours)
+    foreign = seen.get_multi_foreign_keys(filter_names=ours)
+    unique = seen.get_multi_unique_constraints(filter_names=ours)
+    indexes = index_definitions(engine)
     return {
-        table: {
-            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)},
-            "key": seen.get_pk_constraint(table),
-            "foreign keys": seen.get_foreign_keys(table),
-            "unique": sorted(seen.get_unique_constraints(table), key=str),
-            "indexes": index_definitions(engine, table),
+        table[1]: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in columns[table]},
+            "key": keys[table],
+            "foreign keys": foreign[table],
+            "unique": sorted(unique[table], key=str),
+            "indexes": indexes.get(table[1]),
         }
-        for table in models.metadata.tables
+        for table in columns
     }
 
 
-def index_definitions(engine, table):
-    """Each index as the database itself spells it, WHERE included."""
+def index_definitions(engine):
+    """Each table's indexes as the database itself spells them, WHERE included."""
     query = (
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = :table AND sql IS NOT NULL"
+        "SELECT tbl_name, name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
         if engine.dialect.name == "sqlite"
-        else "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = :table"
+        else "SELECT tablename, indexname, indexdef FROM pg_indexes"
     )
+    found = {}
     with engine.connect() as connection:
-        return {name: " ".join(sql.split()) for name, sql in connection.execute(sa.text(query), {"table": table})}
+        for table, name, sql in connection.execute(sa.text(query)):
+            found.setdefault(table, {})[name] = " ".join(sql.split())
+    return found
 
 
 def test_migrations_and_models_make_the_same_schema(backend, from_models):
@@ -75,7 +84,7 @@ def test_there_is_one_head_and_the_database_stands_at_it(backend):
 
 def test_the_index_on_running_runs_is_unique_and_partial(backend):
     """scenario 7: autogenerate does not see a missing WHERE, so the catalogue is read back"""
-    definition = index_definitions(backend.db.engine, "runs")[ONE_RUNNING]
+    definition = index_definitions(backend.db.engine)["runs"][ONE_RUNNING]
     assert "UNIQUE INDEX" in definition
     assert "(thread_id) WHERE" in definition
     assert "status = 'running'" in definition
@@ -85,6 +94,35 @@ def test_a_second_upgrade_finds_nothing_to_do(backend, settings):
     before = described(backend.db.engine)
     upgrade(settings)
     assert described(backend.db.engine) == before
+
+
+def test_each_migration_can_be_taken_back_and_made_again(backend):
+    """Each time the schema is the one of before; what the first one knew is kept, and at last nothing is left."""
+    thread = make_thread(backend, plan="pro")
+    make_running(backend, thread_id=thread.thread_id, webhook="https://example.org/hook")
+    make_key(backend, make_user(backend, "ada@example.com"))
+    config, engine = alembic_config(backend.db.url), backend.db.engine
+    head, *older = (each.revision for each in ScriptDirectory.from_config(config).walk_revisions())
+    rows, schemas = first_rows(engine), {head: described(engine)}
+    for revision in older:
+        command.downgrade(config, revision)
+        schemas[revision] = described(engine)
+    for revision in (*reversed(older[:-1]), head):
+        command.upgrade(config, revision)
+        assert described(engine) == schemas[revision]
+    assert first_rows(engine) == rows
+    command.downgrade(config, "base")
+    assert described(engine) == {}
+    command.upgrade(config, "head")
+    assert described(engine) == schemas[head]
+
+
+def first_rows(engine):
+    """What the tables that were there first hold, with what the database itself makes of it."""
+    seen = ["SELECT thread_id, metadata FROM threads", "SELECT run_id, kwargs FROM runs", "SELECT name FROM assistants"]
+    seen += ["SELECT name, value, owner, thread_id FROM thread_labels"]
+    with engine.connect() as connection:
+        return [sorted(map(str, connection.execute(sa.text(query)))) for query in seen]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -14,7 +15,8 @@ from deerflow.domain.runs import Run
 from deerflow.domain.threads import ThreadHead
 from deerflow.domain.words import MultitaskStrategy, RunStatus, StreamMode
 from deerflow.settings import Settings
-from deerflow.storage import keys
+from deerflow.storage import approvals, keys
+from deerflow.storage.database import Tx
 from tests.factories import (
     LOCAL_USER,
     at_once,
@@ -50,6 +52,30 @@ def test_all_that_waits_is_listed_and_counted(reader: Person, backend: Backend, 
     assert reader.page.text.count('class="mark"') == 3
     assert re.findall(r'data-count="[^"]+">(\d+)<', reader.page.text) == ["3", "3"]
     assert reader.open("/console/approvals/count").get_json() == {"waiting": 3}
+
+
+def test_questions_are_read_once_for_each_language_and_again_when_others_are_asked(
+    reader: Person, backend: Backend, caller: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be megabytes, and each tab asks for the list every few seconds."""
+    read: list[UUID] = []
+
+    def asked(tx: Tx, principal: Principal, thread_id: UUID) -> Any:
+        read.append(thread_id)
+        return read_asked(tx, principal, thread_id)
+
+    read_asked = approvals.asked
+    monkeypatch.setattr(approvals, "asked", asked)
+    one, two = asking(backend, caller, REQUEST), asking(backend, caller, "left?")
+    for _ in range(2):
+        for language, line in (("en", "Run write_file?"), ("zh-CN", "执行 write_file")):
+            assert line in reader.open("/console/approvals", **{"Accept-Language": language}).text
+    assert sorted(read) == sorted([one.thread_id, two.thread_id] * 2)
+
+    asking(backend, caller, "right?", thread_id=two.thread_id)
+    assert "right?" in reader.open("/console/approvals").text
+    assert "left?" not in reader.told()
+    assert read[4:] == [two.thread_id]
 
 
 def test_nothing_waits(reader: Person) -> None:

@@ -18,7 +18,7 @@ from tests.integration.web.conftest import Person
 CHINESE = {"Accept-Language": "zh-CN"}
 
 
-def fail(_form: object) -> None:
+def fail(_form: object, **_facts: object) -> None:
     raise RuntimeError("broken")
 
 
@@ -40,6 +40,21 @@ def test_a_page_that_fails_names_the_request(broken: Person, path: str, status: 
     assert f"<h1>{title}</h1>" in page.text
     assert UUID(page.headers["X-Request-Id"])
     assert page.headers["X-Request-Id"] in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("users", "Only administrators look after accounts."), ("audit", "Only administrators read the audit."),
+     ("system", "Only administrators see how the server is doing.")],
+)  # fmt: skip
+def test_what_one_may_not_do_is_told_without_the_name_of_a_permission(reader: Person, path: str, told: str) -> None:
+    """And who can help."""
+    assert reader.open(f"/console/{path}").status_code == 403
+    assert f"{told} Ask one of them." in reader.told()
+    assert "permission" not in reader.told()
+    reader.browser.client.set_cookie("deerflow_language", "zh-CN", domain="deerflow.example")
+    reader.open(f"/console/{path}")
+    assert "请联系管理员。" in reader.told()
 
 
 @by_mount
@@ -69,7 +84,9 @@ def test_the_log_says_the_same_name(broken: Person, caplog: pytest.LogCaptureFix
     assert noted == [("Unexpected error", "req-9")]
     assert "broken" in caplog.text
     assert "broken" not in page.text
-    assert "Internal Server Error (req-9)" in page.text
+    assert page.text.count(">req-9<") == page.text.count("req-9</") == 1, "told once, to be copied"
+    assert "Internal Server Error" not in page.text
+    assert "It is not your doing." in page.text
     assert "request_id" not in _context.get()
 
 

@@ -218,4 +218,5 @@ def test_without_accounts_there_are_no_keys(settings: Settings, backend: Backend
     client = make_app(settings, backend).test_client()
     page = client.get("/console/keys")
     assert (page.status_code, page.mimetype) == (HTTPStatus.CONFLICT, "text/html")
+    assert "<h1>Not possible</h1>" in page.text, "nothing is wrong"
     assert "Accounts are switched off" in page.text

@@ -12,6 +12,7 @@ from tests.integration.identity.conftest import SECRET
 from tests.integration.web.conftest import Person
 
 NEW = "violet tram under marble"
+SIGN_IN = "/console/login?done=password"
 
 
 @pytest.fixture
@@ -36,8 +37,9 @@ def person(accounts_app: Flask) -> Person:
 
 def test_the_link_sets_a_password_once(person: Person, link: str) -> None:
     person.open(link)
-    assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == "/console/login"
-    person.open("/console/login")
+    assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == SIGN_IN
+    person.open(SIGN_IN)
+    assert "Your password is set. Sign in with it." in person.told()
     assert person.send("/console/login", email="bob@example.com", password=NEW).headers["Location"] == "/console/"
     person.open(link)
     assert (
@@ -61,7 +63,7 @@ def test_what_is_wrong_is_told_and_the_link_stays_good(
     person.open(link)
     person.send("/console/password", password=password, again=again)
     assert told in person.page.text
-    assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == "/console/login"
+    assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == SIGN_IN
 
 
 @pytest.mark.parametrize("token", ["x", "", "W10.x.y"])

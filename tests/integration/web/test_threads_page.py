@@ -23,7 +23,7 @@ from deerflow.runtime import ask, build
 from deerflow.runtime.build import Built
 from deerflow.settings import Settings
 from deerflow.storage import assistants, models, threads
-from tests.factories import LOCAL_USER, make_app, make_run, make_thread, make_user, thread_of
+from tests.factories import LOCAL_USER, claim_run, make_app, make_run, make_running, make_thread, make_user, thread_of
 from tests.integration.identity.stranger import with_session
 
 LIST = "/console/threads"
@@ -71,7 +71,7 @@ def test_a_row_says_what_it_is_called_who_answers_and_how_it_stands(
     with backend.db.begin() as tx:
         spec = AssistantSpec(graph_id="steps", name="The planner")
         assistant = assistants.create(tx, user, new_id(), spec)
-    run = make_run(backend, user, assistant=str(assistant.assistant_id), input=HELLO)
+    run = make_running(backend, user, assistant=str(assistant.assistant_id), input=HELLO)
     with backend.db.begin() as tx:
         tx.execute(sa.update(models.threads).values(values=HELLO))
     page = client.get(LIST).text
@@ -98,7 +98,9 @@ def test_each_status_has_its_word_and_its_filter(
     others = [{"status": each} for each in ThreadStatus if each not in columns.values()]
     for other in [*others, {"status": ThreadStatus.INTERRUPTED, "interrupts": None if status != "stopped" else ASKED}]:
         make(backend, user, "another", **other)
-    make(backend, user, "this one", **columns)
+    made = make(backend, user, "this one", **columns)
+    if status == "running":
+        make_running(backend, user, thread_id=made)
     page = client.get(LIST, query_string={"status": status}).text
     assert titles(client, status=status) == ["this one"]
     word = status.replace("-", " ").capitalize()
@@ -321,7 +323,25 @@ def test_a_run_elsewhere_shows_on_the_part_that_stays_up_to_date(
     """Every five seconds it is fetched again (live.js); also from the page that says how to start."""
     assert re.search(r'id="threads-page" data-live="5"', client.get(LIST).text)
     run = make_run(backend, user, input=HELLO)
-    part = client.get(LIST).text.partition('id="thread-list" data-live="5"')[2]
-    assert "hello there" in part
-    assert "Running" in part
     assert thread_of(backend, run, user).title == "hello there"
+    assert "hello there" in live_part(client)
+    assert claim_run(backend, run)
+    assert "Running</span>" in live_part(client)
+
+
+@pytest.mark.parametrize("after_seconds", [0, 3600])
+def test_a_thread_is_running_when_a_worker_has_its_run(
+    client: FlaskClient, backend: Backend, user: Principal, after_seconds: int
+) -> None:
+    """Until then it waits, as the list of runs says; for clients it is busy, and found among those."""
+    run = make_run(backend, user, input=HELLO, after_seconds=after_seconds)
+    assert thread_of(backend, run, user).status is ThreadStatus.BUSY
+    assert "Waiting</span>" in live_part(client)
+    assert "Running</span>" not in live_part(client)
+    assert titles(client, status="running") == ["hello there"]
+
+
+def live_part(client: FlaskClient) -> str:
+    """The rows, which are fetched again and again."""
+    part = client.get(LIST).text.partition('id="thread-list" data-live="5"')[2]
+    return part[part.index("<tbody>") :]

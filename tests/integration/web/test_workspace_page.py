@@ -70,6 +70,17 @@ def test_without_a_name_it_is_for_the_first_graph(signed_in: Person, backend: Ba
     assert data_of(signed_in)["assistant_id"] == data_of(signed_in)["agents"][0]["assistant_id"]
 
 
+def test_it_says_what_its_agents_are_for(signed_in: Person, ada: User, backend: Backend) -> None:
+    """As they describe themselves; of a very long description the beginning."""
+    long = "Plans journeys. " * 1000
+    with backend.db.begin() as tx:
+        assistants.create(tx, caller(ada), new_id(), AssistantSpec(graph_id="steps", name="My own", description=long))
+    signed_in.open("/console/threads/new")
+    told = {each["name"]: each["description"] for each in data_of(signed_in)["agents"]}
+    assert told["My own"] == long[:400]
+    assert told["steps"] == ""
+
+
 def test_an_agent_that_there_is_none_of_is_nobody(signed_in: Person) -> None:
     for agent in ("nobody", "00000000-0000-7000-8000-000000000000", "%00", "x" * 3000):
         assert signed_in.open(f"/console/threads/new?agent={agent}").status_code == 200, agent

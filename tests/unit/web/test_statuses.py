@@ -23,8 +23,15 @@ def test_every_status_of_a_run_has_a_word(status: RunStatus) -> None:
     ],
 )
 def test_a_thread_that_asks_is_not_one_that_was_stopped(status: ThreadStatus, word: Word, *, asks: bool) -> None:
-    assert thread_word(status, asks=asks) is word
+    assert thread_word(status, asks=asks, is_running=True) is word
     assert word in THREAD_WORDS
+
+
+@pytest.mark.parametrize("status", ThreadStatus)
+def test_a_thread_whose_runs_are_all_still_to_begin_waits(status: ThreadStatus) -> None:
+    """As its runs do; what is at rest has none."""
+    word = thread_word(status, asks=False, is_running=False)
+    assert (word is statuses.WAITING) is (status is ThreadStatus.BUSY)
 
 
 def test_a_run_that_asks_is_not_done_and_a_lost_worker_is_no_failure_of_the_graph() -> None:

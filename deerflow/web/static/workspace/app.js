@@ -114,6 +114,7 @@ function Welcome({ session }) {
   return html`
     <div class="ws-welcome">
       <h2>${t("Start a conversation with {agent}", { agent: agent?.name ?? "" })}</h2>
+      ${agent?.description && html`<p class="ws-about">${agent.description}</p>`}
       <p>${t("Write a message below. The thread is kept, and you find it again under Threads.")}</p>
       ${page.agents.length > 1 && html`<${Pick} session=${session} />`}
     </div>

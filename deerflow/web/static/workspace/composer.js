@@ -41,6 +41,7 @@ export function Composer({ session, isDisabled }) {
 
   useLayoutEffect(() => grow(field.current), [text]);
   useEffect(() => {
+    field.current?.setSelectionRange(text.length, text.length); // one goes on with a draft at its end
     if (!threadId || matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, []);
 

@@ -9,7 +9,7 @@ import { Message } from "./message.js";
 import { readRequest } from "./requests.js";
 import { clock, t } from "./strings.js";
 import { toolTimes } from "./tools.js";
-import { plainText, resultsOf, rowsOf } from "./turns.js";
+import { goesOn, plainText, resultsOf, rowsOf } from "./turns.js";
 
 const NEAR = 80;
 const NONE = new Map();
@@ -39,8 +39,12 @@ export function useEnd(grown) {
     const sized = new ResizeObserver(() => isAtEnd.current && toEnd());
     element.addEventListener("scroll", onScroll, { passive: true });
     sized.observe(element);
-    for (const child of element.children) sized.observe(child);
+    const watch = () => [...element.children].forEach((child) => sized.observe(child));
+    const added = new MutationObserver(watch); // a question comes later, and grows where one answers it
+    added.observe(element, { childList: true });
+    watch();
     return () => {
+      added.disconnect();
       sized.disconnect();
       element.removeEventListener("scroll", onScroll);
     };
@@ -192,9 +196,6 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
     </li>
   `;
 });
-
-/** Whether the same agent goes on speaking. @param {import("./turns.js").Row} row @param {import("./turns.js").Row | undefined} before */
-const goesOn = ({ message }, before) => message.type === "ai" && before?.message.type === "ai" && message.name === before.message.name;
 
 /** @param {string} iso */
 const utc = (iso) => `${iso.slice(0, 19).replace("T", " ")} UTC`;

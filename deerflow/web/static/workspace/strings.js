@@ -5,6 +5,7 @@
  * @property {string} assistant_id
  * @property {string} name
  * @property {string} graph_id
+ * @property {string} description its beginning; empty where there is none
  */
 
 /**

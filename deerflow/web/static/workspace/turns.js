@@ -18,6 +18,9 @@ import { messagesOf } from "./branches.js";
  * @property {boolean} isLast
  */
 
+/** Whether the same agent goes on speaking; no name is null in the state, and not there in what streams. @param {Row} row @param {Row | undefined} before */
+export const goesOn = ({ message }, before) => message.type === "ai" && before?.message.type === "ai" && (message.name ?? null) === (before.message.name ?? null);
+
 /**
  * The rows of a conversation. Results of tools are no rows: they stand with their calls.
  * @param {any[]} messages

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beyondState, firstQuestion, plainText, resultsOf, rowsOf, steady } from "./turns.js";
+import { beyondState, firstQuestion, goesOn, plainText, resultsOf, rowsOf, steady } from "./turns.js";
 
 const human = (/** @type {string} */ id, content = id) => ({ type: "human", id, content });
 const ai = (/** @type {string} */ id, content = id, more = {}) => ({ type: "ai", id, content, ...more });
@@ -12,6 +12,12 @@ test("a tool's result is no row of its own, unless nobody has called the tool", 
   const results = [{ type: "tool", id: "c", tool_call_id: "t1" }, { type: "tool", id: "d", tool_call_id: "t2" }];
   assert.deepEqual(keys([human("a"), call, ...results]), ["a", "b", "d"]);
   assert.equal(resultsOf([call, ...results]).get("t1"), results[0]);
+});
+
+test("an agent goes on speaking until another one does, or a person", () => {
+  const said = [human("a"), ai("b", "b", { name: null }), ai("c"), ai("d", "d", { name: null }), ai("e", "e", { name: "critic" })];
+  const rows = rowsOf(said, []);
+  assert.deepEqual(rows.map((row, place) => goesOn(row, rows[place - 1])), [false, false, true, true, false]);
 });
 
 test("what a stopped run has said stands behind what it was asked", () => {

@@ -1,7 +1,6 @@
 """The project's own handlers and assistants: what they stamp is stored, and what they filter is not there."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,10 +16,9 @@ from deerflow.settings import Settings
 from tests.factories import make_app
 from tests.integration.api.conftest import detail
 from tests.integration.identity.answering import AnsweringBell
+from tests.integration.identity.handlers.conftest import PROJECT, Caller
 
-PROJECT = Path(__file__).parents[2] / "projects" / "custom_auth" / "langgraph.json"
 TEAMS = {"ada": "red", "bob": "red", "eve": "blue", "root": "all"}
-Caller = Callable[[str], FlaskClient]
 
 auth = Auth()
 

@@ -1,7 +1,6 @@
 """The project's own handlers and what is said over a WebSocket: each command is asked about as a request is."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Thread
 from uuid import UUID
 
@@ -12,17 +11,14 @@ from werkzeug.serving import make_server
 from deerflow import project
 from deerflow.backend import Backend
 from deerflow.domain.ids import new_id
-from deerflow.domain.principal import Principal
 from deerflow.domain.runs import Run
 from deerflow.graphs.handlers import Handlers
 from deerflow.settings import Settings
 from deerflow.storage import runs
 from tests.factories import make_app
 from tests.integration.identity.answering import AnsweringBell
+from tests.integration.identity.handlers.conftest import ADA, PROJECT
 from tests.integration.identity.test_sockets import Talk
-
-PROJECT = Path(__file__).parents[2] / "projects" / "custom_auth" / "langgraph.json"
-ADA = Principal("auth:ada", frozenset())
 
 
 @pytest.fixture
