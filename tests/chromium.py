@@ -32,7 +32,8 @@ def chromium() -> Iterator[Chrome]:
     options.add_experimental_option("perfLoggingPrefs", {"enableNetwork": True, "enablePage": False})
     driver = Chrome(options=options, service=ChromeService(str(DRIVER)))
     try:
-        driver.set_page_load_timeout(30)
+        driver.set_page_load_timeout(90)
+        driver.set_script_timeout(90)
         yield driver
     finally:
         driver.quit()

@@ -33,7 +33,7 @@ AUTH = {"sqlite": "accounts", "postgres": "none"}
 """
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> object:
+def wait_for(condition: Callable[[], object], *, seconds: float = 60.0, what: str = "the condition") -> object:
     """Wait until *condition* is true and return what it returned; a test never sleeps for luck."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -117,6 +117,14 @@ def settings(request: pytest.FixtureRequest, databases: Databases, valkey: str, 
         lease_beat_seconds=1,
     )
     databases.give_back(database)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Iterator[Path]:
+    """A file outside, where nodes leave their lines; those that are held there are let go at the end."""
+    yield tmp_path / "trace"
+    for held in tmp_path.glob("*.hold"):
+        held.unlink()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class Live:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while f"ready {self.url}" not in self.log.read_text(errors="replace")[start:]:
             assert self._process.poll() is None, self.log.read_text(errors="replace")[-5000:]
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
@@ -110,10 +110,10 @@ class Live:
         """Who owns what clients with these headers make."""
         return str(FIRST_ADMIN) if self._auth == "accounts" else LOCAL
 
-    def extra_worker(self) -> subprocess.Popen[bytes]:
+    def extra_worker(self, **environment: str) -> subprocess.Popen[bytes]:
         """One more worker, as a second machine would run it; the test stops it."""
         options = "--quiet -A tasks worker -Q runs -n extra@%h --without-gossip --without-mingle"
-        return self._extra("celery", *options.split())
+        return self._extra("celery", *options.split(), **environment)
 
     @contextmanager
     def extra_web(self) -> Iterator[str]:
@@ -122,7 +122,7 @@ class Live:
         options = f"-k gevent --graceful-timeout 5 --forwarded-allow-ips= --bind {url.removeprefix('http://')}"
         process = self._extra("gunicorn", "--no-control-socket", *options.split(), "wsgi:application")
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not _answers(url):
                 assert process.poll() is None, self.log.read_text(errors="replace")[-5000:]
                 assert time.monotonic() < deadline, "the second web process does not answer"
@@ -132,13 +132,13 @@ class Live:
             process.terminate()
             process.wait(20)
 
-    def _extra(self, module: str, *options: str) -> subprocess.Popen[bytes]:
+    def _extra(self, module: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         data = {"DEERFLOW_DATA": str(self.folder / "data"), "DEERFLOW_CONFIG": str(self._config)}
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", module, *options],
                 cwd=ROOT,
-                env={**os.environ, **self._environment, **data, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **self._environment, **data, **environment, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -169,7 +169,7 @@ class Live:
         self._clients, self._https = {}, {}
         started = time.monotonic()
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
+        self._process.wait(60)
         return time.monotonic() - started
 
     def stop_if_running(self) -> None:
@@ -197,9 +197,16 @@ class Live:
         return [c.pid for c in children if marks[kind] in " ".join(_command(c))]
 
     def kill(self, kind: str) -> None:
-        """kill -9 every process of a kind."""
-        for pid in self.pids(kind):
-            os.kill(pid, signal.SIGKILL)
+        """kill -9 every process of a kind, and wait until they have gone: whoever is there then is a successor."""
+        killed = [psutil.Process(pid) for pid in self.pids(kind)]
+        assert killed, f"there is no {kind} to be killed"
+        for process in killed:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        deadline = time.monotonic() + 60
+        while any(map(_lives, killed)):
+            assert time.monotonic() < deadline, f"the {kind} has not ended"
+            time.sleep(0.01)
 
     def client(self, prefix: str = "") -> SyncLangGraphClient:
         """The unmodified Python SDK."""
@@ -263,6 +270,13 @@ def _answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/ok", timeout=2).is_success
     except httpx.TransportError:
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

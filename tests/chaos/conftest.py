@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from deerflow.events.connections import connect
+from deerflow.settings import Settings
 from tests.conftest import live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
@@ -15,12 +17,6 @@ from tests.live import Live
 def thread(live: Live) -> str:
     """A new thread of the shared server."""
     return str(live.client().threads.create()["thread_id"])
-
-
-@pytest.fixture
-def trace(tmp_path: Path) -> Path:
-    """A file outside, where nodes leave their lines."""
-    return tmp_path / "trace"
 
 
 @pytest.fixture
@@ -46,16 +42,40 @@ def lines(trace: Path) -> list[str]:
     return trace.read_text().splitlines() if trace.exists() else []
 
 
+def hold(trace: Path, node: str) -> None:
+    """Let a node that leaves its lines there stay where it is until it is let go."""
+    _beside(trace).write_text(node)
+
+
+def let_go(trace: Path) -> None:
+    """Hold nothing there any more."""
+    _beside(trace).unlink()
+
+
+def _beside(trace: Path) -> Path:
+    return trace.with_name(f"{trace.name}.hold")
+
+
 def status(live: Live, run: dict[str, Any]) -> str:
     """A run's status now."""
     return str(live.client().runs.get(run["thread_id"], run["run_id"])["status"])
 
 
-def until(live: Live, run: dict[str, Any], wanted: str, *, seconds: float = 30.0) -> None:
+def until(live: Live, run: dict[str, Any], wanted: str, *, seconds: float = 60.0) -> None:
     """Wait for a run's status."""
     wait_for(lambda: status(live, run) == wanted, seconds=seconds, what=f"status {wanted}")
 
 
 def until_stored(live: Live, thread: str, node: str) -> None:
-    """Wait until the step before *node* is stored: one that is being stored while its worker dies may run again."""
+    """Wait until the step before *node*, which is held, is stored: else it may run again when its worker dies."""
     wait_for(lambda: live.client().threads.get_state(thread)["next"] == [node], what=f"a checkpoint before {node}")
+
+
+def until_acknowledged(live: Live, run_id: str) -> None:
+    """A worker that loses Redis before it has acknowledged a message starts anew and hands its runs over."""
+    client = connect(Settings(data=live.folder / "data", redis_url="").redis)
+    wait_for(
+        lambda: not any(run_id.encode() in message for message in client.hvals("unacked")),
+        what="the acknowledgement",
+    )
+    client.close()

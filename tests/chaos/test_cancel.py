@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import lines, status, until
+from tests.chaos.conftest import hold, let_go, lines, status, until, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
 
@@ -34,8 +34,9 @@ def test_running_node_is_cancelled(live: Live, thread: str, trace: Path) -> None
 
 def test_state_survives_a_cancel_in_mid_run(live: Live, thread: str, trace: Path) -> None:
     """Finished steps keep their checkpoints."""
-    run = _start(live, thread, "steps", pause=0.5, trace=str(trace))
-    wait_for(lambda: live.client().threads.get_state(thread)["next"] == ["three"], what="two steps")
+    hold(trace, "three")
+    run = _start(live, thread, "steps", trace=str(trace))
+    until_stored(live, thread, "three")
     _cancel(live, run, wait=1)
     state = live.client().threads.get_state(thread)
     assert state["values"]["done"] == ["one", "two"]
@@ -54,31 +55,37 @@ def test_second_click_answers_like_the_first(live: Live, thread: str, trace: Pat
 
 def test_thread_of_a_sync_node_ends_unheard(live: Live, thread: str, trace: Path) -> None:
     """A sync node cannot be stopped, but its run can: what the node returns later is not stored."""
-    run = _start(live, thread, "stubborn", kind="in_thread", seconds=3, trace=str(trace))
+    hold(trace, "in_thread")
+    run = _start(live, thread, "stubborn", kind="in_thread", seconds=0, trace=str(trace))
     wait_for(lambda: lines(trace), what="the node's start")
     _cancel(live, run, wait=1)
     assert lines(trace) == ["thread started"], "the cancel did not wait for the thread"
+    let_go(trace)
     wait_for(lambda: lines(trace)[-1] == "thread ended", what="the thread's end")
     assert "said" not in live.client().threads.get_state(thread)["values"]
 
 
 def test_node_that_swallows_its_cancel_is_cut_off(live: Live, thread: str, trace: Path) -> None:
     """After ten seconds the run is over without it, and nothing that it still says can be stored."""
-    run = _start(live, thread, "stubborn", kind="swallowing", seconds=16, trace=str(trace))
+    hold(trace, "swallowing")
+    run = _start(live, thread, "stubborn", kind="swallowing", seconds=0, trace=str(trace))
     wait_for(lambda: lines(trace), what="the node's start")
     _cancel(live, run)
     until(live, run, "interrupted")
     assert "swallow ended" not in lines(trace)
+    let_go(trace)
     wait_for(lambda: lines(trace)[-1] == "swallow ended", what="the node's end")
     assert "said" not in live.client().threads.get_state(thread)["values"]
 
 
 def test_run_waiting_behind_another(live: Live, thread: str, trace: Path) -> None:
     """A queued run ends at once and never starts; the running one is not touched."""
-    first = _start(live, thread, "stubborn", kind="patient", seconds=2, trace=str(trace))
+    hold(trace, "patient")
+    first = _start(live, thread, "stubborn", kind="patient", seconds=0, trace=str(trace))
     second = _start(live, thread, "steps", trace=str(trace))
     assert _cancel(live, second, wait=1).status_code == 200
     assert status(live, second) == "interrupted"
+    let_go(trace)
     until(live, first, "success")
     assert lines(trace) == ["patient started"]
     wait_for(lambda: live.client().threads.get(thread)["status"] == "idle", what="an idle thread")
@@ -117,6 +124,7 @@ def test_node_that_ends_itself_ends_its_run_alone(live: Live, thread: str, kind:
     """sys.exit() and a cancel out of nowhere are the run's failure; the worker and its other runs live on."""
     other = live.client().threads.create()["thread_id"]
     beside = _start(live, other, "steps", pause=0.5)
+    until(live, beside, "running")
     workers = live.pids("worker")
     run = _start(live, thread, "stubborn", kind=kind)
     until(live, run, "error")

@@ -40,8 +40,8 @@ def test_each_due_cron_has_one_run_whoever_is_killed(live: Live, trace: Path) ->
     live.kill("clock")
     wait_for(lambda: lines(trace), what="the first step")
     live.kill("worker")
-    wait_for(lambda: client.threads.count(metadata=mine) == MANY, seconds=40, what="a run of each")
-    wait_for(lambda: client.threads.count(metadata=mine, status="idle") == MANY, seconds=40, what="their ends")
+    wait_for(lambda: client.threads.count(metadata=mine) == MANY, what="a run of each")
+    wait_for(lambda: client.threads.count(metadata=mine, status="idle") == MANY, what="their ends")
     threads = client.threads.search(metadata=mine, limit=100)
     assert sorted(thread["metadata"]["cron_id"] for thread in threads) == sorted(cron_ids)
     ended = [run["status"] for thread in threads for run in client.runs.list(thread["thread_id"])]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.chaos.conftest import lines, until_stored
+from tests.chaos.conftest import hold, let_go, lines, until_acknowledged, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import Frame, frames_of, read_frames
@@ -19,7 +19,7 @@ PAYLOAD = {
 }
 
 
-def _create(live: Live, thread: str, trace: Path, pause: float = 1.0) -> dict[str, Any]:
+def _create(live: Live, thread: str, trace: Path, pause: float = 0.0) -> dict[str, Any]:
     body = PAYLOAD | {"input": {"trace": str(trace), "pause": pause}}
     return live.http().post(f"/threads/{thread}/runs", json=body).json()
 
@@ -32,7 +32,8 @@ def _follow(live: Live, run: dict[str, Any], last_id: str = "-1") -> list[Frame]
 
 def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
     """scenario 9: the open stream continues with the next id, and no finished node runs again."""
-    body = PAYLOAD | {"input": {"trace": str(trace), "pause": 1.0}}
+    hold(trace, "three")
+    body = PAYLOAD | {"input": {"trace": str(trace)}}
     seen: list[Frame] = []
     with live.http().stream("POST", f"/threads/{thread}/runs/stream", json=body) as response:
         for frame in read_frames(response):
@@ -40,6 +41,7 @@ def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
             if frame.event == "custom" and frame.data == {"step": "three"} and len(seen) < 12:
                 until_stored(live, thread, "three")
                 live.kill("worker")
+                let_go(trace)
     assert [f.id for f in seen] == list(range(1, len(seen) + 1))
     assert [f.data["attempt"] for f in seen if f.event == "metadata"] == [1, 2]
     assert lines(trace) == ["one", "two", "three", "four"]
@@ -53,15 +55,17 @@ def test_stream_goes_on_by_itself(live: Live, thread: str, trace: Path) -> None:
 def test_fork_is_resumed_and_not_forked_again(live: Live, thread: str, trace: Path) -> None:
     """A run that began at an older checkpoint goes on in its own branch: one fork, each of its nodes once."""
     http = live.http()
-    body = PAYLOAD | {"input": {"trace": str(trace), "pause": 1.0}, "interrupt_before": ["three"]}
+    body = PAYLOAD | {"input": {"trace": str(trace)}, "interrupt_before": ["three"]}
     http.post(f"/threads/{thread}/runs/wait", json=body)
     history = live.client().threads.get_history(thread, limit=20)
     older = next(state for state in history if state["next"] == ["two"])
+    hold(trace, "three")
     fork = PAYLOAD | {"input": None, "checkpoint": older["checkpoint"]}
     run = http.post(f"/threads/{thread}/runs", json=fork).json()
     wait_for(lambda: lines(trace) == ["one", "two", "two"], what="the fork's first step")
     until_stored(live, thread, "three")
     live.kill("worker")
+    let_go(trace)
     frames = _follow(live, run)
     assert [f.data["attempt"] for f in frames if f.event == "metadata"] == [1, 2]
     assert frames[-1].data["done"] == ["one", "two", "three", "four"]
@@ -77,10 +81,12 @@ def test_fork_is_resumed_and_not_forked_again(live: Live, thread: str, trace: Pa
 
 def test_other_readers_get_exactly_the_rest(live: Live, thread: str, trace: Path) -> None:
     """scenario 25: whoever comes back with Last-Event-ID, also after a cut in the middle of a frame, misses nothing."""
+    hold(trace, "two")
     run = _create(live, thread, trace)
     cut_at = _read_and_cut_inside_a_frame(live, run)
     until_stored(live, thread, "two")
     live.kill("worker")
+    let_go(trace)
     with ThreadPoolExecutor() as pool:
         early = pool.submit(_follow, live, run, "-1")
         late = pool.submit(_follow, live, run, str(cut_at))
@@ -104,11 +110,13 @@ def _read_and_cut_inside_a_frame(live: Live, run: dict[str, Any]) -> int:
 
 def test_waiting_client_gets_the_answer(live: Live, thread: str, trace: Path) -> None:
     """A wait that was open when the worker died answers the values of the whole run."""
-    body = PAYLOAD | {"input": {"trace": str(trace), "pause": 0.5}}
+    hold(trace, "two")
+    body = PAYLOAD | {"input": {"trace": str(trace)}}
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(live.http().post, f"/threads/{thread}/runs/wait", json=body, timeout=60)
         until_stored(live, thread, "two")
         live.kill("worker")
+        let_go(trace)
         assert waiting.result(60).json()["done"] == ["one", "two", "three", "four"]
 
 
@@ -120,7 +128,7 @@ def test_many_runs_survive_their_worker(live: Live, trace: Path) -> None:
         thread = http.post("/threads", json={}).json()["thread_id"]
         own = trace.with_name(f"trace{number}")
         runs.append((_create(live, thread, own, pause=0.5), own))
-    wait_for(lambda: all(lines(own) for _, own in runs), what="every run's first step", seconds=40)
+    wait_for(lambda: all(lines(own) for _, own in runs), what="every run's first step")
     live.kill("worker")
     for run, own in runs:
         answer = http.get(f"/threads/{run['thread_id']}/runs/{run['run_id']}/join", timeout=60).json()
@@ -133,14 +141,16 @@ def test_many_runs_survive_their_worker(live: Live, trace: Path) -> None:
 @pytest.mark.parametrize("kind", ["web", "state", "clock"])
 def test_any_other_process_may_die(live: Live, thread: str, trace: Path, kind: str) -> None:
     """The run goes on; a client of a dead web process comes back and gets the rest."""
-    run = _create(live, thread, trace, pause=0.5)
+    hold(trace, "two")
+    run = _create(live, thread, trace)
     wait_for(lambda: lines(trace), what="the first step")
     live.kill(kind)
-    wait_for(lambda: _answers(live), what="the web process", seconds=30)
+    let_go(trace)
+    wait_for(lambda: _answers(live), what="the web process")
     frames = _follow(live, run)
     assert [f.id for f in frames] == list(range(1, len(frames) + 1))
     assert lines(trace) == ["one", "two", "three", "four"]
-    wait_for(lambda: _state_answers(live, thread), what="the state worker", seconds=30)
+    wait_for(lambda: _state_answers(live, thread), what="the state worker")
 
 
 def _answers(live: Live) -> bool:
@@ -157,11 +167,14 @@ def _state_answers(live: Live, thread: str) -> bool:
 
 def test_killed_redis_loses_nothing(live: Live, thread: str, trace: Path) -> None:
     """scenario 57: the embedded Valkey is killed during a run: it comes back with the log, and the stream goes on."""
-    run = _create(live, thread, trace, pause=1.0)
+    hold(trace, "two")
+    run = _create(live, thread, trace)
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(_follow, live, run)
-        wait_for(lambda: len(lines(trace)) >= 1, what="the first step")
+        wait_for(lambda: lines(trace), what="the first step")
+        until_acknowledged(live, run["run_id"])
         live.kill("valkey")
+        let_go(trace)
         frames = reader.result(60)
     assert [f.id for f in frames] == list(range(1, len(frames) + 1))
     assert frames[-1].data["done"] == ["one", "two", "three", "four"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import lines
-from tests.conftest import SETUPS
+from tests.chaos.conftest import hold, let_go, lines
+from tests.conftest import SETUPS, wait_for
 from tests.live import Live
 
 RUNS = 50
@@ -49,13 +49,15 @@ def test_order_of_creation_is_the_order_of_starts(
     live.start()
     client = live.client()
     thread = client.threads.create()["thread_id"]
+    hold(trace, str(RUNS - 1))
     with _dying_workers(live, every_seconds=2.0) as killed:
         made = [
             dict(client.runs.create(thread, "named", input={"trace": str(trace), "name": str(number), "pause": 0.1}))
             for number in range(RUNS)
         ]
+        wait_for(lambda: len(killed) >= 2, what="the end of two workers")
+        let_go(trace)
         live.http().get(f"/threads/{thread}/runs/{made[-1]['run_id']}/join", timeout=60).raise_for_status()
-    assert len(killed) >= 2
     runs = {run["run_id"]: run for run in client.runs.list(thread, limit=2 * RUNS)}
     assert [runs[run["run_id"]]["status"] for run in made] == ["success"] * RUNS
     began = [line.split()[0] for line in lines(trace)]

@@ -198,7 +198,7 @@ def test_worker_killed_in_the_middle(live: Live, thread: str, files: _Files) -> 
         wait_for(lambda: live.pids("worker") not in ([], [worker]), what="the next worker")
         assert status(live, run) in {"running", "pending"}
         assert status(live, queued) == "pending"
-    wait_for(lambda: live.http().get(path).status_code == 404, seconds=30, what="the rollback")
+    wait_for(lambda: live.http().get(path).status_code == 404, what="the rollback")
     files.hold.unlink()
     until(live, queued, "success")
     assert live.client().threads.get_state(thread)["values"]["log"] == ["first", "heard again", "held", "last"]

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from deerflow.cli.__main__ import main
-from tests.chaos.conftest import lines, until, until_stored
+from tests.chaos.conftest import hold, let_go, lines, until, until_stored
 from tests.conftest import GRAPHS, SETUPS, wait_for
 from tests.databases import Databases
 from tests.live import ROOT, Live, free_port
@@ -44,11 +44,13 @@ def test_everything_is_found_again(settings_of: str, make_server: Callable[..., 
     done, going, later = (client.threads.create()["thread_id"] for _ in range(3))
     finished = dict(client.runs.create(done, "steps", input={}))
     until(live, finished, "success")
+    hold(trace, "two")
     running = dict(client.runs.create(going, "steps", input={"trace": str(trace), "pause": 1.0}))
     delay, by_then = 6, trace.with_name("delayed")
     asked_at = time.time()
     delayed = dict(client.runs.create(later, "steps", input={"trace": str(by_then)}, after_seconds=delay))
     until_stored(live, going, "two")
+    let_go(trace)
     assert live.stop() < 30
     live.start()
     until(live, running, "success")
@@ -84,7 +86,7 @@ def test_killed_supervisor_leaves_no_orphans(make_server: Callable[..., Live]) -
     live.start()
     pids = [pid for kind in ("worker", "state", "clock", "web", "valkey") for pid in live.pids(kind)]
     live.kill_supervisor()
-    wait_for(lambda: not [pid for pid in pids if _runs(pid)], what="the end of all", seconds=30)
+    wait_for(lambda: not [pid for pid in pids if _runs(pid)], what="the end of all")
     live.start()
     assert live.client().assistants.search()
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.chaos.conftest import lines, until
+from tests.chaos.conftest import hold, let_go, lines, until
 from tests.conftest import SETUPS, live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
@@ -96,7 +96,8 @@ def test_a_run_is_heard_by_its_owner_alone(
     live: Live, owner: httpx.Client, stranger: httpx.Client, trace: Path
 ) -> None:
     """While it runs, when it has ended, on each way to follow it; nor can it be stopped meanwhile."""
-    run = start(owner, "steps", {"trace": str(trace), "pause": 0.3}, thread=new_thread(owner))
+    hold(trace, "two")
+    run = start(owner, "steps", {"trace": str(trace)}, thread=new_thread(owner))
     wait_for(lambda: lines(trace), what="the first step")
     assert_hears_nothing(stranger, run)
     path = f"/threads/{run['thread_id']}/runs/{run['run_id']}"
@@ -104,6 +105,7 @@ def test_a_run_is_heard_by_its_owner_alone(
     assert stranger.get(f"{path}/stream?action=interrupt").status_code == 404
     assert stranger.delete(path).status_code == 404
     assert stranger.post("/runs/cancel", json={"status": "all"}).status_code == 404
+    let_go(trace)
     until(live, run, "success")
     assert_hears_nothing(stranger, run)
     with owner.stream("GET", f"{path}/stream", headers={"Last-Event-ID": "-1"}) as response:
@@ -145,15 +147,19 @@ def test_a_foreign_checkpoint_is_as_good_as_none(owner: httpx.Client, stranger: 
     assert owner.get(f"/threads/{theirs}/state").json() == state
 
 
-def test_the_store_is_the_owners_also_after_a_crash(live: Live, owner: httpx.Client, stranger: httpx.Client) -> None:
+def test_the_store_is_the_owners_also_after_a_crash(
+    live: Live, owner: httpx.Client, stranger: httpx.Client, trace: Path
+) -> None:
     """scenario 52: a run that is taken from a dead worker, or handed over, goes on with its owner's store items."""
     wait(owner, "noting", {"word": "owners"})
     thread = new_thread(stranger)
-    run = start(stranger, "noting", {"word": "strangers", "seconds": 3.0}, thread=thread)
+    hold(trace, "linger")
+    run = start(stranger, "noting", {"word": "strangers", "trace": str(trace)}, thread=thread)
     wait_for(lambda: stranger.get(f"/threads/{thread}/state").json()["next"] == ["linger"], what="the first step")
     live.kill("worker")
+    let_go(trace)
     path = f"/threads/{thread}/runs/{run['run_id']}"
-    wait_for(lambda: stranger.get(path).json()["status"] == "success", seconds=40, what="the end")
+    wait_for(lambda: stranger.get(path).json()["status"] == "success", what="the end")
     assert stranger.get(path).json()["attempt"] > 1
     assert stranger.get(f"/threads/{thread}/state").json()["values"]["before"] == []
     assert wait(stranger, "noting", {"word": "again"})["before"] == ["strangers"]

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.chaos.conftest import lines, until_stored
+from tests.chaos.conftest import hold, let_go, lines, until_stored
 from tests.live import Live
 from tests.sse import Frame, read_frames
 
@@ -25,7 +25,8 @@ def _until_over(response: httpx.Response, seen: list[Frame], act: Any = None) ->
 def test_a_killed_worker_is_a_pause_of_the_threads_stream(live: Live, trace: Path) -> None:
     """One beginning, one end, each node once, no event twice; who comes later hears the same."""
     thread, killed, seen, again = str(uuid4()), [], [], []
-    params = {"assistant_id": "steps", "input": {"trace": str(trace), "pause": 0.5}}
+    hold(trace, "three")
+    params = {"assistant_id": "steps", "input": {"trace": str(trace)}}
     http = live.http()
     started = http.post(f"/threads/{thread}/commands", json={"id": 1, "method": "run.start", "params": params}).json()
 
@@ -33,6 +34,7 @@ def test_a_killed_worker_is_a_pause_of_the_threads_stream(live: Live, trace: Pat
         if frame.event == "custom" and frame.data["params"]["data"]["payload"] == {"step": "three"} and not killed:
             until_stored(live, thread, "three")
             killed.append(live.kill("worker"))
+            let_go(trace)
 
     with http.stream("POST", f"/threads/{thread}/stream/events", json=WANTED) as response:
         _until_over(response, seen, kill_once)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 
 from tests.conformance.site import PREFIX
@@ -102,8 +103,16 @@ class Chat:
         self.press("#send")
 
     def press(self, selector: str) -> None:
-        """Click the first that fits."""
-        self.driver.find_element("css selector", selector).click()
+        """Click the first that fits, as soon as there is one; the page may be drawing it anew just now."""
+
+        def pressed() -> bool:
+            try:
+                self.driver.find_element("css selector", selector).click()
+            except (NoSuchElementException, StaleElementReferenceException):
+                return False
+            return True
+
+        wait_for(pressed, what=selector)
 
     def calls(self) -> list[tuple[str, str, int]]:
         """The HTTP calls of the page, also of before a reload."""

@@ -227,7 +227,7 @@ class Wire:
 
     def until(self, run_id: str, *wanted: str) -> None:
         """Wait until a run has one of these statuses."""
-        wait_for(lambda: self.status(run_id) in wanted, seconds=30, what=f"status {wanted}")
+        wait_for(lambda: self.status(run_id) in wanted, what=f"status {wanted}")
 
     def ended(self, assistant: str, **fields: Any) -> str:
         """The id of a run that has ended."""

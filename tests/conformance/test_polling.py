@@ -2,9 +2,11 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.chaos.conftest import hold, let_go, lines
 from tests.conftest import wait_for
 from tests.live import Live
 
@@ -78,15 +80,17 @@ def test_unchanged_run_is_304(live: Live, base: str) -> None:
     assert other.status_code == 200
 
 
-def test_prefer_wait_answers_when_the_run_changes(live: Live, base: str) -> None:
+def test_prefer_wait_answers_when_the_run_changes(live: Live, base: str, trace: Path) -> None:
     """With If-None-Match at the next change, without it at the end."""
-    run = _create(live, base, pause=0.4)
-    wait_for(lambda: live.http().get(f"{base}/{run}").json()["status"] == "running", what="the start")
+    hold(trace, "two")
+    run = _create(live, base, trace=str(trace))
+    wait_for(lambda: lines(trace), what="the first step")
     tag = live.http().get(f"{base}/{run}").headers["ETag"]
     with ThreadPoolExecutor() as pool:
         headers = {"Prefer": "wait=20"}
         changed = pool.submit(live.http().get, f"{base}/{run}", headers=headers | {"If-None-Match": tag})
         ended = pool.submit(live.http().get, f"{base}/{run}", headers=headers)
+        let_go(trace)
         assert changed.result(25).json()["status"] == "success"
         assert ended.result(25).json()["status"] == "success"
         assert ended.result().headers["Preference-Applied"] == "wait=20"

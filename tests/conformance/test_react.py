@@ -60,12 +60,13 @@ def _status(http: httpx.Client, thread: str | None) -> str:
 def test_tokens_come_one_by_one(chat: Chat) -> None:
     """The first message makes the thread; the answer grows word by word; the page learns the run's id."""
     chat.open()
-    chat.say("count 8 0.1")
-    seen = chat.until_idle(["human", "count 8 0.1"], ["ai", "w0 w1 w2 w3 w4 w5 w6 w7 "])
+    chat.say("count 16 0.1")
+    said = ["human", "count 16 0.1"], ["ai", counted(16)]
+    seen = chat.until_idle(*said)
     assert seen.steps >= 4
     assert seen.run
     chat.say("count 1 0")
-    assert chat.until(lambda now: now.state == "idle" and len(now.lines) == 4).answer == "w0 "
+    chat.until_idle(*said, ["human", "count 1 0"], ["ai", "w0 "])
 
 
 def test_stop(chat: Chat, http: httpx.Client) -> None:
@@ -94,13 +95,17 @@ def _is_stopped(seen: Seen, *, least: int) -> bool:
     return seen.state == "idle" and least <= seen.words < 2000 and seen.lines == [["human", LONG], said]
 
 
-def test_reload_in_mid_stream(chat: Chat, http: httpx.Client) -> None:
+def test_reload_in_mid_stream(chat: Chat, http: httpx.Client, tmp_path: Path) -> None:
     """The page comes back to the same run, and shows its answer from its beginning, once."""
+    held = tmp_path / "held"
+    held.touch()
     chat.open()
-    chat.say("count 40 0.05")
+    chat.say(f"count 40 0.05 {held}")
     chat.until(lambda seen: seen.words >= 3)
     chat.reload()
-    seen = chat.until_idle(["human", "count 40 0.05"], ["ai", "".join(f"w{i} " for i in range(40))])
+    chat.until(lambda seen: seen.state == "loading" and seen.words >= 3)
+    held.unlink()
+    seen = chat.until_idle(["human", f"count 40 0.05 {held}"], ["ai", counted(40)])
     assert seen.steps >= 3
     assert _status(http, seen.thread) == "success"
 
@@ -125,13 +130,14 @@ def test_interrupt_and_resume(chat: Chat) -> None:
     chat.reload()
     chat.until(lambda seen: seen.question == "ok?" and seen.state == "idle")
     chat.press("#resume")
-    assert chat.until_idle(["human", "ask"], ["ai", "heard yes"]).question == ""
+    said = [["human", "ask"], ["ai", "heard yes"]]
+    chat.until(lambda seen: seen.state == "idle" and seen.lines == said and seen.question == "")
 
 
 def test_edit_and_branches(chat: Chat) -> None:
     """A question is asked anew from where it stood; the classic hooks show both branches and change between them."""
     first, second, third = (["human", f"count {n} 0"] for n in (1, 2, 3))
-    says = {n: ["ai", "".join(f"w{i} " for i in range(n))] for n in (1, 2, 3)}
+    says = {n: ["ai", counted(n)] for n in (1, 2, 3)}
     chat.open()
     chat.say(first[1])
     chat.until_idle(first, says[1])
@@ -175,5 +181,5 @@ def test_history_is_shown(chat: Chat, live: Live) -> None:
     for words in (1, 2):
         sdk.runs.wait(thread, "talking", input={"messages": [{"type": "human", "content": f"count {words} 0"}]})
     chat.open(thread=thread)
-    seen = chat.until_idle(["human", "count 1 0"], ["ai", "w0 "], ["human", "count 2 0"], ["ai", "w0 w1 "])
-    assert seen.past >= 4
+    said = [["human", "count 1 0"], ["ai", "w0 "], ["human", "count 2 0"], ["ai", "w0 w1 "]]
+    chat.until(lambda seen: seen.state == "idle" and seen.lines == said and seen.past >= 4)

@@ -1,10 +1,12 @@
 """Coming back to a run: Last-Event-ID, filters, several readers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
+from tests.chaos.conftest import hold, let_go
 from tests.conformance.conftest import Wire, by_mount
 from tests.sse import Frame, read_frames
 
@@ -42,13 +44,15 @@ def test_nothing_left(wire: Wire, ended: str, last_id: str | None) -> None:
 
 
 @pytest.mark.parametrize("last_id", [None, "garbage", "99"])
-def test_live_only(wire: Wire, last_id: str | None) -> None:
+def test_live_only(wire: Wire, trace: Path, last_id: str | None) -> None:
     """scenario 27: on a running run the same ids mean from now on: nothing old, nothing missing."""
-    run_id = wire.create("steps", input={"pause": 0.5}, stream_mode=MODES)
+    hold(trace, "two")
+    run_id = wire.create("steps", input={"trace": str(trace), "pause": 0.7}, stream_mode=MODES)
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     with wire.open("GET", run_id, "/stream", headers={"Last-Event-ID": "-1"}) as all_of_it:
         before = next(f for f in read_frames(all_of_it) if f.event == "updates")
     with wire.open("GET", run_id, "/stream", headers=headers) as answer:
+        let_go(trace)
         frames = list(read_frames(answer))
     assert frames[0].id > before.id
     assert frames == wire.follow(run_id)[frames[0].id - 1 :]

@@ -25,7 +25,7 @@ def session(live: Live, sdk: Sdk, cells: Cells, request: pytest.FixtureRequest) 
     @contextmanager
     def opened(assistant_id: str, thread_id: str | None = None) -> Iterator[Session]:
         manager = sdk.threads.stream(
-            thread_id, assistant_id=assistant_id, transport=request.param, headers=live.headers, run_start_timeout=20
+            thread_id, assistant_id=assistant_id, transport=request.param, headers=live.headers, run_start_timeout=60
         )
         with sdk.within(manager) as found:
             yield found

@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -25,6 +30,12 @@ const fits = (each) => named(each.getAttribute("aria-label")) || named(each.plac
   [...(each.labels ?? [])].some((label) => named(label.innerText));
 return all.find(fits) ?? null;
 """
+
+
+LIVE_SECONDS = 20.0
+"""What is live looks at the server every 5 s; the rest is room for a busy machine."""
+_MOVING = (StaleElementReferenceException, ElementClickInterceptedException, ElementNotInteractableException)
+"""Nothing can be done with an element that is being drawn, moved or put in place of another just now."""
 
 
 class Page:
@@ -84,21 +95,26 @@ class Page:
 
     def press(self, words: str, within: str = "body") -> None:
         """Press what is called so."""
-        self._do(lambda: self.named(words, within=within).click())
+        self._do(lambda: self.named(words, within=within).click(), words)
 
     def click(self, selector: str) -> None:
         """Press the first element that fits."""
-        self._do(lambda: self.find(selector).click())
+        self._do(lambda: self.find(selector).click(), selector)
 
     def type(self, name: str, text: str) -> None:
         """Fill the field with this label, placeholder or name."""
-        field = self.field(name)
-        field.clear()
-        field.send_keys(text)
+
+        def typed() -> None:
+            field = self.field(name)
+            field.clear()
+            field.send_keys(text)
+
+        self._do(typed, name)
 
     def keys(self, *keys: str) -> None:
         """Press keys where the focus is; names are selenium's: ``TAB``, ``ENTER``, ``ESCAPE``."""
-        self.driver.switch_to.active_element.send_keys(*(getattr(Keys, key, key) for key in keys))
+        meant = [getattr(Keys, key, key) for key in keys]
+        self._do(lambda: self.driver.switch_to.active_element.send_keys(*meant), " ".join(keys))
 
     def tab(self) -> None:
         """Press the tabulator, wherever the focus is."""
@@ -106,7 +122,7 @@ class Page:
         self.cdp("Input.dispatchKeyEvent", type="rawKeyDown", **key)
         self.cdp("Input.dispatchKeyEvent", type="keyUp", **key)
 
-    def until(self, condition: Callable[[], object] | str, *, seconds: float = 20.0) -> Any:
+    def until(self, condition: Callable[[], object] | str, *, seconds: float = 60.0) -> Any:
         """Wait until this can be read, or is so; what it returned."""
         if isinstance(condition, str):
             words = condition
@@ -135,7 +151,7 @@ class Page:
         yield
         self.cdp("Emulation.setScriptExecutionDisabled", value=False)
 
-    def _wait(self, look: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    def _wait(self, look: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
         def found() -> Any:
             try:
                 return look()
@@ -147,17 +163,17 @@ class Page:
         except AssertionError as error:
             raise AssertionError(f"{what} is not on {self.path}\n{self.text('main')[:800]}") from error
 
-    def _do(self, act: Callable[[], None]) -> None:
-        """Do it again when a list has been swapped in between."""
+    def _do(self, act: Callable[[], None], what: str) -> None:
+        """Do it again when a list has been swapped in between, or something else is not in its place yet."""
 
         def done() -> bool:
             try:
                 act()
-            except StaleElementReferenceException:
+            except _MOVING:
                 return False
             return True
 
-        wait_for(done)
+        self._wait(done, what)
 
 
 def network(driver: Chrome) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -187,7 +187,7 @@ def test_an_earlier_step_is_looked_at_and_run_again(live: Live, page: Page) -> N
     assert page.texts(".step-title")[0].split() == ["say", "now"]
     click(page, ".step", 4)
     page.until("You are looking at step 2 of 6.")
-    assert page.texts(".ws-log .as-typed") == ["one"]
+    page.until(lambda: page.texts(".ws-log .as-typed") == ["one"])
     page.type("Search in these values", "one")
     page.until("1 found")
     page.press("Changes", within=".step-detail")
@@ -201,7 +201,7 @@ def test_an_earlier_step_is_looked_at_and_run_again(live: Live, page: Page) -> N
     page.until(lambda: len(page.texts(".step")) == 8)
     at_rest(page)
     assert messages(live, thread) == ["one", "sent text"]
-    assert "branch" in " ".join(page.texts(".step-title"))
+    page.until(lambda: "branch" in " ".join(page.texts(".step-title")))
 
 
 def test_steps_of_long_ago_are_read_when_they_are_wanted(live: Live, page: Page) -> None:
@@ -216,7 +216,7 @@ def test_steps_of_long_ago_are_read_when_they_are_wanted(live: Live, page: Page)
     page.press("Show older steps")
     page.until(lambda: len(page.texts(".step")) == 50)
     opened(page, thread, f"?checkpoint={first}").until("You are looking at step 2 of 61.")
-    assert len(page.texts(".step")) == 60
+    page.until(lambda: len(page.texts(".step")) == 60)
 
 
 def test_a_state_is_edited_and_run(live: Live, page: Page) -> None:
@@ -244,8 +244,8 @@ def test_a_picture_is_sent_and_what_is_too_large_is_told_before(page: Page, tmp_
         file.truncate(40 << 20)
     page.open("/console/threads/new?agent=showing").find("input[type=file]").send_keys(f"{dot}\n{large}")
     page.until("a message takes at most")
-    assert page.texts(".attached .chip-name") == ["dot.png"]
+    page.until(lambda: page.texts(".attached .chip-name") == ["dot.png"])
     page.type("Message", "picture")
     page.keys("ENTER")
     page.until("sent text image")
-    assert page.has("img.picture")
+    page.until(lambda: page.has("img.picture"))

@@ -99,7 +99,7 @@ def test_the_reader_of_a_long_thread_stays_where_they_are(page: Page, live: Live
     assert (row, abs(top - at[1]) < 3) == (at[0], True)
     page.press("↓ Newest")
     page.until(lambda: page.run(from_end) < 2)
-    assert not page.has(".ws-newest")
+    page.until(lambda: not page.has(".ws-newest"))
 
 
 def test_five_tabs_stream_at_once_and_each_can_stop(page: Page, watching: Watched) -> None:
@@ -113,7 +113,7 @@ def test_five_tabs_stream_at_once_and_each_can_stop(page: Page, watching: Watche
         page.driver.switch_to.window(tab)
         workspace.until(lambda seen: "w3" in seen.answer)
         page.press("Stop")
-        workspace.until(lambda seen: seen.is_resting and seen.stopped, seconds=5)
+        workspace.until(lambda seen: seen.is_resting and seen.stopped)
 
 
 def test_a_session_that_ends_keeps_the_draft(page: Page, cookies: dict[str, str], watching: Watched) -> None:

@@ -83,12 +83,10 @@ def test_a_message_that_no_worker_takes_says_so_until_one_does(workspace: Worksp
         workspace.say("count 300 0.1")
         workspace.until(lambda now: now.phase == "running" and len(workspace.thread_id) == 36)
         look_again(workspace.page)
-        seen = workspace.until(lambda now: now.notices == ["waiting"])
-        assert (seen.phase, seen.status) == ("running", "waiting")
+        workspace.until(lambda now: (now.notices, now.phase, now.status) == (["waiting"], "running", "waiting"))
         said = "No worker is running: the run begins as soon as there is one."
         assert workspace.page.text(".ws-notice") == said
-    seen = workspace.until(lambda now: now.notices == [])
-    assert (seen.phase, seen.status) == ("running", "running")
+    workspace.until(lambda now: (now.notices, now.phase, now.status) == ([], "running", "running"))
     workspace.page.press("Stop")
     workspace.until(lambda now: now.is_resting)
 

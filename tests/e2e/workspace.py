@@ -82,7 +82,7 @@ class Workspace:
         """What is there now."""
         return Seen(**self.page.run(_LOOK))
 
-    def until(self, condition: Any, *, seconds: float = 20.0) -> Seen:
+    def until(self, condition: Any) -> Seen:
         """Wait until what is seen is as it should be."""
         last: list[Seen] = []
 
@@ -91,7 +91,7 @@ class Workspace:
             return bool(condition(last[0]))
 
         try:
-            wait_for(holds, seconds=seconds)
+            wait_for(holds)
         except AssertionError as error:
             raise AssertionError(f"{last[0]}") from error
         return last[0]

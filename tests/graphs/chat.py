@@ -1,6 +1,7 @@
 """Streams a fixed answer, word by word; ``words`` and ``pause`` in the configuration decide how long it takes."""
 
 import asyncio
+from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -14,6 +15,8 @@ class CountingModel(BaseChatModel):
 
     words: int = 5
     pause: float = 0.0
+    held: str = ""
+    """It does not go beyond its fifth word while this file is there."""
 
     @property
     def _llm_type(self) -> str:
@@ -26,6 +29,8 @@ class CountingModel(BaseChatModel):
     async def _astream(self, messages, stop=None, run_manager=None, **kwargs):
         for i in range(self.words):
             await asyncio.sleep(self.pause)
+            while i == 5 and self.held and Path(self.held).exists():
+                await asyncio.sleep(0.02)
             chunk = ChatGenerationChunk(message=AIMessageChunk(f"w{i} "))
             if run_manager:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)

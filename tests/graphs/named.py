@@ -1,4 +1,4 @@
-"""Two steps that leave the name of their run in the file ``trace`` and in the state."""
+"""Two steps that leave the name of their run in the file ``trace`` and in the state; a run is held by its name."""
 
 import asyncio
 import operator
@@ -15,12 +15,22 @@ class State(TypedDict, total=False):
     said: Annotated[list[str], operator.add]
 
 
+def _is_held(state):
+    """Whether the file beside the trace names this run; a test writes it, and takes it away."""
+    try:
+        return Path(state["trace"] + ".hold").read_text() == state["name"]
+    except FileNotFoundError:
+        return False
+
+
 def _step(which):
     async def step(state: State):
         line = f"{state['name']} {which}"
         with Path(state["trace"]).open("a") as file:
             file.write(line + "\n")
         await asyncio.sleep(state["pause"])
+        while _is_held(state):
+            await asyncio.sleep(0.02)
         return {"said": [line]}
 
     return step

@@ -1,6 +1,7 @@
-"""Notes a word in the store, tells what was noted before, and takes its time."""
+"""Notes a word in the store, tells what was noted before, and takes its time, longer while it is held."""
 
 import asyncio
+from pathlib import Path
 from typing import TypedDict
 
 from langgraph.graph import START, StateGraph
@@ -10,7 +11,16 @@ from langgraph.runtime import Runtime
 class State(TypedDict, total=False):
     word: str
     seconds: float
+    trace: str
     before: list[str]
+
+
+def _is_held(state, name):
+    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
+    try:
+        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
+    except FileNotFoundError:
+        return False
 
 
 async def note(state: State, runtime: Runtime[None]):
@@ -22,6 +32,8 @@ async def note(state: State, runtime: Runtime[None]):
 
 async def linger(state: State):
     await asyncio.sleep(state.get("seconds", 0.0))
+    while _is_held(state, "linger"):
+        await asyncio.sleep(0.02)
     return {}
 
 

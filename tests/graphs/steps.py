@@ -1,4 +1,4 @@
-"""Four steps; each waits ``pause`` seconds, then writes one line into the file ``trace`` of the input."""
+"""Four steps; each waits ``pause`` seconds and while it is held, then writes a line into the file ``trace``."""
 
 import asyncio
 import operator
@@ -15,10 +15,20 @@ class State(TypedDict, total=False):
     done: Annotated[list[str], operator.add]
 
 
+def _is_held(state, name):
+    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
+    try:
+        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
+    except FileNotFoundError:
+        return False
+
+
 def _step(name):
     async def step(state: State):
         get_stream_writer()({"step": name})
         await asyncio.sleep(state.get("pause", 0.0))
+        while _is_held(state, name):
+            await asyncio.sleep(0.02)
         if state.get("trace"):
             with Path(state["trace"]).open("a") as file:
                 file.write(name + "\n")

@@ -1,4 +1,7 @@
-"""Nodes that are hard to stop: ``kind`` chooses a sleeping thread, a coroutine that swallows its cancel, or worse."""
+"""Nodes that are hard to stop: ``kind`` chooses a sleeping thread, a coroutine that swallows its cancel, or worse.
+
+Those that take ``seconds`` take longer while they are held.
+"""
 
 import asyncio
 import os
@@ -18,6 +21,14 @@ class State(TypedDict, total=False):
     said: str
 
 
+def _is_held(state, name):
+    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
+    try:
+        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
+    except FileNotFoundError:
+        return False
+
+
 def _trace(state: State, line: str) -> None:
     if state.get("trace"):
         with Path(state["trace"]).open("a") as file:
@@ -27,6 +38,8 @@ def _trace(state: State, line: str) -> None:
 def in_thread(state: State):
     _trace(state, "thread started")
     time.sleep(state["seconds"])
+    while _is_held(state, "in_thread"):
+        time.sleep(0.02)
     _trace(state, "thread ended")
     return {"said": "from the thread"}
 
@@ -34,7 +47,7 @@ def in_thread(state: State):
 async def swallowing(state: State):
     _trace(state, "swallow started")
     ends = time.monotonic() + state["seconds"]
-    while time.monotonic() < ends:
+    while time.monotonic() < ends or _is_held(state, "swallowing"):
         try:
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:
@@ -72,6 +85,8 @@ async def patient(state: State):
     _trace(state, "patient started")
     try:
         await asyncio.sleep(state["seconds"])
+        while _is_held(state, "patient"):
+            await asyncio.sleep(0.02)
     except asyncio.CancelledError:
         _trace(state, "patient cancelled")
         raise

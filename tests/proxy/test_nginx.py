@@ -1,6 +1,5 @@
 """Behind a real nginx, with the configuration of docs/security.md: https, other ports, a second proxy, streams."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -11,6 +10,7 @@ import pytest
 from langgraph_sdk import get_sync_client
 
 from tests.browser import LOGIN, ME, browser, sign_in, token_of
+from tests.chaos.conftest import hold, let_go
 from tests.conftest import GRAPHS, wait_for
 from tests.live import ADMIN, Live
 from tests.nginx import NEEDED, front, nginx
@@ -139,16 +139,19 @@ def test_who_guesses_is_locked_out_alone(way: Way) -> None:
         assert sign_in(other, *ADMIN).status_code == 200
 
 
-def test_streams_come_through_as_they_are_said(proxied: Way) -> None:
-    """The first event of a run arrives while the run still has to say its last."""
+def test_streams_come_through_as_they_are_said(proxied: Way, trace: Path) -> None:
+    """A step's event arrives while the next step is held up until it has."""
+    hold(trace, "two")
     with proxied.browser(**proxied.live.headers) as client:
         thread = client.post("/threads", json={}).json()["thread_id"]
-        body = {"assistant_id": "steps", "input": {"pause": 0.7}, "stream_mode": "updates"}
+        body = {"assistant_id": "steps", "input": {"trace": str(trace)}, "stream_mode": "updates"}
         with client.stream("POST", f"/threads/{thread}/runs/stream", json=body) as answer:
             assert answer.headers["Content-Location"].startswith(f"/threads/{thread}/runs/")
-            came = [time.monotonic() for _ in read_frames(answer)]
-        assert len(came) == 5
-        assert came[-1] - came[1] > 1.5
+            frames = read_frames(answer)
+            heard = [next(frames).event, next(frames).event]
+            let_go(trace)
+            heard += [frame.event for frame in frames]
+        assert heard == ["metadata", *["updates"] * 4]
 
 
 def test_who_hangs_up_on_the_proxy_has_gone(proxied: Way) -> None:

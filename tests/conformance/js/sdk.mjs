@@ -53,7 +53,7 @@ async function collect(stream, until = () => false) {
 
 const fails = (status, promise) => assert.rejects(promise, (error) => error.status === status || String(error.message).includes(String(status)));
 const eventually = async (condition, what) => {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     const found = await condition();
     if (found) return found;
