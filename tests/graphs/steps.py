@@ -1,4 +1,7 @@
-"""Four steps; each waits ``pause`` seconds, then writes one line into the file ``trace`` of the input."""
+"""Four steps; each waits ``pause`` seconds, then writes one line into the file ``trace`` of the input.
+
+The one that is ``held`` waits until there is a file ``go`` beside that one.
+"""
 
 import asyncio
 import operator
@@ -12,6 +15,7 @@ from langgraph.graph import START, StateGraph
 class State(TypedDict, total=False):
     trace: str
     pause: float
+    held: str
     done: Annotated[list[str], operator.add]
 
 
@@ -19,6 +23,8 @@ def _step(name):
     async def step(state: State):
         get_stream_writer()({"step": name})
         await asyncio.sleep(state.get("pause", 0.0))
+        while state.get("held") == name and not Path(state["trace"]).with_name("go").exists():
+            await asyncio.sleep(0.01)
         if state.get("trace"):
             with Path(state["trace"]).open("a") as file:
                 file.write(name + "\n")

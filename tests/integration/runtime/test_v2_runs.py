@@ -83,9 +83,14 @@ def told(backend: Backend, run: Run, method: str) -> list[Any]:
     return [data["data"] for name, data in said(backend, run) if name == f"v2:{method}"]
 
 
-def slow_steps(folder: Path) -> dict[str, Any]:
-    """An input with which each step takes a moment and leaves a trace."""
-    return {"trace": str(folder / "trace"), "pause": 0.3, "done": []}
+def traced(folder: Path, **more: Any) -> dict[str, Any]:
+    """An input with which each step leaves a trace; one that is ``held`` waits to be let go."""
+    return {"trace": str(folder / "trace"), "done": [], **more}
+
+
+def let_go(folder: Path) -> None:
+    """Nothing is held any more."""
+    (folder / "go").touch()
 
 
 def lines(folder: Path) -> list[str]:
@@ -96,12 +101,13 @@ def lines(folder: Path) -> list[str]:
 
 def test_a_killed_worker_s_run_goes_on_in_the_same_log(backend: Backend, hands: Hands, tmp_path: Path) -> None:
     """What committed steps said is there once; the second attempt resumes from the last checkpoint."""
-    run = make_v2(backend, "steps", slow_steps(tmp_path), durability=Durability.SYNC)
+    run = make_v2(backend, "steps", traced(tmp_path, held="three"), durability=Durability.SYNC)
     first, second = hands.worker(), hands.worker()
     begin(backend, first, run)
     wait_for(lambda: len(told(backend, run, "custom")) == 3, what="the third step to begin")
     first.kill()
     bury(backend, first.name)
+    let_go(tmp_path)
     begin(backend, second, run)
     assert finish(backend, second, run).status is RunStatus.SUCCESS
     names = [name for name, _ in said(backend, run)]
@@ -121,11 +127,12 @@ def test_a_killed_worker_s_run_goes_on_in_the_same_log(backend: Backend, hands: 
 
 def test_a_run_that_is_handed_over_says_every_step_once(backend: Backend, hands: Hands, tmp_path: Path) -> None:
     """It stops at a checkpoint; the values of that are told before it lets go."""
-    run = make_v2(backend, "steps", slow_steps(tmp_path))
+    run = make_v2(backend, "steps", traced(tmp_path, held="two"))
     first, second = hands.worker(), hands.worker()
     begin(backend, first, run)
     wait_for(lambda: len(told(backend, run, "custom")) == 2, what="the second step to begin")
     first.drain()
+    let_go(tmp_path)
     assert finish(backend, first, run).status is RunStatus.PENDING
     assert [value["done"] for value in told(backend, run, "values")] == [[], ["one"], ["one", "two"]]
     begin(backend, second, run)
@@ -159,7 +166,7 @@ def test_questions_answers_failures_and_cancels(backend: Backend, hands: Hands, 
     assert finish(backend, worker, failing).status is RunStatus.ERROR
     assert said(backend, failing)[-1] == ("error", {"error": "ValueError", "message": "boom happened"})
 
-    cancelled = make_v2(backend, "steps", {**slow_steps(tmp_path), "pause": 30})
+    cancelled = make_v2(backend, "steps", traced(tmp_path, pause=30))
     begin(backend, worker, cancelled)
     wait_for(lambda: told(backend, cancelled, "custom"), what="the first step to begin")
     set_columns(backend, cancelled, cancel_action="interrupt")
