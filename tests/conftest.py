@@ -33,7 +33,7 @@ AUTH = {"sqlite": "accounts", "postgres": "none"}
 """
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> object:
+def wait_for(condition: Callable[[], object], *, seconds: float = 60.0, what: str = "the condition") -> object:
     """Wait until *condition* is true and return what it returned; a test never sleeps for luck."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -89,7 +89,7 @@ class Live:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while f"ready {self.url}" not in self.log.read_text(errors="replace")[start:]:
             assert self._process.poll() is None, self.log.read_text(errors="replace")[-5000:]
             assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-5000:]
@@ -122,7 +122,7 @@ class Live:
         options = f"-k gevent --graceful-timeout 5 --forwarded-allow-ips= --bind {url.removeprefix('http://')}"
         process = self._extra("gunicorn", "--no-control-socket", *options.split(), "wsgi:application")
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not _answers(url):
                 assert process.poll() is None, self.log.read_text(errors="replace")[-5000:]
                 assert time.monotonic() < deadline, "the second web process does not answer"

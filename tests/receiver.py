@@ -49,7 +49,7 @@ class Receiver:
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
 
-    def wait(self, count: int = 1, *, seconds: float = 20.0) -> list[Got]:
+    def wait(self, count: int = 1, *, seconds: float = 60.0) -> list[Got]:
         """Wait for that many requests."""
         wait_for(lambda: len(self.got) >= count, seconds=seconds, what=f"{count} webhooks, got {len(self.got)}")
         return list(self.got)
