@@ -131,7 +131,8 @@ def test_without_a_state_worker_nobody_comes_in(as_: Caller, bell: AnsweringBell
 
 def test_a_handler_that_hangs_is_given_up_and_told(as_: Caller, bell: AnsweringBell, monkeypatch: Any) -> None:
     """A state worker is there; what it waits for is not. The next caller finds it free."""
-    monkeypatch.setattr(ask, "_PATIENCE_SECONDS", 1.2)
+    monkeypatch.setattr("deerflow.runtime.answer._TO_TELL_SECONDS", 5.0)
+    monkeypatch.setattr(ask, "_PATIENCE_SECONDS", 5.2)
     answer = as_("slow").post("/threads", json={})
     assert detail(answer, 503) == "The project's authentication has not answered in time; try again"
     assert bell.kinds("authenticate") == 1
@@ -218,8 +219,9 @@ def test_open_streams_end_when_the_handler_refuses_their_caller(
     monkeypatch.setattr(handlers, "ask", refuse)
     if ends:
         with pytest.raises(ConnectionResetError):
-            list(islice(chunks, 100))
+            list(islice(chunks, 400))
     else:
+        assert any(asked for _ in islice(chunks, 400))
         assert len(list(islice(chunks, 5))) == 5
     assert asked
     answer.close()
