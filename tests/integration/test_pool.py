@@ -54,6 +54,12 @@ class Valkey:
                 return
         pytest.fail("Valkey did not start")
 
+    def keep(self):
+        """Return when all that it has said yes to is on its disk: until then a kill may take the last of it."""
+        with self.client.client() as client:
+            client.set("kept", 1)
+            assert client.execute_command("WAITAOF", 1, 0, 0)[0] == 1
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -528,6 +534,7 @@ def test_tasks_outlive_the_broker_and_no_slot_is_lost(start_worker, tmp_path_fac
         for task in tasks:
             worker.mark(task, "started")
         until(lambda: left_with_broker(worker) == (0, 0))  # an ack cut off here would be a message left over below
+        broker.keep()
         broker.kill()
         worker.marks.client.rpush("broker gone", "go on")
         for task in tasks:
