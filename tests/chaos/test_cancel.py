@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines, status, until, until_stored
+from tests.chaos.conftest import status, until, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
+from tests.traces import hold, let_go, lines
 
 
 def _start(live: Live, thread: str, graph: str, **given: Any) -> dict[str, Any]:

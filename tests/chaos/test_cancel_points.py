@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import lines, status, until
+from tests.chaos.conftest import status, until
 from tests.conftest import wait_for
 from tests.dumps import seen, stored
 from tests.factories import at_once
 from tests.live import Live
+from tests.traces import lines
 
 ACTIONS = ("interrupt", "rollback")
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from deerflow.storage import models
 from deerflow.storage.database import Database
 from deerflow.storage.types import now
-from tests.chaos.conftest import lines
 from tests.conftest import wait_for
 from tests.live import Live
+from tests.traces import lines
 
 MANY = 20
 NEW_YEAR = "0 0 1 1 *"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines, status, until, until_stored
+from tests.chaos.conftest import status, until, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import frames_of, read_frames
+from tests.traces import hold, let_go, lines
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines, until_acknowledged, until_stored
+from tests.chaos.conftest import until_acknowledged, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import Frame, frames_of, read_frames
+from tests.traces import hold, let_go, lines
 
 PAYLOAD = {
     "assistant_id": "steps",

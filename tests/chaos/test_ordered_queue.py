@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
+from tests.traces import hold, let_go, lines
 
 RUNS = 50
 

@@ -9,11 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.chaos.conftest import lines, until
+from tests.chaos.conftest import until
 from tests.conftest import SETUPS, live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
 from tests.outages import SocketProxy, outage
+from tests.traces import lines
 
 REAL_LEASE = {"DEERFLOW_LEASE_SECONDS": "15", "DEERFLOW_LEASE_BEAT_SECONDS": "5", "DEERFLOW_REAP_SECONDS": "5"}
 

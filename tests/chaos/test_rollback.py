@@ -9,10 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.chaos.conftest import lines, status, until
+from tests.chaos.conftest import status, until
 from tests.conftest import wait_for
 from tests.dumps import seen, stored
 from tests.live import Live
+from tests.traces import lines
 
 GRAPHS = ("revocable", "revocable_stateful")
 

@@ -17,9 +17,9 @@ import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.chaos.conftest import lines
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
+from tests.traces import lines
 
 STEPS = ["one", "two", "three", "four"]
 HAND_OVER_SECONDS = 1.0

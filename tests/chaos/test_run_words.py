@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tests.chaos.conftest import hold, let_go, until, until_stored
+from tests.chaos.conftest import until, until_stored
 from tests.conftest import wait_for
 from tests.integration.web.seen import text, word_in_list, word_on_page
 from tests.live import Live
+from tests.traces import hold, let_go
 
 STATUS = {"Waiting": "pending", "Running": "running", "Done": "success"}
 PROMISED_SECONDS = 20.0

@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from deerflow.events.connections import connect
-from tests.chaos.conftest import hold, let_go, lines, status, until, until_acknowledged, until_stored
+from tests.chaos.conftest import status, until, until_acknowledged, until_stored
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
+from tests.traces import hold, let_go, lines
 
 
 def test_forgotten_revoke_starts_nothing(live: Live, thread: str, trace: Path) -> None:

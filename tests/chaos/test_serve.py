@@ -15,10 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from deerflow.cli.__main__ import main
-from tests.chaos.conftest import hold, let_go, lines, until, until_stored
+from tests.chaos.conftest import until, until_stored
 from tests.conftest import GRAPHS, SETUPS, wait_for
 from tests.databases import Databases
 from tests.live import ROOT, Live, free_port
+from tests.traces import hold, let_go, lines
 
 
 def _serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,11 +11,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines, until
+from tests.chaos.conftest import until
 from tests.conftest import SETUPS, live_on, wait_for
 from tests.databases import Databases
 from tests.live import Live
 from tests.sse import read_frames
+from tests.traces import hold, let_go, lines
 
 PASSWORD = "four words nothing connects"
 FOLLOWING = [

@@ -5,9 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.conftest import hold, lines, status, until, until_stored
+from tests.chaos.conftest import status, until, until_stored
 from tests.conftest import wait_for
 from tests.live import Live
+from tests.traces import hold, lines
 
 
 def _start(live: Live, thread: str, graph: str, given: dict[str, Any], **options: Any) -> dict[str, Any]:

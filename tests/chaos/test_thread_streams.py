@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import httpx
 
-from tests.chaos.conftest import hold, let_go, lines, until_stored
+from tests.chaos.conftest import until_stored
 from tests.live import Live
 from tests.sse import Frame, read_frames
+from tests.traces import hold, let_go, lines
 
 WANTED = {"channels": ["lifecycle", "values", "custom", "checkpoints"]}
 

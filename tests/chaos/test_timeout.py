@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.conftest import lines, until
+from tests.chaos.conftest import until
 from tests.conftest import SETUPS, wait_for
 from tests.live import Live
+from tests.traces import lines
 
 
 def _start(live: Live, **given: Any) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines, status, until
+from tests.chaos.conftest import status, until
 from tests.conftest import wait_for
 from tests.live import Live
 from tests.sse import parse
+from tests.traces import hold, let_go, lines
 
 RETRY = re.compile(rb"id: (\d+)\r\nretry: (\d+)\r\n\r\n$")
 

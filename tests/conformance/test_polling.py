@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.conftest import hold, let_go, lines
 from tests.conftest import wait_for
 from tests.live import Live
+from tests.traces import hold, let_go, lines
 
 
 @pytest.fixture

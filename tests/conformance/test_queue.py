@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from deerflow.api.mounts import GATEWAY, Mount
-from tests.chaos.conftest import hold, lines
 from tests.conformance.conftest import Wire, by_mount
 from tests.conftest import wait_for
 from tests.sse import read_frames
+from tests.traces import hold, lines
 
 PATIENT = {"kind": "patient", "seconds": 60}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from deerflow.api.mounts import GATEWAY, PLATFORM, Mount
-from tests.chaos.conftest import hold, let_go
 from tests.conformance.conftest import Wire, by_mount
 from tests.sse import Frame, read_frames
+from tests.traces import hold, let_go
 
 MODES = ["values", "updates", "custom"]
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
-from tests.chaos.conftest import hold
 from tests.conformance.conftest import Sdk
 from tests.conftest import wait_for
+from tests.traces import hold
 
 STEPS = ["one", "two", "three", "four"]
 QUICK = {"pause": 0.0}

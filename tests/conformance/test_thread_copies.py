@@ -8,10 +8,10 @@ import httpx
 import pytest
 from langgraph_sdk.errors import BadRequestError, ConflictError, NotFoundError
 
-from tests.chaos.conftest import hold, let_go
 from tests.conformance.conftest import Sdk
 from tests.conftest import wait_for
 from tests.live import Live
+from tests.traces import hold, let_go
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import operator
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from held import is_held
 from langgraph.graph import START, StateGraph
 
 
@@ -15,21 +16,13 @@ class State(TypedDict, total=False):
     said: Annotated[list[str], operator.add]
 
 
-def _is_held(state):
-    """Whether the file beside the trace names this run; a test writes it, and takes it away."""
-    try:
-        return Path(state["trace"] + ".hold").read_text() == state["name"]
-    except FileNotFoundError:
-        return False
-
-
 def _step(which):
     async def step(state: State):
         line = f"{state['name']} {which}"
         with Path(state["trace"]).open("a") as file:
             file.write(line + "\n")
         await asyncio.sleep(state["pause"])
-        while _is_held(state):
+        while is_held(state, state["name"]):
             await asyncio.sleep(0.02)
         return {"said": [line]}
 

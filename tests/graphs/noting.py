@@ -1,9 +1,9 @@
 """Notes a word in the store, tells what was noted before, and takes its time, longer while it is held."""
 
 import asyncio
-from pathlib import Path
 from typing import TypedDict
 
+from held import is_held
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
@@ -15,14 +15,6 @@ class State(TypedDict, total=False):
     before: list[str]
 
 
-def _is_held(state, name):
-    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
-    try:
-        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
-    except FileNotFoundError:
-        return False
-
-
 async def note(state: State, runtime: Runtime[None]):
     assert runtime.store is not None
     before = await runtime.store.asearch(("words",))
@@ -32,7 +24,7 @@ async def note(state: State, runtime: Runtime[None]):
 
 async def linger(state: State):
     await asyncio.sleep(state.get("seconds", 0.0))
-    while _is_held(state, "linger"):
+    while is_held(state, "linger"):
         await asyncio.sleep(0.02)
     return {}
 

@@ -5,6 +5,7 @@ import operator
 from pathlib import Path
 from typing import Annotated, TypedDict
 
+from held import is_held
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
 
@@ -15,19 +16,11 @@ class State(TypedDict, total=False):
     done: Annotated[list[str], operator.add]
 
 
-def _is_held(state, name):
-    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
-    try:
-        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
-    except FileNotFoundError:
-        return False
-
-
 def _step(name):
     async def step(state: State):
         get_stream_writer()({"step": name})
         await asyncio.sleep(state.get("pause", 0.0))
-        while _is_held(state, name):
+        while is_held(state, name):
             await asyncio.sleep(0.02)
         if state.get("trace"):
             with Path(state["trace"]).open("a") as file:

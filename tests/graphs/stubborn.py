@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
+from held import is_held
 from langgraph.graph import START, StateGraph
 
 
@@ -19,14 +20,6 @@ class State(TypedDict, total=False):
     seconds: float
     trace: str
     said: str
-
-
-def _is_held(state, name):
-    """Whether the file beside the trace names this node; a test writes it, and takes it away."""
-    try:
-        return bool(state.get("trace")) and Path(state["trace"] + ".hold").read_text() == name
-    except FileNotFoundError:
-        return False
 
 
 def _trace(state: State, line: str) -> None:
@@ -38,7 +31,7 @@ def _trace(state: State, line: str) -> None:
 def in_thread(state: State):
     _trace(state, "thread started")
     time.sleep(state["seconds"])
-    while _is_held(state, "in_thread"):
+    while is_held(state, "in_thread"):
         time.sleep(0.02)
     _trace(state, "thread ended")
     return {"said": "from the thread"}
@@ -47,7 +40,7 @@ def in_thread(state: State):
 async def swallowing(state: State):
     _trace(state, "swallow started")
     ends = time.monotonic() + state["seconds"]
-    while time.monotonic() < ends or _is_held(state, "swallowing"):
+    while time.monotonic() < ends or is_held(state, "swallowing"):
         try:
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:
@@ -85,7 +78,7 @@ async def patient(state: State):
     _trace(state, "patient started")
     try:
         await asyncio.sleep(state["seconds"])
-        while _is_held(state, "patient"):
+        while is_held(state, "patient"):
             await asyncio.sleep(0.02)
     except asyncio.CancelledError:
         _trace(state, "patient cancelled")

@@ -74,7 +74,7 @@ def test_the_clock_loads_nothing_that_runs_graphs(tmp_path: Path) -> None:
         env=os.environ | ours,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=True,
     )
     assert told.stdout.strip() == "LOADED"

@@ -174,7 +174,7 @@ def test_web_process_imports_no_graphs(settings: Settings, tmp_path: Path) -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

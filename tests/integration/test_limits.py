@@ -58,17 +58,23 @@ def test_a_window_ends(limits: Limits) -> None:
     """Counted from its first; trying on meanwhile does not make it longer."""
     short = Limit("short", 1, 1, "")
     limits.spend(short, "ada")
-    wait_for(lambda: is_free(limits, short, "ada"), seconds=3, what="the end of the window")
+    wait_for(lambda: is_free(limits, short, "ada"), what="the end of the window")
 
 
 def test_a_refusal_tells_at_least_a_second(limits: Limits, client: redis.Redis) -> None:
     once = Limit("once", 1, 60, "")
-    limits.spend(once, "ada")
-    (key,) = client.keys("*")
-    client.pexpire(key, 30)
-    with pytest.raises(RateLimited) as refused:
-        limits.spend(once, "ada")
-    assert refused.value.retry_after == 1
+
+    def told() -> int | None:
+        is_free(limits, once, "ada")
+        (key,) = client.keys("*")
+        client.pexpire(key, 30)
+        try:
+            limits.spend(once, "ada")
+        except RateLimited as refused:
+            return refused.retry_after
+        return None  # on a busy machine the window was over by then
+
+    assert wait_for(told, what="a refusal at the very end of a window") == 1
 
 
 def test_what_is_refused_is_not_counted(limits: Limits) -> None:

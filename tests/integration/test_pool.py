@@ -24,7 +24,7 @@ from deerflow.dispatch.pool import AsyncioPool, AsyncTask, DaemonThreads
 from tests.conftest import wait_for
 
 HERE = Path(__file__).parent
-PATIENCE = 20  # seconds until a missing mark is a failure; nothing waits this long when all is well
+PATIENCE = 40  # seconds until a missing mark is a failure; nothing waits this long when all is well
 
 
 class Valkey:
@@ -53,6 +53,12 @@ class Valkey:
             if b"Ready to accept connections" in line:
                 return
         pytest.fail("Valkey did not start")
+
+    def keep(self):
+        """Return when all that it has said yes to is on its disk: until then a kill may take the last of it."""
+        with self.client.client() as client:
+            client.set("kept", 1)
+            assert client.execute_command("WAITAOF", 1, 0, 0)[0] == 1
 
     def kill(self):
         self.process.kill()
@@ -132,6 +138,23 @@ class Worker:
             self.process.kill()
             self.process.wait()
         self.celery.close()
+
+
+def most_at_once(worker, count, *, slots, at_hand):
+    """How many of *count* tasks were at work at the same time.
+
+    They go on when *slots* of them have begun, and *at_hand* of them have been received and could have.
+    """
+    word = uuid4().hex
+    tasks = [worker.send("until_told", word) for _ in range(count)]
+    for task in tasks[:at_hand]:
+        worker.mark(task, "received")
+    begun = [int(worker.mark(task, "started")) for task in tasks[:slots]]
+    worker.marks.client.rpush(word, "go on")
+    begun += [int(worker.mark(task, "started")) for task in tasks[slots:]]
+    for task in tasks:
+        worker.mark(task, "ended")
+    return max(begun)
 
 
 def until(condition):
@@ -252,7 +275,7 @@ def test_a_cancel_works_at_once_while_all_user_threads_sleep(wide):
     assert wide.mark(nap, "cancelled") == "revoked"
     wide.revoke(sleepers)
     assert wide.mark(sleepers, "cancelled") == "revoked"
-    assert time.monotonic() - asked_at < 2
+    assert time.monotonic() - asked_at < 15  # of the 60 s for which the threads sleep
     assert not wide.has_mark(sleepers, "thread")  # the fifth waited for a thread; cancelled, it gets none
     wide.marks.client.rpush(f"{sleepers}:release", *"1234")
     wide.mark(wide.send("add", 1, 2), "sum")
@@ -266,7 +289,7 @@ def test_a_soft_time_limit_cancels_the_body_and_fails_the_task(wide):
 
 
 def test_a_hard_time_limit_cancels_a_body_that_ignored_the_soft_one(wide):
-    task = wide.send("ignore_soft_limit", soft_time_limit=0.3, time_limit=0.6)
+    task = wide.send("ignore_soft_limit", soft_time_limit=0.3, time_limit=2.3)
     assert wide.mark(task, "cancelled") == "soft time limit"
     assert wide.mark(task, "cancelled") == "hard time limit"
     assert wide.mark(task, "failed") == "TimeLimitExceeded"
@@ -279,33 +302,19 @@ def test_cancels_in_any_phase_leak_no_slot(start_worker):
     worker.celery.control.revoke(tasks[::2], terminate=True)
     for task in tasks:
         assert worker.marks.client.blpop([f"{task}:ended", f"{task}:revoked"], timeout=PATIENCE)
-    tasks = [worker.send("nap", 0.5) for _ in range(10)]
-    for task in tasks:
-        worker.mark(task, "ended")
-    assert max(int(worker.mark(task, "started")) for task in tasks) == 5
+    assert most_at_once(worker, 10, slots=5, at_hand=10) == 5
 
 
 # running
 
 
 def test_200_tasks_run_at_the_same_time_in_one_process(wide):
-    began_at = time.monotonic()
-    tasks = [wide.send("nap", 5) for _ in range(200)]
-    for task in tasks:
-        wide.mark(task, "ended")
-    wall = time.monotonic() - began_at
-    most = max(int(wide.mark(task, "started")) for task in tasks)
-    print(f"200 tasks of 5 s: {wall:.1f} s, {most} at once")  # noqa: T201 - shown with -s
-    assert most == 200
-    assert wall < 60
+    assert most_at_once(wide, 200, slots=200, at_hand=200) == 200
 
 
 def test_no_more_tasks_run_than_there_are_slots(start_worker):
     worker = start_worker("-c", "3", "--prefetch-multiplier", "4", POOL_PREFETCH="1").wait_ready()
-    tasks = [worker.send("nap", 0.2) for _ in range(9)]
-    for task in tasks:
-        worker.mark(task, "ended")
-    assert max(int(worker.mark(task, "started")) for task in tasks) == 3
+    assert most_at_once(worker, 9, slots=3, at_hand=9) == 3
 
 
 def test_interleaved_bodies_see_their_own_request_and_context(wide):
@@ -354,11 +363,10 @@ def test_inspect_tells_how_many_tasks_run_and_wait(narrow):
 
 
 def test_a_blocked_loop_is_named_in_the_log(wide):
-    task = wide.send("block_loop", 2)
+    task = wide.send("block_loop", 4)
     wide.mark(task, "ended")
     lines = [line for line in wide.log.read_text().splitlines() if "The event loop is blocked" in line]
-    assert len(lines) == 1
-    assert f"block_loop[{task}]" in lines[0]
+    assert sum(f"block_loop[{task}]" in line for line in lines) == 1
 
 
 def test_without_a_pool_a_task_runs_on_a_loop_of_its_own():
@@ -444,7 +452,7 @@ def test_a_task_learns_of_the_drain_on_the_loop(start_worker):
     stopped_at = time.monotonic()
     assert worker.stop(signal.SIGTERM) == 0
     assert worker.has_mark(task, "ended")
-    assert time.monotonic() - stopped_at < 5  # of the 20 s it may take
+    assert time.monotonic() - stopped_at < 15  # of the 20 s it may take
 
 
 def test_a_remote_shutdown_drains_too(start_worker):
@@ -458,7 +466,7 @@ def test_a_remote_shutdown_drains_too(start_worker):
 
 def test_a_warm_stop_gives_back_what_has_not_started(start_worker):
     worker = start_worker("-c", "1", POOL_PREFETCH="1").wait_ready()
-    first = worker.send("nap", 1)
+    first = worker.send("until_drain")
     worker.mark(first, "started")
     reserved, queued = worker.send("nap", 0), worker.send("nap", 0)
     worker.mark(reserved, "received")
@@ -477,7 +485,7 @@ def test_a_warm_stop_cancels_what_outlasts_the_drain(start_worker):
     slow = worker.send("clean_up_slowly")
     for task in [*naps, slow]:
         worker.mark(task, "started")
-    assert worker.stop(signal.SIGTERM, timeout=8) == 0
+    assert worker.stop(signal.SIGTERM) == 0
     assert [worker.mark(task, "cancelled") for task in naps] == ["shutdown"] * 3
     assert worker.has_mark(slow, "cleaned")
     assert worker.mark(worker.name, "closed") == "0 running"
@@ -487,7 +495,7 @@ def test_a_cold_stop_cancels_at_once(start_worker):
     worker = start_worker().wait_ready()
     task = worker.send("nap", 60)
     worker.mark(task, "started")
-    worker.stop(signal.SIGQUIT, timeout=5)
+    worker.stop(signal.SIGQUIT, timeout=15)  # of the 20 s that a drain may take
     assert worker.mark(task, "cancelled") == "shutdown"
     assert worker.mark(worker.name, "closed") == "0 running"
 
@@ -501,7 +509,7 @@ def test_a_cold_stop_during_a_drain_ends_it(start_worker):
     worker.process.send_signal(signal.SIGTERM)
     worker.mark(drained, "ended")
     wait_for(lambda: "The worker stops when these tasks have ended" in worker.log.read_text(), what="the drain")
-    worker.stop(signal.SIGQUIT, timeout=8)
+    worker.stop(signal.SIGQUIT, timeout=15)
     assert worker.mark(task, "cancelled") == "shutdown"
 
 
@@ -511,14 +519,14 @@ def test_sleeping_user_threads_do_not_keep_a_stopped_worker(start_worker, signum
     task = worker.send("wait_in_threads", 5)
     for _ in range(4):
         worker.mark(task, "thread")
-    worker.stop(signum, timeout=5)
+    worker.stop(signum)
     assert worker.mark(task, "cancelled") == "shutdown"
 
 
 def test_a_thread_of_the_users_own_does_not_keep_a_stopped_worker(start_worker):
     worker = start_worker().wait_ready()
     worker.mark(worker.send("leave_thread", 60), "ended")
-    assert worker.stop(signal.SIGTERM, timeout=8) == 0
+    assert worker.stop(signal.SIGTERM) == 0
     assert "Exiting without waiting for threads" in worker.log.read_text()
 
 
@@ -529,20 +537,19 @@ def test_tasks_outlive_the_broker_and_no_slot_is_lost(start_worker, tmp_path_fac
     broker = Valkey(tmp_path_factory.mktemp("broker"))
     try:
         worker = start_worker("-c", "3", broker=broker).wait_ready()
-        tasks = [worker.send("nap", 2) for _ in range(3)]
+        tasks = [worker.send("until_told", "broker gone") for _ in range(3)]
         for task in tasks:
             worker.mark(task, "started")
         until(lambda: left_with_broker(worker) == (0, 0))  # an ack cut off here would be a message left over below
+        broker.keep()
         broker.kill()
+        worker.marks.client.rpush("broker gone", "go on")
         for task in tasks:
             worker.mark(task, "ended")
         broker.start()
         worker.celery.close()
         worker.open_client()
-        tasks = [worker.send("nap", 1) for _ in range(6)]
-        for task in tasks:
-            worker.mark(task, "ended")
-        assert max(int(worker.mark(task, "started")) for task in tasks) == 3
+        assert most_at_once(worker, 6, slots=3, at_hand=3) == 3
         assert worker.stop(signal.SIGTERM) == 0
         assert left_with_broker(worker) == (0, 0)
     finally:

@@ -10,11 +10,11 @@ import pytest
 from langgraph_sdk import get_sync_client
 
 from tests.browser import LOGIN, ME, browser, sign_in, token_of
-from tests.chaos.conftest import hold, let_go
 from tests.conftest import GRAPHS, wait_for
 from tests.live import ADMIN, Live
 from tests.nginx import NEEDED, front, nginx
 from tests.sse import read_frames
+from tests.traces import hold, let_go
 
 pytestmark = NEEDED
 

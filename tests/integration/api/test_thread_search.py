@@ -59,10 +59,10 @@ def test_long_lists_are_compared_within_moments(web: FlaskClient) -> None:
     made = web.post(
         "/threads", json={"metadata": {"numbers": numbers, "mixed": [1, True, "1", None, [1], {"a": 1}]}}
     ).json
-    before = time.monotonic()
+    before = time.process_time()
     assert _found(web, metadata={"numbers": [-1]}) == []
     assert _found(web, metadata={"numbers": numbers[-900:]}) == [made["thread_id"]]
-    assert time.monotonic() - before < 5, "it is 18 million comparisons for who compares each with each"
+    assert time.process_time() - before < 5, "it is 18 million comparisons for who compares each with each"
     for element, is_found in (
         (1.0, True),
         (False, False),

@@ -37,6 +37,12 @@ class OwnValkey:
             self._process.wait(10)
             self._process = None
 
+    def keep(self):
+        """Return when all that it has said yes to is on its disk: until then a kill may take the last of it."""
+        with connect(self.url).client() as client:
+            client.set("kept", 1)
+            assert client.execute_command("WAITAOF", 1, 0, 0)[0] == 1
+
     def freeze(self):
         """It is there, and says nothing."""
         os.kill(self._process.pid, signal.SIGSTOP)

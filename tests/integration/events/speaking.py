@@ -16,7 +16,7 @@ def on_a_loop(test):
 
     @wraps(test)
     def run(*args, **kwargs):
-        return asyncio.run(asyncio.wait_for(test(*args, **kwargs), 60))
+        return asyncio.run(asyncio.wait_for(test(*args, **kwargs), 120))
 
     return run
 

@@ -193,7 +193,7 @@ def test_heartbeats_come_although_the_run_rings_all_the_time(quick, monkeypatch)
     with ThreadPoolExecutor(1) as pool:
         heard = pool.submit(lambda: next(iter(following), None))
         try:
-            assert isinstance(heard.result(5), Heartbeat)
+            assert isinstance(heard.result(PATIENCE), Heartbeat)
         finally:
             following.interrupt()
 

@@ -196,6 +196,7 @@ def test_followers_of_an_outage_are_told_and_go_on_afterwards(own_valkey, run_id
     said(own_valkey.url, run_id, range(3))
     with tails.follow(run_id) as follower:
         follower.read()
+        own_valkey.keep()
         own_valkey.kill()
         with pytest.raises(Unavailable):
             follower.read()

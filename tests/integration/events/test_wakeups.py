@@ -14,7 +14,7 @@ from tests.conftest import wait_for
 from tests.factories import at_once
 
 TRIALS = 300
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -180,9 +180,8 @@ def can_watch(wakeups):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Time-outs short enough for a test."""
-    monkeypatch.setattr(connections, "_TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr(wakeups_module, "_CONFIRM_SECONDS", 0.3)
+    """A time-out short enough for a test, and long enough for a busy machine."""
+    monkeypatch.setattr(connections, "_TIMEOUT_SECONDS", 1.5)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -206,7 +205,7 @@ def test_a_quiet_connection_is_kept(own_valkey):
     own, client = Wakeups(connect_listener(own_valkey.url)), connect(own_valkey.url)
     with own.watch("a") as watch:
         before = client.client_list(_type="pubsub")[0]["id"]
-        wait_for(lambda: client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0) >= 4)
+        wait_for(lambda: client.info("commandstats").get("cmdstat_ping", {}).get("calls", 0) >= 2)
         assert [c["id"] for c in client.client_list(_type="pubsub")] == [before]
         watch.clear()
         client.publish("a", "")

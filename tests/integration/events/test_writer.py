@@ -150,7 +150,7 @@ async def test_a_cut_off_writer_refuses_and_wakes_who_waits_for_it(own_valkey, r
         await asyncio.sleep(0)
         pen.cut_off()
         with pytest.raises(Fenced):
-            await asyncio.wait_for(flushing, 1)
+            await asyncio.wait_for(flushing, 20)
         with pytest.raises(Fenced):
             await pen.say("values", b"2")
 
@@ -165,7 +165,7 @@ async def test_a_closed_writer_leaves_nobody_waiting(own_valkey, run_id):
         await asyncio.sleep(0)
         await pen.close()
         with pytest.raises(Fenced):
-            await asyncio.wait_for(flushing, 1)
+            await asyncio.wait_for(flushing, 20)
 
 
 @on_a_loop
@@ -194,10 +194,10 @@ async def test_what_a_run_leaves_lives_for_days_and_after_its_end_as_long_as_it_
 async def test_every_append_rings_after_it_is_stored(valkey, redis, log, run_id):
     listener = redis.pubsub(ignore_subscribe_messages=True)
     listener.subscribe(log_key(run_id))
-    listener.get_message(timeout=5)
+    listener.get_message(timeout=20)
     async with writing(valkey, run_id) as pen:
         await say_all(pen, [1])
-        assert listener.get_message(timeout=5)["data"] == b""
+        assert listener.get_message(timeout=20)["data"] == b""
         assert log.end(run_id) == 1
     listener.close()
 
@@ -248,5 +248,5 @@ async def test_closing_ends_though_a_client_of_redis_swallows_the_cancel(valkey,
         await pen.open(known_upto=0)
         await pen.say("values", b"0")
         await sending.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await pen.close()

@@ -131,7 +131,7 @@ def test_cancelled_write_is_whole(run: Callable[..., None]) -> None:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
         elsewhere = uuid4()
-        await asyncio.wait_for(_put(await _saver(other, elsewhere, 1), elsewhere), 5)
+        await asyncio.wait_for(_put(await _saver(other, elsewhere, 1), elsewhere), 20)
 
     run(body)
 

@@ -81,8 +81,8 @@ def test_refused_write_holds_nothing(run: Callable[..., None]) -> None:
         for _ in range(5):
             with pytest.raises(Fenced):
                 await old.aput(("notes",), "k", {})
-        await asyncio.wait_for(new.aput(("notes",), "k", {}), 5)
-        await asyncio.wait_for(one.store("you").aput(("notes",), "k", {}), 5)
+        await asyncio.wait_for(new.aput(("notes",), "k", {}), 20)
+        await asyncio.wait_for(one.store("you").aput(("notes",), "k", {}), 20)
 
     run(body)
 

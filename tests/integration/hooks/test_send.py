@@ -47,7 +47,7 @@ def send(
     """Send one webhook with a sender of its own."""
 
     async def go() -> Receipt:
-        sender = Sender(policy, style, **{"timeout_seconds": 5.0, **options})
+        sender = Sender(policy, style, **{"timeout_seconds": 20.0, **options})
         try:
             return await sender.send(webhook_to(url), payload or {"status": "success"})
         finally:

@@ -14,6 +14,8 @@ from deerflow.domain.principal import Role, Scope
 from deerflow.identity.sessions import COOKIE, CSRF_HEADER, csrf_token, sign_in
 from deerflow.runtime.set_up import open_set_up
 from deerflow.settings import Settings
+from deerflow.storage import database
+from tests.conftest import wait_for
 from tests.factories import make_app, make_key, make_user
 from tests.integration.identity.browsers import PASSWORD, Browser
 
@@ -21,6 +23,18 @@ SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
 Client = Callable[..., FlaskClient]
 SignIn = Callable[[User], FlaskClient]
+
+
+def until_noted(backend: Backend) -> None:
+    """Wait until all uses of keys and sessions are written that were to be noted."""
+    wait_for(lambda: backend.uses._thread is None, what="the notes of uses")
+
+
+@pytest.fixture
+def patient(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is waited for as long as a crowd of a hundred may need it on a busy machine."""
+    monkeypatch.setattr(database, "_LOCK_PATIENCE_SECONDS", 100.0)
+    monkeypatch.setattr(backend.db.engine.pool, "_timeout", 100.0)
 
 
 @pytest.fixture

@@ -305,7 +305,7 @@ def test_what_no_account_can_be_is_refused(open_app: Flask, backend: Backend) ->
         assert {user.email for user in users.page(tx, limit=10)} == {"admin@example.com", "ada@example.com"}
 
 
-@pytest.mark.usefixtures("cheap")
+@pytest.mark.usefixtures("cheap", "patient")
 def test_of_a_hundred_registrations_at_once_one_wins(open_app: Flask, backend: Backend) -> None:
     """From a hundred addresses, with the e-mail in a hundred spellings."""
     spellings = ["new@example.com", "New@Example.com", " NEW@example.com ", "\uff4eew@example.com"]

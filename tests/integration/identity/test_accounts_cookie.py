@@ -21,7 +21,7 @@ from deerflow.storage.database import Tx
 from tests.conftest import wait_for
 from tests.factories import make_app
 from tests.integration.identity.browsers import AUTH, HOST, PASSWORD, Browser
-from tests.integration.identity.conftest import SECRET
+from tests.integration.identity.conftest import SECRET, until_noted
 
 HOURS = 3600.0
 
@@ -168,7 +168,7 @@ def test_a_session_lasts_from_its_last_request(browser: Browser, backend: Backen
         return found.address, found.expires_at > soon
 
     assert browser.is_signed_in()
-    backend.uses.close()  # nothing was to be noted
+    until_noted(backend)  # nothing was to be noted
     assert row() == ("203.0.113.7", False)
     age(backend, hours=1)
     assert browser.is_signed_in()

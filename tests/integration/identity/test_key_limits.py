@@ -19,7 +19,7 @@ from deerflow.storage.uses import Uses
 from tests.conftest import wait_for
 from tests.factories import make_app, make_key
 from tests.integration.api.conftest import detail
-from tests.integration.identity.conftest import SECRET
+from tests.integration.identity.conftest import SECRET, until_noted
 
 Ask = Callable[..., int]
 
@@ -118,11 +118,11 @@ def test_the_last_use_is_noted_once_a_minute(ask: Ask, backend: Backend, owner: 
     noted = wait_for(lambda: row_of(backend, owner).last_used_at, what="the note")
     for _ in range(3):
         assert ask(key) == 200
-    backend.uses.close()
+    until_noted(backend)
     assert row_of(backend, owner).last_used_at == noted
     _make_older(backend, seconds=61)
     assert ask(key) == 200
-    backend.uses.close()
+    until_noted(backend)
     older = row_of(backend, owner).last_used_at
     assert older is not None
     assert older < noted, "this process has noted it less than a minute ago"
@@ -158,7 +158,7 @@ def test_a_request_neither_waits_for_its_note_nor_fails_with_it(
         assert asked.wait(20)
         assert ask(other) == 200
         free.set()
-        backend.uses.close()
+        until_noted(backend)
     assert row_of(backend, owner).last_used_at is None
     object.__setattr__(backend, "uses", Uses(backend.db))
     assert ask(other) == 200
@@ -172,7 +172,7 @@ def test_a_failing_note_does_not_end_the_notes(ask: Ask, backend: Backend, owner
         raise ZeroDivisionError
 
     backend.uses.note(owner.user_id, broken)
-    backend.uses.close()
+    until_noted(backend)
     assert ask(key) == 200
     wait_for(lambda: row_of(backend, owner).last_used_at, what="the note")
 
@@ -183,5 +183,5 @@ def test_refused_keys_are_not_used(ask: Ask, backend: Backend, owner: User) -> N
     with backend.db.begin() as tx:
         keys.revoke(tx, owner.user_id, row_of(backend, owner).key_id)
     assert ask(key) == 401
-    backend.uses.close()
+    until_noted(backend)
     assert row_of(backend, owner).last_used_at is None

@@ -120,6 +120,7 @@ def test_a_session_that_cannot_begin_leaves_set_up_open(
     assert initialize(fresh_app, token).status_code == 201
 
 
+@pytest.mark.usefixtures("patient")
 def test_of_a_hundred_at_once_one_wins(fresh_app: Flask, token: str, backend: Backend) -> None:
     """scenario 49: the others are told, and there is one administrator."""
     acts = [lambda n=n: initialize(fresh_app, token, email=f"user{n}@example.com") for n in range(100)]

@@ -39,7 +39,7 @@ class Talk:
         self._id = 0
 
     def read(self) -> dict[str, Any]:
-        told: dict[str, Any] = orjson.loads(self.socket.recv(timeout=10))
+        told: dict[str, Any] = orjson.loads(self.socket.recv(timeout=20))
         return told
 
     def say(self, method: str, **params: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Talk:
         """The code with which the server closes, whatever it says before."""
         try:
             while True:
-                self.socket.recv(timeout=10)
+                self.socket.recv(timeout=20)
         except ConnectionClosed as closing:
             return int(closing.rcvd.code) if closing.rcvd is not None else 0
 

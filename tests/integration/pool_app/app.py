@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from deerflow.dispatch.pool import AsyncTask
 
 app = Celery("pool_app", task_cls=AsyncTask, config_source="pool_app.celeryconfig")
-marks = redis.Redis.from_url(os.environ["POOL_MARKS"], decode_responses=True)
+marks = redis.Redis.from_url(os.environ["POOL_MARKS"], decode_responses=True, socket_timeout=None)
 prerun_id: ContextVar[str] = ContextVar("prerun_id")
 running: set[str] = set()
 
@@ -27,7 +27,7 @@ def mark(key, value="1"):
 @asynccontextmanager
 async def lifespan(pool):
     mark(f"{os.environ['POOL_NAME']}:opened", str(asyncio.get_running_loop() is pool.loop))
-    async with Redis.from_url(os.environ["POOL_MARKS"]) as client:
+    async with Redis.from_url(os.environ["POOL_MARKS"], socket_timeout=None) as client:
         yield client
     mark(f"{os.environ['POOL_NAME']}:closed", f"{len(running)} running")
 
@@ -106,6 +106,18 @@ async def nap(self, seconds):
         running.discard(me)
     mark(f"{me}:ended")
     return "slept"
+
+
+@app.task(bind=True, name="until_told")
+async def until_told(self, word):
+    """Go on until there is a mark of that name; tell the start and the end."""
+    me = self.request.id
+    running.add(me)
+    mark(f"{me}:started", str(len(running)))
+    while not marks.exists(word):  # noqa: ASYNC110 - no event of ours
+        await asyncio.sleep(0.3)
+    running.discard(me)
+    mark(f"{me}:ended")
 
 
 @app.task(bind=True, name="wait_in_threads")

@@ -48,7 +48,7 @@ def world(settings: Settings, backend: Backend, bell: MachineBell) -> Iterator[W
     bell.state.close()
 
 
-@pytest.mark.timeout(120 + 10 * EXAMPLES)
+@pytest.mark.timeout(300 + 10 * EXAMPLES)
 def test_rules_hold_whatever_happens(world: World) -> None:
     """In any order, with deaths at any point: one at a time, in order, one end each, nothing lost, nothing twice."""
 

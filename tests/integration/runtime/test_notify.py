@@ -59,7 +59,7 @@ def with_clock(test):
                 given = {"deliveries": deliveries, "settings": settings, **fixtures}
                 await test(**{name: given[name] for name in wanted.parameters})
 
-        asyncio.run(asyncio.wait_for(go(), 60))
+        asyncio.run(asyncio.wait_for(go(), 120))
 
     of_settings = inspect.Parameter("settings", inspect.Parameter.KEYWORD_ONLY)
     run.__signature__ = wanted.replace(
@@ -259,6 +259,7 @@ async def test_a_receiver_that_hangs_holds_one_slot_and_nobody_up(deliveries, ba
     await asyncio.wait_for(deliveries.notify(), 10)
     for webhook_id in others:
         await state(backend, webhook_id, "delivered")
+    await until(lambda: slow.got, "the one that hangs")
     assert len(slow.got) == 1
     assert [get(backend, webhook_id).tries for webhook_id in waiting] == [1, 0, 0, 0, 0]
     slow.release.set()

@@ -37,6 +37,12 @@ TRACES = ("Traceback", "faulty.py", SECRET)
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Leases that last: nobody tells the worker to renew them."""
+    return settings.model_copy(update={"lease_seconds": 120, "lease_beat_seconds": 40})
+
+
+@pytest.fixture
 def worker(settings: Settings) -> Iterator[Worker]:
     """A real worker."""
     worker = Worker(settings, lambda _ring: None)

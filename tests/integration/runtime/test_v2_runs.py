@@ -15,6 +15,7 @@ from deerflow.settings import Settings
 from tests.conftest import wait_for
 from tests.factories import make_run, row_of, set_columns, thread_of
 from tests.integration.runtime.workers import Ring, Worker
+from tests.traces import hold, let_go, lines
 
 STEPS = ("one", "two", "three", "four")
 
@@ -83,25 +84,21 @@ def told(backend: Backend, run: Run, method: str) -> list[Any]:
     return [data["data"] for name, data in said(backend, run) if name == f"v2:{method}"]
 
 
-def slow_steps(folder: Path) -> dict[str, Any]:
-    """An input with which each step takes a moment and leaves a trace."""
-    return {"trace": str(folder / "trace"), "pause": 0.3, "done": []}
+def traced(trace: Path) -> dict[str, Any]:
+    """An input with which each step leaves a line."""
+    return {"trace": str(trace), "done": []}
 
 
-def lines(folder: Path) -> list[str]:
-    """The steps that were done, also by who died over it."""
-    file = folder / "trace"
-    return file.read_text().split() if file.exists() else []
-
-
-def test_a_killed_worker_s_run_goes_on_in_the_same_log(backend: Backend, hands: Hands, tmp_path: Path) -> None:
+def test_a_killed_worker_s_run_goes_on_in_the_same_log(backend: Backend, hands: Hands, trace: Path) -> None:
     """What committed steps said is there once; the second attempt resumes from the last checkpoint."""
-    run = make_v2(backend, "steps", slow_steps(tmp_path), durability=Durability.SYNC)
+    hold(trace, "three")
+    run = make_v2(backend, "steps", traced(trace), durability=Durability.SYNC)
     first, second = hands.worker(), hands.worker()
     begin(backend, first, run)
     wait_for(lambda: len(told(backend, run, "custom")) == 3, what="the third step to begin")
     first.kill()
     bury(backend, first.name)
+    let_go(trace)
     begin(backend, second, run)
     assert finish(backend, second, run).status is RunStatus.SUCCESS
     names = [name for name, _ in said(backend, run)]
@@ -114,27 +111,29 @@ def test_a_killed_worker_s_run_goes_on_in_the_same_log(backend: Backend, hands: 
         "three",
         "four",
     ]
-    assert lines(tmp_path) == [*STEPS]
+    assert lines(trace) == [*STEPS]
     assert [value["done"] for value in told(backend, run, "values")][-1] == [*STEPS]
     assert {name for name in names if not name.startswith("v2:")} == {"metadata"}
 
 
-def test_a_run_that_is_handed_over_says_every_step_once(backend: Backend, hands: Hands, tmp_path: Path) -> None:
+def test_a_run_that_is_handed_over_says_every_step_once(backend: Backend, hands: Hands, trace: Path) -> None:
     """It stops at a checkpoint; the values of that are told before it lets go."""
-    run = make_v2(backend, "steps", slow_steps(tmp_path))
+    hold(trace, "two")
+    run = make_v2(backend, "steps", traced(trace))
     first, second = hands.worker(), hands.worker()
     begin(backend, first, run)
     wait_for(lambda: len(told(backend, run, "custom")) == 2, what="the second step to begin")
     first.drain()
+    let_go(trace)
     assert finish(backend, first, run).status is RunStatus.PENDING
     assert [value["done"] for value in told(backend, run, "values")] == [[], ["one"], ["one", "two"]]
     begin(backend, second, run)
     assert finish(backend, second, run).status is RunStatus.SUCCESS
     assert [data["payload"]["step"] for data in told(backend, run, "custom")] == [*STEPS]
-    assert lines(tmp_path) == [*STEPS]
+    assert lines(trace) == [*STEPS]
 
 
-def test_questions_answers_failures_and_cancels(backend: Backend, hands: Hands, tmp_path: Path) -> None:
+def test_questions_answers_failures_and_cancels(backend: Backend, hands: Hands, trace: Path) -> None:
     """Rows, threads and outcomes are those of classic runs."""
     worker = hands.worker()
 
@@ -159,7 +158,7 @@ def test_questions_answers_failures_and_cancels(backend: Backend, hands: Hands, 
     assert finish(backend, worker, failing).status is RunStatus.ERROR
     assert said(backend, failing)[-1] == ("error", {"error": "ValueError", "message": "boom happened"})
 
-    cancelled = make_v2(backend, "steps", {**slow_steps(tmp_path), "pause": 30})
+    cancelled = make_v2(backend, "steps", {**traced(trace), "pause": 30})
     begin(backend, worker, cancelled)
     wait_for(lambda: told(backend, cancelled, "custom"), what="the first step to begin")
     set_columns(backend, cancelled, cancel_action="interrupt")

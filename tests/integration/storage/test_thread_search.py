@@ -1,5 +1,9 @@
-"""Threads are found by what they contain: alike on both databases, whichever way leads to them."""
+"""Threads are found by what they contain: alike on both databases, whichever way leads to them.
 
+The examples are the same each time; with ``DEERFLOW_TEST_EXAMPLES=500`` there are as many, and new ones.
+"""
+
+import os
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -23,6 +27,7 @@ from deerflow.storage.labels import labels_of
 from deerflow.storage.types import dump_json, holds
 from tests.factories import OWNER, STRANGER, TEAM_MATE, make_run, make_thread
 
+EXAMPLES = int(os.environ.get("DEERFLOW_TEST_EXAMPLES", "0"))
 ALL: dict[str, Any] = {"sort_by": "created_at", "descending": False, "limit": 1000, "offset": 0}
 SAME_TO_SOME = [None, True, False, 0, 1, 1.0, 1.5, -0.5, "1", "t", "-", "true", "", "n1", "\0", 10**15, 1e15, 2**63 - 1]
 LONG = ["x" * 99, "x" * 100, "x" * 101, "é" * 100 + "a", "é" * 100 + "b"]
@@ -47,7 +52,13 @@ def found(tx: Tx, who: Principal, **wanted: Any) -> set[UUID]:
     return {thread.thread_id for thread in page}
 
 
-@trying(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@trying(
+    max_examples=EXAMPLES or 40,
+    derandomize=not EXAMPLES,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(there=st.lists(METADATA, min_size=1, max_size=4), data=st.data())
 @example(there=[{"a": 1.5}, {"a": 1}, {"a": True}], data=None)
 def test_what_is_found_contains_what_is_wanted(

@@ -105,7 +105,8 @@ def test_an_embedding_that_fails_stores_nothing(web: FlaskClient, put: Put, sear
         assert told in detail(answer, 503)
         assert "secret" not in answer.text
         assert told in detail(web.post(SEARCH, json={"query": text}), 503)
-    monkeypatch.setattr(ask, "_PATIENCE_SECONDS", 1.2)
+    monkeypatch.setattr("deerflow.runtime.answer._TO_TELL_SECONDS", 5.0)
+    monkeypatch.setattr(ask, "_PATIENCE_SECONDS", 5.2)
     late = web.put(ITEMS, json={"namespace": ["c"], "key": "k", "value": {"text": "endless"}})
     assert detail(late, 503) == "The store has not answered in time; try again"
     monkeypatch.undo()

@@ -32,7 +32,7 @@ def test_many_processes_make_one_secret(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    made = {process.communicate(timeout=60)[0].strip() for process in started}
+    made = {process.communicate(timeout=280)[0].strip() for process in started}
     assert len(made) == 1
     assert len(made.pop()) >= 48
     assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600

@@ -30,7 +30,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def served(settings: Settings, mode: str) -> Settings:
-    return settings.model_copy(update={"auth": mode, "secret": SECRET, "config": PROJECT})
+    remembered = {"auth_cache_seconds": 300}  # however long a test takes
+    return settings.model_copy(update={"auth": mode, "secret": SECRET, "config": PROJECT, **remembered})
 
 
 @pytest.fixture
