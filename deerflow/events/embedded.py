@@ -9,7 +9,8 @@ from deerflow.errors import ConfigError
 def command(folder: Path, socket: Path) -> list[str]:
     """The command that runs a private server: append-only, on a socket that only its owner can open, no TCP port.
 
-    AOF with one fsync a second: a killed server loses nothing, a machine that loses power at most a second.
+    AOF with one fsync a second: a killed server loses nothing while the disk keeps up (else Valkey holds writes back,
+    for two seconds at most), a machine that loses power about a second.
     ``noeviction``: a full memory is an error that someone sees, never an event that silently goes missing.
     """
     options = {
