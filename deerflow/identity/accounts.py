@@ -91,6 +91,16 @@ def signed(link: Link) -> str:
     return links.sign(opened.secrets(), links.RESET, link)
 
 
+def find_of_link(token: str) -> User | None:
+    """Whose password a token sets; None when it opens nothing."""
+    with suppress(Forbidden):
+        link = links.read(opened.secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
+        with opened.backend().db.read() as tx:
+            user = users.find(tx, link.user_id)
+        return user if user is not None and user.token_version == link.version else None
+    return None
+
+
 def reset_password(token: str, password: str) -> User:
     """Set the password that the bearer of a token wants; Forbidden when it opens nothing, RateLimited after many."""
     backend = opened.backend()
