@@ -6,6 +6,7 @@ Every field is read from ``DEERFLOW_<NAME>``; those with an established name of 
 
 import hashlib
 import os
+import sys
 import tempfile
 from functools import cached_property
 from ipaddress import ip_network
@@ -54,7 +55,8 @@ class Settings(BaseSettings):
     data: Path = Path(".deerflow")
     """Folder of everything that zero-setup mode keeps: SQLite files, embedded Valkey, schedule, lock."""
     config: Path | None = None
-    """The langgraph.json to serve; default: ./langgraph.json, else the example that comes with the checkout."""
+    """The langgraph.json to serve, or its folder; default: ./langgraph.json, else the example that comes with the
+    checkout."""
     host: str = "127.0.0.1"
     """Address that ``serve`` listens on."""
     port: Annotated[int, Field(ge=1, le=65535, validation_alias=_named("DEERFLOW_PORT", "PORT"))] = 8123
@@ -261,7 +263,7 @@ class Settings(BaseSettings):
     def project_file(self) -> Path:
         """The langgraph.json in force."""
         if self.config:
-            return self.config
+            return self.config / "langgraph.json" if self.config.is_dir() else self.config
         here = Path("langgraph.json").absolute()
         return here if here.exists() else ROOT / "examples" / "deerflow" / "langgraph.json"
 
@@ -269,6 +271,11 @@ class Settings(BaseSettings):
 def proxies_in(text: str) -> list[str]:
     """The words of ``trusted_proxies``."""
     return text.replace(",", " ").split()
+
+
+def flask_command(environment: str = sys.prefix) -> str:
+    """How our commands begin for who is in the checkout: ``./serve.sh`` puts flask into ``.venv``."""
+    return ".venv/bin/flask --app app" if Path(environment) == ROOT / ".venv" else "flask --app app"
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

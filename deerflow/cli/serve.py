@@ -65,7 +65,7 @@ _EXAMPLE = """
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The langgraph.json to serve; default: the one in this folder, else the example agent.",
+    help="The langgraph.json to serve, or its folder; default: the one in this folder, else the example agent.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Folder for all data; default .deerflow.")
 @click.option(

@@ -15,13 +15,14 @@
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from flask import Flask, Request, current_app, g, request
 
 from deerflow.auth.keys import is_ours
 from deerflow.auth.secret import require_secret, secrets_in_force
 from deerflow.domain.principal import Principal, Proof
-from deerflow.errors import ConfigError, Unauthenticated
+from deerflow.errors import ConfigError, DeerflowError, Unauthenticated
 from deerflow.identity import handlers, header, keys, local, opened, origins, proxies, sessions, set_up
 from deerflow.identity.guesses import UnderWay
 from deerflow.identity.loopback import is_loopback
@@ -75,6 +76,17 @@ def require_safe(settings: Settings, project: Project) -> None:
 def identify(request: Request) -> None:
     """Name the caller of this request; Unauthenticated or Forbidden when that cannot be."""
     g.principal = current_app.extensions["deerflow.identify"](request)
+
+
+def recognize(request: Request) -> None:
+    """Name who asks for a page that is not there, if that is plain; the project's handlers are not asked about it."""
+    has_sessions = current_app.config["DEERFLOW_AUTH"] == "accounts"
+    find = sessions.find if has_sessions else current_app.extensions["deerflow.identify"]
+    if find is handlers.identify:
+        return
+    with suppress(DeerflowError):
+        if (caller := find(request)) is not None:
+            g.principal = caller
 
 
 def principal() -> Principal:

@@ -5,7 +5,7 @@ Each begins a session and writes its cookie, in the transaction of what it does.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from deerflow.auth.links import Link
 from deerflow.backend import Backend
 from deerflow.domain.accounts import Session, User, canonical_email
 from deerflow.domain.principal import Role
-from deerflow.errors import Conflict, Forbidden, Invalid, Unauthenticated, Unavailable
+from deerflow.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from deerflow.identity import guesses, opened, sessions
 from deerflow.runtime.users import By, follow_reset_link
 from deerflow.storage import audit, users
@@ -89,6 +89,16 @@ def change_email(password: str, email: str) -> User:
 def signed(link: Link) -> str:
     """The token of a link that sets a password."""
     return links.sign(opened.secrets(), links.RESET, link)
+
+
+def find_of_link(token: str) -> User | None:
+    """Whose password a token sets; None when it opens nothing."""
+    with suppress(Forbidden, NotFound):
+        link = links.read(opened.secrets(), links.RESET, token, seconds=links.RESET_SECONDS)
+        with opened.backend().db.read() as tx:
+            user = users.get(tx, link.user_id)
+        return user if user.token_version == link.version else None
+    return None
 
 
 def reset_password(token: str, password: str) -> User:

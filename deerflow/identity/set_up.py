@@ -14,12 +14,12 @@ from deerflow.domain.accounts import User, canonical_email
 from deerflow.errors import Conflict, Forbidden, Unauthenticated, Unavailable
 from deerflow.identity import accounts, opened
 from deerflow.runtime.set_up import finish_set_up, first_boot, is_open
-from deerflow.settings import Settings
+from deerflow.settings import Settings, flask_command
 from deerflow.storage.schema import revision
 
 log = logging.getLogger(__name__)
 
-HOW = "open the link in the server's log, or run: flask --app app users setup-link"
+HOW = f"open the link in the server's log, or run: {flask_command()} users setup-link"
 _WRONG_LINKS = Limit("set-up", 20, 300, "Too many wrong set-up links from this address; try again later")
 
 

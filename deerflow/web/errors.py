@@ -7,7 +7,7 @@ from flask import Response, current_app, g, render_template, request
 from flask_babel import lazy_gettext as _
 
 from deerflow.errors import RateLimited, Unavailable
-from deerflow.identity import set_up
+from deerflow.identity import recognize, set_up
 from deerflow.web.places import is_page, lead, sign_in_place
 from deerflow.web.told import told, told_to_wait
 
@@ -29,6 +29,8 @@ def as_page(answer: Response) -> Response:
         return answer
     if answer.status_code == HTTPStatus.UNAUTHORIZED and current_app.config["DEERFLOW_AUTH"] == "accounts":
         return lead(sign_in_place(request) if _is_set_up() else "/console/setup")
+    if request.routing_exception is not None:  # no view was found, so nobody has asked who this is
+        recognize(request)
     title = TITLES.get(answer.status_code, OTHER_TITLE)
     facts = {"detail": _sentence(answer), "status": answer.status_code, "request_id": g.request_id}
     answer.set_data(render_template("console/error.html", title=title, waiting=int, **facts))

@@ -53,9 +53,10 @@ class Registration(_Email, _NewPassword):
 
 
 class Password(_NewPassword):
-    """A password that is set by a one-time link."""
+    """A password that is set by a one-time link; whose it is, is told and not asked."""
 
     token = HiddenField()
+    email = EmailField(_("E-mail"))
 
 
 class SignIn(_Email):

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from deerflow.domain.principal import Principal, Proof
 from deerflow.identity import opened, sessions
 from deerflow.runtime import condition
+from deerflow.settings import flask_command
 from deerflow.web import approvals, look
 from deerflow.web.places import STATIC
 from deerflow.web.words import NAMES
@@ -45,7 +46,7 @@ ADMIN_PLACES = (
 def register(app: Flask) -> None:
     """Give all templates what the frame needs."""
     app.context_processor(_context)
-    app.jinja_env.globals.update(when=when, static_url=static_url, csrf_field=csrf_field)
+    app.jinja_env.globals.update(when=when, static_url=static_url, csrf_field=csrf_field, flask_command=flask_command)
     app.jinja_env.globals.update(workers_are_there=lambda: condition.workers_are_there(opened.backend()))
 
 

@@ -47,4 +47,6 @@ def _tried(form: forms.Password, token: str) -> Response:
 
 
 def _page(form: forms.Password, status: int = HTTPStatus.OK, **facts: object) -> Response:
-    return make_response(render_template("console/password.html", form=form, **facts), status)
+    user = accounts.find_of_link(form.token.data or "")
+    form.email.data = user and user.email
+    return make_response(render_template("console/password.html", form=form, user=user, **facts), status)

@@ -118,11 +118,11 @@ SENTENCES = (
     ),
     _("The header %(header)s is missing or is not this session's: load the page again"),
     _("This is about a session, and nobody is signed in here with one"),
-    _("Set-up is not finished: open the link in the server's log, or run: flask --app app users setup-link"),
+    _("Set-up is not finished: open the link in the server's log, or run: %(flask)s users setup-link"),
     _("Set-up is finished already, so this link is spent: sign in"),
     _("Set-up is finished already: sign in"),
     _(
-        "This is not the set-up link of this server: open the link in the server's log, or run: flask --app app users "
+        "This is not the set-up link of this server: open the link in the server's log, or run: %(flask)s users "
         "setup-link"
     ),
     _("This link has expired; ask for a new one"),

@@ -49,6 +49,19 @@ def test_a_question_appears_is_approved_and_is_counted_meanwhile(live: Live, pag
     page.until(lambda: "Approved" in page.text(".answers-given"), seconds=LIVE_SECONDS)
 
 
+def test_an_action_is_told_and_approved_alike_here_and_in_its_thread(live: Live, page: Page) -> None:
+    """Line by line, as LangChain's own descriptions come; to approve is what one click does."""
+    told = "It needs approval\n\nTool: write_file\nArgs: a.md"
+    (action,) = REQUEST["action_requests"]
+    asked = {**REQUEST, "action_requests": [{**action, "description": told}]}
+    thread_id = asking(live, "asking_for", {"asks": [asked]})
+    for place in ("approvals", "threads"):
+        page.open(f"/console/{place}/{thread_id}").until("Tool: write_file\nArgs: a.md")
+        assert page.texts("main button.main") == ["Approve"]
+    page.press("Edit", within=".ask-card")
+    assert not page.texts("main button.main"), "something else is at hand then"
+
+
 def test_a_question_of_a_subgraph_is_answered_without_a_script(live: Live, page: Page) -> None:
     thread_id = asking(live, "asking_inside", {"log": []})
     with page.without_script():

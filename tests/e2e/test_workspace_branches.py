@@ -58,3 +58,23 @@ def test_a_run_that_failed_says_why_and_can_be_tried_again(page: Page, live: Liv
     assert len(said) >= 2
     assert len(set(said)) == 1, "the same question, in both branches"
     assert [run["status"] for run in live.client().runs.list(workspace.thread_id)] == ["error", "error"]
+
+
+def test_a_turn_that_failed_still_says_so_when_somebody_has_gone_on(page: Page, watching: Watched) -> None:
+    watching.allow("boom happened")
+    workspace = Workspace(page).open()
+    workspace.say("fail")
+    workspace.until(lambda seen: seen.is_resting and seen.status == "failed")
+    assert not page.texts(".failed-row"), "the card says it"
+    run = page.run("return document.querySelector('.ws-failure').dataset.run")
+    for _ in ("as one goes on", "after a reload"):
+        if not workspace.look().answer:
+            workspace.say("count 2 0")
+        workspace.until_resting(["human", "fail"], ["human", "count 2 0"], ["ai", "w0 w1"])
+        page.until("This answer failed: ValueError")
+        rows = page.run(
+            "return [...document.querySelectorAll('.ws-row')].map((row) => row.dataset.type ?? row.dataset.run)"
+        )
+        assert rows == ["human", run, "human", "ai"]
+        assert page.named("Open run").get_attribute("href").endswith(f"/console/runs/{run}")
+        workspace.reload()

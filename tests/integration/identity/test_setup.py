@@ -13,13 +13,13 @@ from deerflow.domain.accounts import FIRST_ADMIN
 from deerflow.errors import Unavailable
 from deerflow.identity.set_up import announce
 from deerflow.runtime.set_up import open_set_up
-from deerflow.settings import Settings
+from deerflow.settings import Settings, flask_command
 from deerflow.storage import audit, sessions, users
 from tests.factories import at_once, make_administrator, make_app, make_key, make_user
 from tests.integration.identity.browsers import AUTH, PASSWORD, Browser
 from tests.integration.identity.conftest import SECRET
 
-WHERE = "Set-up is not finished: open the link in the server's log, or run: flask --app app users setup-link"
+WHERE = f"Set-up is not finished: open the link in the server's log, or run: {flask_command()} users setup-link"
 
 
 def initialize(app: Flask, token: str, *, address: str = "203.0.113.7", **changed: Any) -> TestResponse:

@@ -12,6 +12,7 @@ from itsdangerous import TimestampSigner
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.settings import Settings
+from deerflow.storage import users
 from tests.factories import make_app, make_thread
 from tests.integration.identity.browsers import HOST, PASSWORD
 from tests.integration.identity.stranger import principal_for
@@ -192,6 +193,22 @@ def test_errors_are_pages_here_and_json_elsewhere(signed_in: Person) -> None:
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert "Not found" in page.text
     assert signed_in.open("/nowhere").get_json() == {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize(("path", "status"), [("nowhere", 404), ("threads/nowhere", 422), ("logout", 405)])
+def test_where_no_page_is_whoever_is_signed_in_finds_the_way(
+    signed_in: Person, backend: Backend, ada: User, path: str, status: int
+) -> None:
+    """As on every page; a stranger, and whoever's session has ended, is shown none."""
+    way = 'href="/console/runs"'
+    page = signed_in.open(f"/console/{path}")
+    assert (page.status_code, way in page.text) == (status, True)
+    assert page.headers["Cache-Control"] == "no-store"
+    strange = Person(signed_in.browser.client.application).open(f"/console/{path}")
+    assert (strange.status_code, way in strange.text) == (status, False)
+    with backend.db.begin() as tx:
+        users.change_and_sign_out(tx, ada.user_id)
+    assert way not in signed_in.open(f"/console/{path}").text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from deerflow.auth import links
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
 from deerflow.runtime.users import By, reset_link
+from deerflow.storage import users
 from tests.factories import make_user
 from tests.integration.identity.conftest import SECRET
 from tests.integration.web.conftest import Person
@@ -64,6 +65,20 @@ def test_what_is_wrong_is_told_and_the_link_stays_good(
     person.send("/console/password", password=password, again=again)
     assert told in person.page.text
     assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == SIGN_IN
+
+
+def test_the_page_says_whose_password_it_sets(person: Person, backend: Backend, invited: User, link: str) -> None:
+    """Also to password managers. Somebody who is new is signed in nowhere else."""
+    assert "Wherever else" not in person.open(link).text
+    person.send("/console/password", password="short", again="short", email="eve@example.com")
+    named = next(tag for tag in person.page.text.split("<input") if 'name="email"' in tag)
+    assert all(each in named for each in ("readonly", 'autocomplete="username"', 'value="bob@example.com"')), named
+    person.send("/console/password", password=NEW, again=NEW)
+    assert "bob@example.com" not in person.open(link).text, "the link is spent"
+    with backend.db.begin() as tx:
+        other = links.reset_path([SECRET], reset_link(tx, users.get(tx, invited.user_id), By(address=None)))
+    assert "bob@example.com" in person.open(other).text
+    assert "Wherever else you are signed in, that ends now." in person.page.text
 
 
 @pytest.mark.parametrize("token", ["x", "", "W10.x.y"])

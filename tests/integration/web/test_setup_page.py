@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from deerflow.backend import Backend
+from deerflow.settings import flask_command
 from deerflow.storage import users
 from tests.factories import make_administrator
 from tests.integration.identity.browsers import PASSWORD
@@ -25,7 +26,7 @@ def test_every_page_leads_to_set_up(person: Person, path: str) -> None:
     """And that one, without the link, only says where it is."""
     assert person.open(path).headers["Location"] == "/console/setup"
     assert person.open("/console/setup").status_code == 200
-    assert "users setup-link" in person.told()
+    assert f" {flask_command()} users setup-link" in person.told()
     assert set(person.fields()) == {"back", "csrf_token"}, "but for the choice of a language"
 
 

@@ -169,7 +169,8 @@ function ActionPart({ action, form, name, drafts, choose, isAlone, isLocked, sen
     ${action.description && html`<${Text} text=${action.description} />`}
     <${Json} value=${action.args} label=${t("Arguments")} opened=${3} />
     <div className="picks" role="group" aria-label=${t("Your decision on {name}", { name: action.name })}>
-      ${action.allowed.map((each) => html`<${Choice} key=${each} kind=${each} chosen=${kind} onPick=${pick} disabled=${isLocked} icon=${WORDS()[each].icon} label=${WORDS()[each].label} />`)}
+      ${action.allowed.map((each) => html`<${Choice} key=${each} kind=${each} chosen=${kind} onPick=${pick} disabled=${isLocked} icon=${WORDS()[each].icon} label=${WORDS()[each].label}
+        isMain=${isAlone && !kind && each === "approve"} />`)}
     </div>
     ${kind === "edit" && isTooLong && html`<p className="faint">${t("The arguments are too long to be edited here. What you write takes their place.")}</p>`}
     ${kind && needsField(kind, takesReason) && html`<${DecisionField} kind=${kind} draft=${draft} disabled=${isLocked} onText=${(/** @type {string} */ text) => choose(name, { kind, text })} onSend=${send} />`}
@@ -190,9 +191,9 @@ function DecisionField({ kind, draft, ...rest }) {
   return html`<${Field} label=${label} text=${draft.text} isCode=${kind === "edit"} wrong=${check?.wrong} ...${rest} />`;
 }
 
-/** @param {{ kind: string, chosen?: string, label: string, icon?: string, disabled: boolean, onPick: (kind: any) => void }} props */
-function Choice({ kind, chosen, label, icon, disabled, onPick }) {
-  return html`<button type="button" className=${`pick pick-${kind}`} aria-pressed=${kind === chosen} disabled=${disabled} onClick=${() => onPick(kind)}>
+/** @param {{ kind: string, chosen?: string, label: string, icon?: string, isMain?: boolean, disabled: boolean, onPick: (kind: any) => void }} props isMain: what is done with one click */
+function Choice({ kind, chosen, label, icon, isMain = false, disabled, onPick }) {
+  return html`<button type="button" className=${`pick pick-${kind}${isMain ? " main" : ""}`} aria-pressed=${kind === chosen} disabled=${disabled} onClick=${() => onPick(kind)}>
     ${icon && html`<${Icon} name=${icon} />`}${label}
   </button>`;
 }

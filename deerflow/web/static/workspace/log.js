@@ -7,9 +7,9 @@ import { Guarded } from "./guarded.js";
 import { MOST_EDITED } from "./long.js";
 import { Message } from "./message.js";
 import { readRequest } from "./requests.js";
-import { clock, t } from "./strings.js";
+import { clock, page, t } from "./strings.js";
 import { toolTimes } from "./tools.js";
-import { goesOn, plainText, resultsOf, rowsOf } from "./turns.js";
+import { failedTurns, goesOn, plainText, resultsOf, rowsOf } from "./turns.js";
 
 const NEAR = 80;
 const NONE = new Map();
@@ -58,7 +58,7 @@ export function useEnd(grown) {
  *   onNewest: (toEnd: any) => void}} props onNewest is told how to come to the end while the reader is not there
  */
 export function Log({ session, agent, answers, rejected, messages, isReadOnly, children, onNewest }) {
-  const { unsaid, isStreaming, interrupts, past } = session;
+  const { unsaid, isStreaming, interrupts, past, runs, failed } = session;
   const rows = useMemo(() => rowsOf(messages, unsaid), [messages, unsaid]);
   const results = useResults(messages);
   const { box, isAway, toEnd } = useEnd(rows);
@@ -66,6 +66,8 @@ export function Log({ session, agent, answers, rejected, messages, isReadOnly, c
   useEffect(() => onNewest(() => (isAway ? toEnd : null)), [isAway, onNewest, toEnd]);
   const firsts = useMemo(() => firstAnswers(rows), [rows]);
   const times = useMemo(() => toolTimes(/** @type {any[]} */ (past.line)), [past.line]);
+  const ended = useMemo(() => runs.filter((run) => run !== failed), [runs, failed]); // why that one failed stands at the end
+  const failures = useMemo(() => failedTurns(rows, ended, past, isStreaming), [rows, ended, past.places, past.line, isStreaming]);
   const waits = waitFor(interrupts);
   const answered = useMemo(() => placed(answers, rows, past.places), [answers, rows, past.places]);
   return html`
@@ -73,11 +75,11 @@ export function Log({ session, agent, answers, rejected, messages, isReadOnly, c
       <ol class="ws-rows">
         ${rows.map(
           (row, place) => html`<${Fragment} key=${row.key}>${(answered.get(row.key) ?? NOTHING).map(told)}<${Guarded} value=${row.message} around=${inRow}><${Row}
-            message=${row.message} unsaid=${row.unsaid} isLast=${row.isLast} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
+            message=${row.message} unsaid=${row.unsaid} hasFailed=${failures.has(row.key)} isLast=${row.isLast} results=${results.of(row.message)} origin=${past.places.get(row.message.id)}
             again=${firsts.get(row.key) ?? null} acts=${acts} agent=${agent} isStreaming=${isStreaming && row.isLast && !row.unsaid}
             isReadOnly=${isReadOnly} goesOn=${goesOn(row, rows[place - 1]) && !answered.has(row.key)} times=${row.message.tool_calls?.length ? times : undefined}
             rejected=${row.message.tool_calls?.length ? rejected : undefined} waits=${row.isLast && messages === session.messages ? waits : undefined}
-          /><//><//>`,
+          /><//>${failures.has(row.key) && html`<${Failed} ...${failures.get(row.key)} />`}<//>`,
         )}
         ${(messages === session.messages ? (answered.get(null) ?? NOTHING) : NOTHING).map(told)}
       </ol>
@@ -93,6 +95,11 @@ const inRow = (broken) => html`<li class="ws-row">${broken}</li>`;
 
 /** @param {import("./answered.js").Answer} answer */
 const told = (answer) => html`<li class="ws-row answered-row" key=${`answer ${answer.runId}`}><${Guarded} value=${answer}><${Answered} answer=${answer} /><//></li>`;
+
+/** @param {import("./turns.js").FailedTurn} turn */
+const Failed = ({ runId, status, error }) => html`<li class="ws-row failed-row" data-run=${runId}>
+  <p class="ws-stopped">${t("This answer failed: {error}", { error: error || (status === "timeout" ? t("Timeout") : t("Error")) })}
+    <a href=${`${page.console}/runs/${runId}`}>${t("Open run")}</a></p></li>`;
 
 /** For what the calls of the last message wait, when questions are open. @param {import("./requests.js").Interrupt[]} interrupts */
 function waitFor(interrupts) {
@@ -169,7 +176,7 @@ function useActs(session) {
   );
 }
 
-const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, results, origin, again, acts, agent, times, rejected, waits, goesOn, isStreaming, isReadOnly }) {
+const Row = memo(function Row(/** @type {any} */ { message, unsaid, hasFailed, isLast, results, origin, again, acts, agent, times, rejected, waits, goesOn, isStreaming, isReadOnly }) {
   const [isEditing, setIsEditing] = useState(false);
   const isHuman = message.type === "human";
   const kind = isHuman ? "human" : message.type === "ai" ? "ai" : "other";
@@ -183,7 +190,7 @@ const Row = memo(function Row(/** @type {any} */ { message, unsaid, isLast, resu
     <li class=${`ws-row ${kind}${goesOn ? " goes-on" : ""}`} data-type=${message.type} data-id=${message.id} data-unsaid=${unsaid ? unsaid.status : undefined}>
       <span class="ws-who">${whoOf(message, agent)}</span>
       <div class="ws-body"><${Message} message=${message} results=${results} isStreaming=${isStreaming} times=${times} rejected=${rejected} waits=${waits} /></div>
-      ${unsaid && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
+      ${unsaid && !hasFailed && html`<p class="ws-stopped">${stoppedWord(unsaid.status)}</p>`}
       ${!isStreaming &&
       html`<div class="ws-acts">
         ${origin?.choice && html`<${Choice} choice=${origin.choice} onChoose=${acts.choose} isReadOnly=${isReadOnly} />`}

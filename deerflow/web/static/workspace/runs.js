@@ -1,7 +1,7 @@
 // The thread's runs as the server tells them: which are under way, why one failed, and what stopped ones have said.
 
 import { useCallback, useMemo, useRef, useState } from "../vendor/workspace-vendor.js";
-import { beyondState } from "./turns.js";
+import { beyondState, hasFailed } from "./turns.js";
 
 /**
  * @typedef {object} Run
@@ -14,7 +14,6 @@ import { beyondState } from "./turns.js";
 
 const ACTIVE = new Set(["pending", "running"]);
 const UNFINISHED = new Set(["interrupted", "error", "timeout"]);
-const FAILED = new Set(["error", "timeout"]);
 const COLUMNS = ["run_id", "status", "created_at", "run_at"];
 const AGAIN_MS = 1500;
 /** Of how many runs that did not end well it is looked up what they had said. */
@@ -47,7 +46,7 @@ export function standing({ runs, current, isStreaming, head }) {
   return {
     interrupts,
     queued: isBeginning ? [] : runs.filter((run) => run.status === "pending" && run.run_id !== current).toReversed(),
-    failed: !isStreaming && ended && ended === newest && FAILED.has(ended.status) ? ended : null,
+    failed: !isStreaming && ended && ended === newest && hasFailed(ended) ? ended : null,
     isWaiting: isStreaming && runs.find((run) => run.run_id === current)?.status === "pending",
     isPaused: !isStreaming && !interrupts.length && ended?.status === "success" && (head?.next ?? []).length > 0,
   };
@@ -84,7 +83,7 @@ export function useRuns(client, line, now) {
     const isNewer = begin();
     try {
       const found = /** @type {Run[]} */ (await client.runs.list(now.threadId, { limit: 20, select: /** @type {any} */ (COLUMNS) }));
-      if (found[0] && FAILED.has(found[0].status)) found[0] = await withError(client, now.threadId, found[0], failures);
+      if (found[0] && hasFailed(found[0])) found[0] = await withError(client, now.threadId, found[0], failures);
       if (isNewer()) setRuns(found);
       return found;
     } catch {

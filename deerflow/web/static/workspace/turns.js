@@ -43,6 +43,37 @@ export function rowsOf(messages, unsaid) {
   return rows;
 }
 
+/**
+ * @typedef {object} FailedTurn a turn without an answer, from which somebody has gone on
+ * @property {string} runId
+ * @property {string} status
+ * @property {string} error the class; empty when it is not known
+ */
+
+/**
+ * The turns of a conversation that failed, by the row that each ends with.
+ * @param {Row[]} rows
+ * @param {import("./runs.js").Run[]} runs
+ * @param {{places: Map<string, import("./branches.js").Origin>, line: import("./branches.js").State[]}} past
+ * @param {boolean} isStreaming what comes now may be the answer
+ */
+export function failedTurns(rows, runs, { places, line }, isStreaming) {
+  /** @type {Map<string, FailedTurn>} */
+  const found = new Map();
+  for (const { run_id: runId, status } of runs.filter(hasFailed)) {
+    const place = rows.findLastIndex(({ message, unsaid }) => (unsaid ? unsaid.runId : places.get(message.id)?.runId) === runId);
+    const next = rows[place + 1];
+    if (place < 0 || (next ? next.message.type !== "human" : isStreaming)) continue;
+    const newest = line.find(({ metadata }) => metadata?.run_id === runId);
+    const error = String(newest?.tasks?.find((task) => task.error)?.error ?? "");
+    found.set(rows[place].key, { runId, status, error: /^\w+/.exec(error)?.[0] ?? "" });
+  }
+  return found;
+}
+
+/** @param {{status: string}} run */
+export const hasFailed = ({ status }) => status === "error" || status === "timeout";
+
 /** @param {any} said @param {Unsaid} unsaid @returns {Row} */
 function rowOf(said, unsaid) {
   return { key: `${unsaid.runId} ${said.id}`, message: said, unsaid, isLast: false };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beyondState, firstQuestion, goesOn, plainText, resultsOf, rowsOf, steady } from "./turns.js";
+import { beyondState, failedTurns, firstQuestion, goesOn, plainText, resultsOf, rowsOf, steady } from "./turns.js";
 
 const human = (/** @type {string} */ id, content = id) => ({ type: "human", id, content });
 const ai = (/** @type {string} */ id, content = id, more = {}) => ({ type: "ai", id, content, ...more });
@@ -30,6 +30,21 @@ test("and is gone where the question was answered after all, or is not there", (
   const unsaid = [{ runId: "r", status: "interrupted", after: "a", messages: [ai("x")] }];
   assert.deepEqual(keys([human("a"), ai("b")], unsaid), ["a", "b"]);
   assert.deepEqual(keys([human("z")], unsaid), ["z"]);
+});
+
+test("a turn that failed says so where somebody has gone on from it, or at the end of a branch", () => {
+  const places = new Map(["a", "b"].map((id) => [id, { before: null, runId: `run of ${id}` }]));
+  const line = [{ checkpoint: { checkpoint_id: "1" }, values: {}, next: [], metadata: { run_id: "run of a" }, tasks: [{}, { error: "ValueError('boom')" }] }];
+  const runs = ["b", "a"].map((id) => ({ run_id: `run of ${id}`, status: id === "a" ? "error" : "timeout", created_at: "" }));
+  const failed = (/** @type {any[]} */ messages, /** @type {any[]} */ unsaid = [], isStreaming = false) => [...failedTurns(rowsOf(messages, unsaid), runs, { places, line }, isStreaming)];
+  const first = { runId: "run of a", status: "error", error: "ValueError" };
+  const second = { runId: "run of b", status: "timeout", error: "" };
+  assert.deepEqual(failed([human("a"), human("b")]), [["b", second], ["a", first]]);
+  assert.deepEqual(failed([human("a"), human("c")], [], true), [["a", first]], "somebody has just gone on");
+  assert.deepEqual(failed([human("a")], [], true), [], "it is tried again");
+  assert.deepEqual(failed([human("a"), ai("c")]), [], "it was answered after all");
+  const unsaid = [{ runId: "run of a", status: "error", after: "a", messages: [ai("x")] }];
+  assert.deepEqual(failed([human("a")], unsaid), [["run of a x", first]]);
 });
 
 test("beyond the state is what was streamed and no state holds", () => {
