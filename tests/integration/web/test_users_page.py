@@ -126,7 +126,9 @@ def test_who_is_invited_chooses_a_password_and_signs_in(admin: Person, accounts_
     assert (made.name, made.role, made.standing) == ("Grace", Role.ADMIN, Standing.INVITED)
     grace = Person(accounts_app)
     grace.open(link)
-    assert grace.send("/console/password", password=NEW, again=NEW).headers["Location"] == "/console/login?done=password"
+    assert (
+        grace.send("/console/password", password=NEW, again=NEW).headers["Location"] == "/console/login?done=password"
+    )
     assert signed_in(grace, "grace@example.com", NEW).open("/console/users").status_code == 200
     assert admin.open(place(made)).status_code == 200
     assert link not in admin.page.text
