@@ -5,8 +5,8 @@ import operator
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from held import is_held
 from langgraph.graph import START, StateGraph
+from steps import is_held
 
 
 class State(TypedDict, total=False):

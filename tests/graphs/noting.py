@@ -3,9 +3,9 @@
 import asyncio
 from typing import TypedDict
 
-from held import is_held
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
+from steps import is_held
 
 
 class State(TypedDict, total=False):

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
-from held import is_held
 from langgraph.graph import START, StateGraph
+from steps import is_held
 
 
 class State(TypedDict, total=False):
