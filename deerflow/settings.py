@@ -39,6 +39,9 @@ POSTGRES_PATIENCE = {
     "keepalives_count": 2,
 }
 """Connection parameters of everything that talks to Postgres."""
+POSTGRES_IDLE = "idle_in_transaction_session_timeout = '20s'"
+"""Set in every session. A process that stops in the middle of a transaction (frozen, swapped out, cut off) keeps its
+locks, and whoever takes over its runs would wait for them as long as it stands still."""
 
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
 

@@ -91,4 +91,5 @@ def is_away(error: Exception) -> bool:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
     if isinstance(error, psycopg.errors.ProgramLimitExceeded):  # a name too long for its index stays so
         return False
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    lost = psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.IdleInTransactionSessionTimeout
+    return isinstance(error, lost)

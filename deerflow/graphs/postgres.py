@@ -23,7 +23,7 @@ from deerflow.graphs.postgres_fences import RAISE_FENCE, REQUIRE, Pool, behind_f
 from deerflow.graphs.postgres_items import SCHEMA, Items, indexed_path, set_up_items
 from deerflow.graphs.stores import Holder, OwnedStore, Pace, end_batching
 from deerflow.project import Store, StoreIndex
-from deerflow.settings import POSTGRES_PATIENCE
+from deerflow.settings import POSTGRES_IDLE, POSTGRES_PATIENCE
 
 _POOL_PATIENCE_SECONDS = 5.0
 """For a connection; whoever waits in vain asks its gate and tries again."""
@@ -286,6 +286,10 @@ async def set_up(url: str, index: StoreIndex | None = None) -> None:
         await set_up_items(connection, index)
 
 
+async def _prepare(connection: AsyncConnection[DictRow]) -> None:
+    await connection.execute(f"SET {POSTGRES_IDLE}")
+
+
 @asynccontextmanager
 async def open_store(url: str, size: int, asked: Store, embedding: Embedding | None) -> AsyncIterator[_Savers]:
     """Open the checkpoints and the store of a database."""
@@ -305,6 +309,7 @@ async def open_store(url: str, size: int, asked: Store, embedding: Embedding | N
         kwargs=options,
         open=False,
         check=AsyncConnectionPool.check_connection,
+        configure=_prepare,
     )
     async with pool:
         await pool.wait()

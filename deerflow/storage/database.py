@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from deerflow.errors import Unavailable
-from deerflow.settings import POSTGRES_PATIENCE
+from deerflow.settings import POSTGRES_IDLE, POSTGRES_PATIENCE
 from deerflow.storage.models import metadata
 from deerflow.storage.types import dump_json, holds, load_json
 
@@ -70,6 +70,8 @@ class Database:
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            sa.event.listen(self.engine, "connect", _prepare_postgres)
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
@@ -158,6 +160,12 @@ def _primary_code(error: sqlite3.Error) -> int:
 def sqlite_path(url: str) -> Path:
     """The file behind a ``sqlite:///`` URL."""
     return Path(url.removeprefix("sqlite:///"))
+
+
+def _prepare_postgres(connection: Any, _record: Any) -> None:
+    connection.autocommit = True
+    connection.execute(f"SET {POSTGRES_IDLE}")
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

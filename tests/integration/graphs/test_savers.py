@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,8 +14,9 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
 
 from deerflow.errors import Fenced
-from deerflow.graphs.savers import Savers
+from deerflow.graphs.savers import Savers, open_savers
 from deerflow.settings import Settings
+from tests.databases import Databases
 from tests.integration.graphs.conftest import open_gate
 
 
@@ -201,6 +203,39 @@ def test_a_write_that_waits_for_a_claim_is_refused_by_it(run: Callable[..., None
         assert await _count(one, thread) == 0
 
     run(body)
+
+
+def test_who_stands_still_in_a_transaction_holds_no_claim_up(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scenario 11: a process that is frozen there loses its connection, and writes nothing once it goes on."""
+    monkeypatch.setattr("deerflow.graphs.postgres.POSTGRES_IDLE", "idle_in_transaction_session_timeout = '500ms'")
+    under_way, claimed = asyncio.Event(), asyncio.Event()
+
+    async def body(one: Savers, other: Savers) -> None:
+        thread, gate = uuid4(), open_gate()
+        saver = await one.for_run(thread, 5, gate)
+
+        async def frozen() -> None:
+            async with saver._cursor(pipeline=True) as cursor:  # type: ignore[attr-defined]
+                await cursor.connection._pipeline.sync()  # as ahead of the COMMIT, when all before it is answered
+                under_way.set()
+                await claimed.wait()
+
+        writing = asyncio.create_task(gate.write(frozen))
+        await under_way.wait()
+        await _saver(other, thread, 6)
+        claimed.set()
+        with pytest.raises(Fenced):
+            await writing
+
+    async def opened(url: str) -> None:
+        async with open_savers(url) as one, open_savers(url) as other:
+            await asyncio.wait_for(body(one, other), 60)
+
+    url = databases.fresh("postgres", tmp_path)
+    asyncio.run(opened(Settings(database_url=url, redis_url="redis://unused").checkpoints))
+    databases.give_back(url)
 
 
 _CLAIM = "INSERT INTO fences VALUES ({p}, {p}) ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token"

@@ -146,7 +146,7 @@ class Machine(Clients, RuleBasedStateMachine):
         """It says nothing for longer than its leases last."""
         if awake := self._awake():
             chosen = awake[worker % len(awake)]
-            chosen.freeze()
+            self.world.freeze(chosen)
             self._bury(chosen)
 
     @act(3, lambda self: self._busy())
@@ -154,7 +154,7 @@ class Machine(Clients, RuleBasedStateMachine):
         """It is frozen until another worker is as far with its runs, then both go on side by side."""
         chosen, rings = self._busy()[0], self.world.bell.rings
         heard = len(rings)
-        chosen.freeze()
+        self.world.freeze(chosen)
         self._bury(chosen)
         self._rules_hold()
         for ring in rings[heard:]:

@@ -1,8 +1,10 @@
 """A whole system whose messages are in the test's hands: rows, log and checkpoints are real, workers are processes."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,18 @@ class World:
         self.dead.append(worker)
         return False
 
+    def freeze(self, worker: Worker) -> None:
+        """Stop a worker, but not in the middle of a transaction of SQLite: its one lock would stop everybody."""
+        worker.freeze()
+        while self._is_locked():
+            worker.thaw()
+            worker.freeze()
+
+    def _is_locked(self) -> bool:
+        """Whether somebody writes to SQLite at this moment; Postgres ends by itself what stands still."""
+        files = [url.removeprefix("sqlite:///") for url in (self.settings.database, self.settings.checkpoints)]
+        return self.backend.db.is_sqlite and not all(map(_can_write, files))
+
     def find(self, worker: Worker, *, hears_marks: bool = False) -> None:
         """Wait until all that *worker* was told is done, held by a file, or died with it.
 
@@ -214,6 +228,15 @@ class World:
                 worker.thaw()
             if worker.alive:
                 worker.kill()
+
+
+def _can_write(file: str) -> bool:
+    try:
+        with closing(sqlite3.connect(file, timeout=0.1, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def _point(told: dict[str, Any]) -> Point:

@@ -18,6 +18,7 @@ from tests.factories import make_thread
 from tests.live import free_port
 
 COUNT = sa.text("SELECT count(*) FROM threads")
+LOCK = sa.text("LOCK TABLE threads")
 HOLDER = """
 import sqlite3, sys, time
 held = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -182,6 +183,19 @@ def test_a_connection_cut_while_it_was_idle_is_replaced(postgres):
     wait_for(lambda: _is_gone(killer, pid), what="the connection's end")
     postgres.ping()
     killer.close()
+
+
+def test_who_stands_still_in_a_transaction_gives_up_its_locks(postgres, monkeypatch):
+    """scenario 11: a process that is frozen there holds nobody up who takes over its runs."""
+    monkeypatch.setattr(database_module, "POSTGRES_IDLE", "idle_in_transaction_session_timeout = '300ms'")
+    frozen = Database(postgres.url, pool=1)
+    with pytest.raises(Unavailable), frozen.begin() as tx:  # noqa: PT012
+        tx.execute(LOCK)
+        with postgres.begin() as other:
+            other.execute(LOCK)
+        tx.execute(COUNT)
+    frozen.ping()
+    frozen.close()
 
 
 def _is_gone(database, pid):
