@@ -142,7 +142,13 @@ def _held_by_the_second(live: Live, second: subprocess.Popen[bytes], trace: Path
         own = trace.with_name(f"slow{number}")
         hold(own, "one")
         run = _start(live, str(live.client().threads.create()["thread_id"]), own)
-        until(live, run, "running")
+        wait_for(lambda run=run: _has_begun(live, run), what="the first step")  # sooner told to stop, it hands over
         if _holder(live, run, second.pid) == second.pid:
             return run, own
     raise AssertionError("the second worker takes nothing")
+
+
+def _has_begun(live: Live, run: dict[str, Any]) -> bool:
+    """Whether a step of the run has said so."""
+    told = live.http().get(f"/threads/{run['thread_id']}/runs/{run['run_id']}/events").json()["events"]
+    return any(each["event"] == "custom" for each in told)
