@@ -76,6 +76,8 @@ GOALS = {
     **{f"SQLite: page of {name}, p50": Goal(50) for name in pages.LISTS},
     "workspace script, kB gzip": Goal(260),
     "first token painted p50, ms after its log": Goal(60),
+    "stop pressed to rest p50, ms": Goal(2_000),
+    "a run elsewhere is listed after, at most, ms": Goal(6_000),
     "memory web before all that, MB": Goal(110),
     "web start over its imports": Goal(1.5),
 }
@@ -127,7 +129,7 @@ def measures(*, quick: bool) -> dict[str, Measure]:
             pages.pages,
             many=200 if quick else 10_000,
             times=few if quick else 100,
-            tokens=1 if quick else 20,
+            seen=1 if quick else 20,
             postgres=not quick,
         ),
         "memory": partial(processes.memory, when="after all that"),

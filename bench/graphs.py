@@ -27,9 +27,10 @@ class TokenState(MessagesState):
 
 
 class Talker(BaseChatModel):
-    """A model that says its tokens as fast as it can."""
+    """A model that says its tokens as fast as it can, or with a pause of so many seconds after each."""
 
     tokens: int
+    pause: float = 0.0
 
     @property
     def _llm_type(self) -> str:
@@ -53,7 +54,7 @@ class Talker(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         for _number in range(self.tokens):
             yield ChatGenerationChunk(message=AIMessageChunk(content="word "))
-            await asyncio.sleep(0)  # a model's client waits for its socket between two tokens
+            await asyncio.sleep(self.pause)  # a model's client waits for its socket between two tokens
 
 
 async def count(state: State) -> State:
@@ -93,6 +94,11 @@ async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
     return {"messages": [await Talker(tokens=20).ainvoke(state["messages"])]}
 
 
+async def ramble(state: MessagesState) -> dict[str, list[BaseMessage]]:
+    """Say more than anybody waits for."""
+    return {"messages": [await Talker(tokens=2_000, pause=0.05).ainvoke(state["messages"])]}
+
+
 noop = StateGraph(State).add_node("count", count).add_edge(START, "count").compile()
 steps = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 5)]).add_edge(START, "step1").compile()
 five = StateGraph(State).add_sequence([(f"step{n}", count) for n in range(1, 6)]).add_edge(START, "step1").compile()
@@ -105,6 +111,7 @@ held = (
 pace = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").add_edge("nap", "nap").compile()
 tokens = StateGraph(TokenState).add_node("talk", talk).add_edge(START, "talk").compile()
 chat = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
+rambling = StateGraph(MessagesState).add_node("ramble", ramble).add_edge(START, "ramble").compile()
 sleep = StateGraph(State).add_node("nap", nap).add_edge(START, "nap").compile()
 spin = StateGraph(State).add_node("burn", burn).add_edge(START, "burn").compile()
 block = StateGraph(State).add_node("hold_up", hold_up).add_edge(START, "hold_up").compile()

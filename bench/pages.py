@@ -1,4 +1,5 @@
-"""Measures of the console: its lists among very many threads and runs, the workspace's weight, its first token.
+"""Measures of the console: its lists among very many threads and runs, the workspace's weight, and how soon a first
+token, a stop and a run of somebody else's are seen.
 
 The lists on the server's database and on Postgres. What the browser does needs Chromium; without it that is left out.
 """
@@ -44,12 +45,12 @@ new MutationObserver((_, watching) => {
 _SECONDS = 30.0
 
 
-def pages(target: Target, *, many: int, times: int, tokens: int, postgres: bool) -> Figures:
+def pages(target: Target, *, many: int, times: int, seen: int, postgres: bool) -> Figures:
     """All of these; the lists with *many* threads of one caller, each of which has had a run."""
     if target.environment().get("DEERFLOW_AUTH") != "none":
         sys.stderr.write("pages: left out, the server is not in mode none\n")
         return {}
-    found = _weight() | _first_token(target, tokens) | _lists(target, many, times)
+    found = _weight() | _seen(target, seen) | _lists(target, many, times)
     if not postgres or not target.settings().database.startswith("sqlite"):
         return found
     with TemporaryDirectory(prefix="dfb-") as folder, own_postgres(Path(folder)) as url:
@@ -104,22 +105,34 @@ def _weight() -> Figures:
     return {"workspace script, kB gzip": sum(len(gzip.compress(file.read_bytes(), 9)) for file in files) / 1000}
 
 
-def _first_token(target: Target, times: int) -> Figures:
-    """From the log's time of an answer's first token to its paint, in milliseconds; the clock is the machine's."""
+def _seen(target: Target, times: int) -> Figures:
+    """What somebody at a browser waits for, in milliseconds; the clock is the machine's."""
     if PROGRAM is None or DRIVER is None or not (STATIC / "vendor").is_dir():
-        sys.stderr.write("first token: left out, for want of Chromium or of the workspace's script\n")
+        sys.stderr.write("first token, stop, live list: left out, for want of Chromium or of the workspace's script\n")
         return {}
     with chromium() as driver:
         late = [_late(target, driver) for _ in range(times)]
-    return {"first token painted p50, ms after its log": median(late)}
+        stops = [_stop(target, driver) for _ in range(times)]
+        elsewhere = [_elsewhere(target, driver) for _ in range(times)]
+    return {
+        "first token painted p50, ms after its log": median(late),
+        "stop pressed to rest p50, ms": ms(median(stops)),
+        "a run elsewhere is listed after, at most, ms": ms(max(elsewhere)),
+    }
 
 
-def _late(target: Target, driver: Chrome) -> float:
-    driver.get(f"{target.url}/console/threads/new?agent=chat")
+def _first_token(target: Target, driver: Chrome, agent: str) -> float:
+    """When the first token of a new thread was painted, in milliseconds of the epoch."""
+    driver.get(f"{target.url}/console/threads/new?agent={agent}")
     field = _until(lambda: driver.execute_script("return document.querySelector('.ws[data-ready=yes] #ws-text')"))
     driver.execute_script(_PAINTED)
     field.send_keys("hello\n")
-    painted = float(_until(lambda: driver.execute_script("return window.painted")))
+    return float(_until(lambda: driver.execute_script("return window.painted")))
+
+
+def _late(target: Target, driver: Chrome) -> float:
+    """From the log's time of an answer's first token to its paint, in milliseconds."""
+    painted = _first_token(target, driver, "chat")
     thread = driver.current_url.partition("?")[0].rpartition("/")[2]
     (run,) = Connection(target.url, target.headers).call("GET", f"/threads/{thread}/runs")
     client = connect(target.settings().redis)
@@ -127,6 +140,27 @@ def _late(target: Target, driver: Chrome) -> float:
     client.close()
     said = next(entry for entry in map(decode, range(len(stored)), stored) if b"word" in entry.frame)
     return painted - said.at_ms
+
+
+def _stop(target: Target, driver: Chrome) -> float:
+    """From Stop to a workspace at rest, in seconds."""
+    _first_token(target, driver, "rambling")
+    started = time.perf_counter()
+    driver.execute_script("document.getElementById('ws-stop').click()")
+    _until(lambda: driver.execute_script("return document.querySelector('.ws[data-phase=resting]')"))
+    return time.perf_counter() - started
+
+
+def _elsewhere(target: Target, driver: Chrome) -> float:
+    """From the end of a request that made a run to its thread in an open list, in seconds."""
+    driver.get(f"{target.url}/console/threads")
+    client = Client(target)
+    thread = client.thread()
+    client.wait(thread, "noop")
+    started = time.perf_counter()
+    row = f"return document.querySelector('a[href$=\"{thread.rpartition('/')[2]}\"]')"
+    _until(lambda: driver.execute_script(row))
+    return time.perf_counter() - started
 
 
 def _until(look: Any) -> Any:

@@ -40,8 +40,8 @@ POSTGRES_PATIENCE = {
 }
 """Connection parameters of everything that talks to Postgres."""
 POSTGRES_IDLE = "idle_in_transaction_session_timeout = '20s'"
-"""Set in every session. A process that stops in the middle of a transaction (frozen, swapped out, cut off) keeps its
-locks, and whoever takes over its runs would wait for them as long as it stands still."""
+"""Set in the sessions of all processes that serve. One that stops while Postgres waits for the next word of its
+transaction (frozen, swapped out, cut off) keeps its locks: whoever takes over its runs would wait for as long."""
 
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its terminator; a few spare for Valkey's temporary name
 

@@ -1,11 +1,8 @@
 """Servers before anybody has an account there, as the shared one never is again: our app in this process."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from werkzeug.serving import make_server
 
 from app import create_app
 from deerflow.auth import links
@@ -15,6 +12,7 @@ from deerflow.settings import Settings
 from tests.conftest import GRAPHS
 from tests.databases import Databases
 from tests.factories import make_administrator
+from tests.listening import listening
 
 _SECRET = "a-secret-that-only-these-tests-know-and-nobody-else"
 
@@ -38,11 +36,6 @@ def before(databases: Databases, valkey: str, folder: Path, *, is_set_up: bool) 
     token = links.set_up_path([_SECRET], waiting).partition("token=")[2] if waiting else ""
     if is_set_up:
         make_administrator(backend)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    yield f"http://127.0.0.1:{server.server_port}", token
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    with listening(app) as place:
+        yield f"http://{place}", token
     backend.close()

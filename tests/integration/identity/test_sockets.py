@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,6 @@ import sqlalchemy as sa
 from flask import Flask
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-from werkzeug.serving import make_server
 
 from deerflow.api.mounts import MOUNTS, Mount
 from deerflow.backend import Backend
@@ -29,6 +27,7 @@ from tests.integration.api.conftest import by_mount
 from tests.integration.events.telling import begin, end, say_v2
 from tests.integration.identity.conftest import SignIn
 from tests.integration.identity.stranger import principal_for
+from tests.listening import listening
 
 
 class Talk:
@@ -75,13 +74,9 @@ def quick(accounts_app: Flask, backend: Backend) -> Backend:
 @pytest.fixture
 def place(accounts_app: Flask, quick: Backend) -> Iterator[str]:
     """The host and port of the app."""
-    server = make_server("127.0.0.1", 0, accounts_app, threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.port}"
-    quick.wakeups.end_waits()
-    server.shutdown()
-    server.server_close()
+    assert accounts_app.extensions["deerflow"] is quick
+    with listening(accounts_app) as place:
+        yield place
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The project's own handlers and what is said over a WebSocket: each command is asked about as a request is."""
 
 from collections.abc import Iterator
-from threading import Thread
 from uuid import UUID
 
 import pytest
 from websockets.sync.client import connect
-from werkzeug.serving import make_server
 
 from deerflow import project
 from deerflow.backend import Backend
@@ -19,6 +17,7 @@ from tests.factories import make_app
 from tests.integration.identity.answering import AnsweringBell
 from tests.integration.identity.handlers.conftest import ADA, PROJECT
 from tests.integration.identity.test_sockets import Talk
+from tests.listening import listening
 
 
 @pytest.fixture
@@ -34,13 +33,8 @@ def bell(served: Settings) -> AnsweringBell:
 @pytest.fixture
 def address(served: Settings, backend: Backend) -> Iterator[str]:
     """The host and port of the app."""
-    server = make_server("127.0.0.1", 0, make_app(served, backend), threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.port}"
-    backend.wakeups.end_waits()
-    server.shutdown()
-    server.server_close()
+    with listening(make_app(served, backend)) as place:
+        yield place
 
 
 def the_run(backend: Backend, run_id: str) -> Run:
