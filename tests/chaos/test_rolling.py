@@ -149,7 +149,7 @@ def _pauses(live: Live, thread: str) -> tuple[float, list[float]]:
 
 @pytest.mark.parametrize("settings_of", SETUPS)
 def test_rolling_restart_is_a_pause(settings_of: str, make_server: Callable[..., Live], tmp_path: Path) -> None:
-    """scenario 15: no client error, no finished node again, every stream whole, hand-over within a second and three starts."""
+    """scenario 15: no client error, no step again, streams whole, hand-over in a second and what three starts take."""
     live = make_server(settings_of, options=["--workers", "2"])
     live.start()
     load = Load(live, tmp_path)
