@@ -68,7 +68,7 @@ def test_a_question_of_a_subgraph_is_answered_without_a_script(live: Live, page:
         page.driver.get(f"{page.origin}/console/approvals/{thread_id}")
         page.driver.find_element("name", "text.0.0").send_keys("inside!")
         page.driver.find_element("css selector", ".panel-of.text button").click()
-        assert "?run=" in page.path
+        page.until(lambda: "?run=" in page.path)
     assert "inside!" in left(live, thread_id)["log"]
 
 

@@ -46,6 +46,19 @@ def test_another_tab_is_seen(stranger: Page, browser: Chrome) -> None:
         stranger.open("/console/login").run("Promise.reject(new Error('second'))")
 
 
+def test_what_a_failed_test_did_to_its_tabs_is_gone_for_the_next(stranger: Page, browser: Chrome) -> None:
+    """Else one failure would be that of all that follow, each after a minute of waiting."""
+    with pytest.raises(KeyError), Watched(browser, stranger.origin) as watching:  # noqa: PT012
+        stranger.cdp("Emulation.setScriptExecutionDisabled", value=True)
+        watching.new_tab()
+        stranger.be_offline(True)
+        raise KeyError
+    with Watched(browser, stranger.origin):
+        stranger.open("/console/login").run("setTimeout(() => { window.hasRun = true })")
+        stranger.until(lambda: stranger.run("return window.hasRun"))
+        assert len(browser.window_handles) == 1
+
+
 def test_who_is_signed_in_sees_the_pages(page: Page) -> None:
     """And is not led to where one signs in."""
     assert "login" not in page.open("/console/").path

@@ -15,7 +15,11 @@ _INSIDE = re.compile(r"(data|blob|about|chrome|chrome-error|devtools):")
 
 
 class Watched:
-    """The browser until the end of a block; whatever a page did wrong there fails it."""
+    """The browser until the end of a block; whatever a page did wrong there fails it.
+
+    It begins at a tab of its own, the only one: what a test before has told a tab (to be offline, to run no script)
+    and could not take back because it failed went with that tab.
+    """
 
     def __init__(self, driver: Chrome, origin: str) -> None:
         self._driver, self._origins = driver, [origin]
@@ -36,9 +40,9 @@ class Watched:
         self._origins.append(origin)
 
     def new_tab(self) -> str:
-        """One more tab, which the browser is at from now on; its handle. It is closed after the test."""
+        """One more tab, which the browser is at from now on; its handle."""
         self._driver.switch_to.new_window("tab")
-        self._watch_tab()
+        self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _TOLD})
         return str(self._driver.current_window_handle)
 
     def wrong(self) -> list[str]:
@@ -61,25 +65,20 @@ class Watched:
             elif kind in {"Network.loadingFinished", "Network.loadingFailed"}:
                 self._open.pop(request, None)
 
-    def _watch_tab(self) -> str:
-        asked = {"source": _TOLD}
-        return str(self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", asked)["identifier"])
-
     def _is_own(self, url: str) -> bool:
         return any(url.startswith(f"{each}/") for each in self._origins) or _INSIDE.match(url) is not None
 
     def __enter__(self) -> Self:
+        of_before = self._driver.window_handles
+        own = self.new_tab()
+        for tab in of_before:
+            self._driver.switch_to.window(tab)
+            self._driver.close()
+        self._driver.switch_to.window(own)
         self.wrong()  # of others, before
         self._asked, self._open = [], {}
-        self._home, self._script = self._driver.current_window_handle, self._watch_tab()
         return self
 
     def __exit__(self, *_failed: object) -> None:
         wrong = self.wrong()
-        for tab in self._driver.window_handles:
-            self._driver.switch_to.window(tab)
-            if tab != self._home:
-                self._driver.close()
-        self._driver.switch_to.window(self._home)
-        self._driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": self._script})
         assert wrong == [], wrong
