@@ -24,10 +24,16 @@ def make_importable(project: Project) -> None:
 
 
 def load_target(project: Project, target: str, *, kind: str) -> Any:
-    """What ``file.py:attribute`` or ``package.module:attribute`` of a project names; *kind* tells its modules apart."""
+    """What ``file.py:attribute`` or ``package.module:attribute`` of a project names; *kind* tells its modules apart.
+
+    ConfigError when it names nothing; else what the module raises, an ImportError where that would end the process.
+    """
     where, _, attribute = target.rpartition(":")
     by_path = where.endswith(".py") or "/" in where
-    module = _load_file(project, kind, where) if by_path else importlib.import_module(where)
+    try:
+        module = _load_file(project, kind, where) if by_path else importlib.import_module(where)
+    except SystemExit as error:  # a script without a main guard
+        raise ImportError(f"it calls sys.exit({error.code!r}) while it is imported") from error
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -155,10 +155,12 @@ class _Attempt:
                     Performance(graph, run, saver, self._store, most_steps=self._backend.rules.recursion_limit)
                 )
                 head = await self._end.read_head(graph)
-        except (Drained, Fenced, asyncio.CancelledError, GeneratorExit):
+        except (Drained, Fenced, GeneratorExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
-            failure, head = await self._failed(error), None
+        except BaseException as error:  # neither the import nor the factory of a graph is ours
+            if isinstance(error, asyncio.CancelledError) and self._hold.stopper.why is not None:
+                raise
+            failure, head = await self._failed(_own(error)), None
         values = self._performance.last_values if self._performance is not None else None
         if failure is None:
             return Ending(RunStatus.SUCCESS, None, None, head, values)
@@ -181,14 +183,10 @@ class _Attempt:
             telling.result()
         except (Drained, Fenced):
             raise
-        except asyncio.CancelledError as cancelled:
-            if self._hold.stopper.why is not None:
+        except BaseException as error:  # a graph may raise anything: the run's end, not ours
+            if isinstance(error, asyncio.CancelledError) and self._hold.stopper.why is not None:
                 raise
-            return await self._failed(
-                RuntimeError("The graph cancelled itself").with_traceback(cancelled.__traceback__)
-            )
-        except BaseException as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
-            return await self._failed(error)
+            return await self._failed(_own(error))
         return None
 
     async def _tell(self, performance: Performance) -> None:
@@ -247,6 +245,13 @@ class _Attempt:
         if not self._hold.alive:
             raise Fenced("The lease has run out")
         self._hold.progressed = True
+
+
+def _own(error: BaseException) -> BaseException:
+    """What a graph raised; a cancel that nobody asked for is its own, of which clients would read no reason."""
+    if isinstance(error, asyncio.CancelledError):
+        return RuntimeError("The graph cancelled itself").with_traceback(error.__traceback__)
+    return error
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

@@ -18,8 +18,11 @@ def say(state: State):
 
 
 async def make(config: RunnableConfig):
-    if config.get("configurable", {}).get("gives_up"):
+    how = config.get("configurable", {}).get("gives_up")
+    if how == "quitting":
         sys.exit("a factory wants to end the process")
+    if how == "cancelling":
+        raise asyncio.CancelledError
     held = config.get("configurable", {}).get("hold")
     if held:
         Path(held).with_suffix(".opened").touch()

@@ -97,10 +97,12 @@ def test_a_run_ends_whatever_its_graph_raises(backend: Backend, worker: Worker, 
     assert "faulty.py" in (traceback_of(backend, run, LOCAL_USER) or "")
 
 
-def test_a_run_ends_when_its_factory_wants_to_end_the_process(backend: Backend, worker: Worker) -> None:
-    asked = {"configurable": {"gives_up": True}}
+@pytest.mark.parametrize(("how", "error"), [("quitting", "SystemExit"), ("cancelling", "RuntimeError")])
+def test_a_run_ends_when_its_factory_gives_up(backend: Backend, worker: Worker, how: str, error: str) -> None:
+    """It wants to end the process, or lets a cancel out that nobody asked for, as a client of MCP servers can."""
+    asked = {"configurable": {"gives_up": how}}
     run = done(backend, worker, make_run(backend, LOCAL_USER, assistant="slow_to_open", config=asked))
-    assert (run.status, (run.error or {})["error"]) == (RunStatus.ERROR, "SystemExit")
+    assert (run.status, (run.error or {})["error"]) == (RunStatus.ERROR, error)
     assert "slow_to_open.py" in (traceback_of(backend, run, LOCAL_USER) or "")
 
 
