@@ -10,8 +10,8 @@ from deerflow.storage import assistants
 def boot(backend: Backend) -> None:
     """Make sure of it; harmless when several processes do so at once."""
     with backend.db.begin() as tx:
-        for source in backend.project.graphs.values():
-            assistants.ensure_system(tx, source.graph_id, description=source.description)
+        graphs = backend.project.graphs
+        assistants.ensure_system(tx, {graph_id: source.description for graph_id, source in graphs.items()})
 
 
 async def tell_schemas(backend: WorkerBackend) -> None:

@@ -1,6 +1,6 @@
 """Rows of assistants and of their versions. A caller reads their own and the system's, and changes their own."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -33,28 +33,35 @@ _BEGINNING = 400
 """So many characters of a description are enough to choose by."""
 
 
-def ensure_system(tx: Tx, graph_id: str, *, description: str | None) -> None:
-    """Make sure a graph has its own assistant; harmless when several processes start at once.
+def ensure_system(tx: Tx, described: Mapping[str, str | None]) -> None:
+    """Make sure each graph has its own assistant; harmless when several processes start at once.
 
-    Its first version follows langgraph.json; what an administrator has made of it since is left alone.
+    *described* is what langgraph.json says of each graph, by its id. The first version follows it; what an
+    administrator has made of it since is left alone.
     """
-    key = system_assistant_id(graph_id)
-    row = {
-        "assistant_id": key,
-        "owner": SYSTEM,
-        "graph_id": graph_id,
-        "name": graph_id,
-        "description": description,
-        "config": {},
-        "context": {},
-        "metadata": {"created_by": "system"},
-        "version": 1,
-    }
+    rows = [
+        {
+            "assistant_id": system_assistant_id(graph_id),
+            "owner": SYSTEM,
+            "graph_id": graph_id,
+            "name": graph_id,
+            "description": description,
+            "config": {},
+            "context": {},
+            "metadata": {"created_by": "system"},
+            "version": 1,
+        }
+        for graph_id, description in described.items()
+    ]
+    if not rows:
+        return
+    said = [{"key": row["assistant_id"], "said": row["description"]} for row in rows]
     # An older release, which may still run beside this one, makes assistants without versions.
     for table in (assistants, assistant_versions):
-        tx.execute(_insert_ignore(tx, table, row))
-        first = (table.c.assistant_id == key, table.c.version == 1, table.c.description.is_distinct_from(description))
-        tx.execute(sa.update(table).where(*first).values(description=description))
+        tx.execute(_insert_ignore(tx, table), rows)
+        of_it, new = table.c.assistant_id == sa.bindparam("key"), sa.bindparam("said", type_=sa.Text)
+        is_other = (table.c.version == 1, table.c.description.is_distinct_from(new))
+        tx.execute(sa.update(table).where(of_it, *is_other).values(description=new), said)
 
 
 def tell_context_schema(tx: Tx, graph_id: str, schema: dict[str, Any] | None) -> None:
@@ -226,10 +233,10 @@ def _comparable(tx: Tx, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.collate(column, "C") if is_text else column
 
 
-def _insert_ignore(tx: Tx, table: sa.Table, row: dict[str, Any]) -> sa.Insert:
+def _insert_ignore(tx: Tx, table: sa.Table) -> sa.Insert:
     if tx.dialect.name == "postgresql":
-        return postgresql.insert(table).values(row).on_conflict_do_nothing()
-    return sa.insert(table).prefix_with("OR IGNORE").values(row)
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sa.insert(table).prefix_with("OR IGNORE")
 
 
 def _record(row: sa.Row[Any]) -> Assistant:

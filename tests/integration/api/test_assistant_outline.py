@@ -195,7 +195,7 @@ def test_a_factory_is_told_what_the_assistant_is(web: FlaskClient) -> None:
 def test_what_cannot_be_looked_at_is_said(web: FlaskClient, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that is broken, or a factory that fails with this configuration: never a 500, and never a hang."""
     with backend.db.begin() as tx:
-        assistants.ensure_system(tx, "gone", description=None)
+        assistants.ensure_system(tx, {"gone": None})
     told = {
         ("faulty", "broken"): (503, BROKEN),
         ("chat", "missing in the worker"): (503, "Graph 'chat' is not in langgraph.json any more"),

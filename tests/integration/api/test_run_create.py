@@ -252,7 +252,7 @@ def test_broken_bell(create: Create, backend: Backend, bell: SilentBell, thread:
 def test_graph_that_is_not_served_any_more(web: FlaskClient, backend: Backend, mount: Mount) -> None:
     """Its assistant may still be there; the run is refused, naming the graphs that are."""
     with backend.db.begin() as tx:
-        assistants.ensure_system(tx, "gone", description=None)
+        assistants.ensure_system(tx, {"gone": None})
     thread = web.post(f"{mount.prefix}/threads", json={}).json["thread_id"]
     gone = str(system_assistant_id("gone"))
     answer = web.post(f"{mount.prefix}/threads/{thread}/runs", json={"assistant_id": gone})
