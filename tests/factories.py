@@ -135,16 +135,19 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 
 def _compile_routes_once() -> None:
     """Let apps share what werkzeug compiles of their rules: most tests make an app, and this takes the longest."""
-    made: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
-    compile_anew = Rule._compile_builder
+    made: dict[tuple[object, ...], dict[str, Any]] = {}
+    compile_anew = Rule.compile
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:  # noqa: FBT001, FBT002
-        key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
+    def compile_once(rule: Rule) -> None:
+        how = (rule.strict_slashes, rule.merge_slashes, rule.subdomain, rule.host, repr(rule.defaults))
+        key = (rule.rule, *how, *rule.map.converters.values())
         if key not in made:
-            made[key] = compile_anew(rule, append_unknown)
-        return made[key]
+            before = {**vars(rule), "arguments": set(rule.arguments)}
+            compile_anew(rule)
+            made[key] = {name: value for name, value in vars(rule).items() if before.get(name, made) != value}
+        vars(rule).update(made[key])
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule.compile = compile_once  # type: ignore[method-assign]
 
 
 _compile_routes_once()
