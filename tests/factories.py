@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.routing import Rule
 
 from app import create_app
@@ -153,9 +154,27 @@ def _compile_routes_once() -> None:
 _compile_routes_once()
 
 
+class _Templates(BytecodeCache):
+    """What Jinja compiles of the pages, for all apps of a process."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._made:
+            bucket.bytecode_from_string(self._made[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._made[bucket.key] = bucket.bytecode_to_string()
+
+
+_TEMPLATES = _Templates()
+
+
 def make_app(settings: Settings, backend: Backend) -> Flask:
     """The real app, on a Backend that the test has a hand in; its clients look whether answers are as documented."""
     app = create_app(settings)
+    app.jinja_env.bytecode_cache = _TEMPLATES
     app.extensions["deerflow"].close()
     app.extensions["deerflow"] = backend
     app.test_client_class = CheckingClient
