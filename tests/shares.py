@@ -5,6 +5,7 @@ Not by ``xdist_group``: what pytest-xdist 3.8 makes of that mark is lost on pyte
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -34,14 +35,31 @@ def weight_of(share: str, tests: int) -> int:
     return tests * next((weight for part, weight in _LONG.items() if part in share), 1)
 
 
+def in_order(shares: Mapping[str, int]) -> list[str]:
+    """Shares, given with the numbers of their tests, the largest first: databases by these, the others by their weight.
+
+    What kills servers goes database by database, as heavy as its largest file: to go on with the same database is to
+    go on with the same server.
+    """
+    weights = {share: weight_of(share, tests) for share, tests in shares.items()}
+    heaviest: dict[str, int] = defaultdict(int)
+    for share, weight in weights.items():
+        heaviest[_group(share)] = max(heaviest[_group(share)], weight)
+    return sorted(shares, key=lambda share: (-heaviest[_group(share)], _group(share), -weights[share]))
+
+
+def _group(share: str) -> str:
+    return share.partition("/chaos/")[0]
+
+
 class Shares(LoadScopeScheduling):
-    """Hands out shares, the largest first: databases by the number of their tests, the others by their weight."""
+    """Hands out shares in that order."""
 
     def schedule(self) -> None:
         """Hand out the first ones, and put those that wait into order."""
         super().schedule()
-        for share in sorted(self.workqueue, key=lambda share: weight_of(share, len(self.workqueue[share]))):
-            self.workqueue.move_to_end(share, last=False)
+        for share in in_order({share: len(tests) for share, tests in self.workqueue.items()}):
+            self.workqueue.move_to_end(share)
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.shares import setup_of, share_of, weight_of
+from tests.shares import in_order, setup_of, share_of, weight_of
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,18 @@ def test_what_takes_long_comes_first() -> None:
     """A single test that starts and measures servers is more than many that start none."""
     assert weight_of("tests/integration/test_bench.py", 1) > weight_of("sqlite tests/chaos/test_a.py", 10)
     assert weight_of("sqlite tests/chaos/test_a.py", 10) > weight_of("tests/unit/test_a.py", 100)
+
+
+def test_a_process_goes_on_with_the_server_that_it_has() -> None:
+    """What kills servers comes database by database."""
+    chaos = {f"{setup} tests/chaos/test_{name}.py": tests for setup in ("sqlite", "postgres") for name, tests in FILES}
+    shares = {"tests/unit/test_a.py": 100, **chaos, "tests/integration/test_bench.py": 1, "sqlite": 3000}
+    first, *killing, last = (
+        share.replace(" tests/chaos/test_", " ") for share in in_order(shares) if share != "sqlite"
+    )
+    assert in_order(shares)[0] == "sqlite"
+    assert killing == [f"{setup} {name}.py" for setup in ("postgres", "sqlite") for name in "cab"]
+    assert (first, last) == ("tests/integration/test_bench.py", "tests/unit/test_a.py")
+
+
+FILES = (("a", 5), ("b", 1), ("c", 9))
