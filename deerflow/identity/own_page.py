@@ -24,7 +24,7 @@ def require_own_page(asked: Request) -> None:
 
 def require_own_origin(asked: Request) -> None:
     """Raise Forbidden for a request of another origin's page, as far as its browser says so."""
-    origin, own = asked.headers.get("Origin"), f"{asked.scheme}://{asked.host}"
+    origin, own = asked.headers.get("Origin"), _origin_of(asked)
     if origin is not None and origin.lower() != own.lower():
         raise Forbidden(
             f"A page of {origin} may not do this here, at {own}. If they are the same, the proxy in between has to "
@@ -32,6 +32,12 @@ def require_own_origin(asked: Request) -> None:
         )
     if asked.headers.get("Sec-Fetch-Site", "none") not in _OWN:
         raise Forbidden("A page of another site may not do this here")
+
+
+def is_own_page(asked: Request) -> bool:
+    """Whether the browser that has sent a request says that a page of this server made it."""
+    is_from_here = asked.headers.get("Origin", "").lower() == _origin_of(asked).lower()
+    return is_from_here or asked.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def require_own_change(asked: Request) -> None:
@@ -60,6 +66,10 @@ def require_own_socket(asked: Request, caller: Principal) -> None:
         raise Forbidden("A WebSocket with a cookie needs the header Origin; send an API key in the header x-api-key")
     if not origins.current().trusts(origin or ""):
         require_own_origin(asked)
+
+
+def _origin_of(asked: Request) -> str:
+    return f"{asked.scheme}://{asked.host}"
 
 
 def _has_token(asked: Request) -> bool:

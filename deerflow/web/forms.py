@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import current_app
+from flask import current_app, request
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
@@ -12,6 +12,7 @@ from wtforms.validators import DataRequired, EqualTo, InputRequired, Length
 
 from deerflow.domain.principal import Scope
 from deerflow.errors import Conflict, DeerflowError
+from deerflow.identity.own_page import is_own_page
 from deerflow.web.told import told, wrong_at
 from deerflow.web.words import NAMES
 
@@ -30,11 +31,28 @@ def _choices(texts: dict[str, Any]) -> list[SelectChoice]:
     return [SelectChoice(value, text) for value, text in texts.items()]
 
 
-class _Email(FlaskForm):  # type: ignore[misc]
+class _OwnPageOrToken(FlaskForm.Meta.csrf_class):  # type: ignore[misc]
+    def validate_csrf_token(self, form: FlaskForm, field: Field) -> None:
+        if not is_own_page(request):
+            super().validate_csrf_token(form, field)
+
+
+class _Anybodys(FlaskForm):  # type: ignore[misc]
+    """A form for whom nobody knows yet: the word of their browser, whose page it is, is as good as the token.
+
+    Tabs that open together, as when a browser comes back, are each given a pre-session and its token, of which the
+    browser keeps the last.
+    """
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        csrf_class = _OwnPageOrToken
+
+
+class _Email(_Anybodys):
     email = EmailField(_("E-mail"), [InputRequired(_("Enter your e-mail address."))])
 
 
-class _NewPassword(FlaskForm):  # type: ignore[misc]
+class _NewPassword(_Anybodys):
     password = PasswordField(_("Password"), [InputRequired(_("Choose a password."))])
     again = PasswordField(_("Password again"), [EqualTo("password", _NOT_THE_SAME)])
 
