@@ -138,8 +138,8 @@ def test_new_run_rolls_the_old_ones_back(live: Live, thread: str, files: _Files)
     """scenario 3, 4: strategy rollback: it starts when the old run has unwound, from the state before it."""
     old = _held(live, thread, "revocable", files, files.given())
     waiting = dict(live.client().runs.create(thread, "revocable", input=files.given()))
-    files.hold.unlink()
-    values = live.client().runs.wait(thread, "revocable", input=files.given(), multitask_strategy="rollback")
+    given = files.given(hold="")  # the old run is held for as long as it lasts
+    values = live.client().runs.wait(thread, "revocable", input=given, multitask_strategy="rollback")
     assert values["log"] == ["first", "unasked", "held", "last"]
     for gone in (old, waiting):
         assert live.http().get(f"/threads/{thread}/runs/{gone['run_id']}").status_code == 404
