@@ -48,9 +48,9 @@ class Reader(asyncio.Protocol):
         now = time.perf_counter()
         if not self.opened.done() and data.startswith(b"HTTP/1.1 200"):
             self.opened.set_result(None)
-        if data.endswith(b"\r\n0\r\n\r\n"):
-            self.transport.close()
         data = self._carry + data
+        if data.endswith(b"\r\n0\r\n\r\n"):  # the end of it; the connection would go on
+            self.transport.close()
         self._carry = data[-5:]
         if here := data.count(b"\r\nid: "):
             self._carry = data[-5:]
