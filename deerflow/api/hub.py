@@ -3,7 +3,6 @@
 Works without gevent too, by noticing nothing and computing at once.
 """
 
-import errno
 import logging
 import os
 import signal
@@ -88,7 +87,8 @@ class ClientWatch:
 
     The socket becomes readable when the client closes it or sends more. Peeking tells the two apart. Only this
     verdict means that the client has gone: a response's generator is also closed by a deploy, and one that never
-    started runs no ``finally`` at all.
+    started runs no ``finally`` at all. A write may meet the end before the hub has told of it, and ends the response;
+    so ``stop`` looks once more.
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class ClientWatch:
         self._watcher: Any = None
         if self._socket is not None and gevent is not None:
             self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), 1)
-            self._watcher.start(self._readable)
+            self._watcher.start(self._look)
 
     def when_gone(self, action: Callable[[], None]) -> None:
         """Do this, once and in a greenlet of its own, when the client goes; at once if it has gone already."""
@@ -109,24 +109,26 @@ class ClientWatch:
 
     def stop(self) -> None:
         """The response is over: look no more."""
+        self._look()
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
         self._actions.clear()
 
-    def _readable(self) -> None:
-        # Called by the hub itself: must not block, so it peeks and leaves the rest to greenlets.
-        if self._watcher is None or self._socket is None:
+    def _look(self) -> None:
+        # Called by the hub itself, too: must not block, so it peeks and leaves the rest to greenlets.
+        if self._watcher is None or self._socket is None or self.gone:
             return
-        if not _closed(self._socket):
-            self._watcher.stop()  # a further request on the same connection; it waits for us
+        try:
+            self.gone = _is_closed(self._socket)
+        except BlockingIOError:  # neither: what the hub was told may have been of before
             return
-        self.gone = True
-        self._watcher.stop()
-        actions, self._actions = self._actions, []
-        for action in actions:
-            _spawn(action)
+        self._watcher.stop()  # what was sent is a further request on the same connection; it waits for us
+        if self.gone:
+            actions, self._actions = self._actions, []
+            for action in actions:
+                _spawn(action)
 
 
 class Resting:
@@ -187,11 +189,14 @@ def when_told_to_stop(action: Callable[[], None]) -> None:
     signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn wants it; the line above has undone that
 
 
-def _closed(sock: socket.socket) -> bool:
+def _is_closed(sock: socket.socket) -> bool:
+    """Whether the other side has closed this, rather than sent something; BlockingIOError when it has done neither."""
     try:
         return bool(_plain(sock).recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return True
 
 
 def _plain(sock: Any) -> Any:

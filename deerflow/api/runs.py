@@ -1,6 +1,7 @@
 """Runs on the wire."""
 
 import logging
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -225,11 +226,9 @@ def cancel_when_gone(watch: ClientWatch, run: Followed) -> None:
     resources, caller = backend(), principal()
 
     def act() -> None:
-        log.info("Client gone: cancelling its run", extra={"run_id": run.run_id})
-        try:
+        with suppress(AlreadyEnded, NotFound):
             cancel(resources, caller, run.thread_id, run.run_id, CancelAction.INTERRUPT)
-        except (AlreadyEnded, NotFound):
-            return
+            log.info("Client gone: its run is cancelled", extra={"run_id": run.run_id})
 
     watch.when_gone(act)
 
