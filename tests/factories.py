@@ -137,15 +137,15 @@ def at_once(*acts: Callable[[], T]) -> list[T]:
 def _compile_routes_once() -> None:
     """Let apps share what werkzeug compiles of their rules: most tests make an app, and this takes the longest."""
     made: dict[tuple[object, ...], dict[str, Any]] = {}
+    parts = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")
     compile_anew = Rule.compile
 
     def compile_once(rule: Rule) -> None:
         how = (rule.strict_slashes, rule.merge_slashes, rule.subdomain, rule.host, repr(rule.defaults))
         key = (rule.rule, *how, *rule.map.converters.values())
         if key not in made:
-            before = {**vars(rule), "arguments": set(rule.arguments)}
             compile_anew(rule)
-            made[key] = {name: value for name, value in vars(rule).items() if before.get(name, made) != value}
+            made[key] = {name: vars(rule)[name] for name in parts}
         vars(rule).update(made[key])
 
     Rule.compile = compile_once  # type: ignore[method-assign]

@@ -1,7 +1,8 @@
 """Who begins a session must do it on a page of this server: no other site may sign a visitor in as somebody else.
 
-A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or a cookie; it has to carry the token
-of its pre-session. A script sends none of these and needs none: no page can make a browser do the same.
+A request that a browser has sent tells so by ``Origin``, ``Sec-Fetch-Site`` or a cookie; to the API it has to carry
+the token of its pre-session, and a form of our pages that token or the browser's word that the page is ours. A script
+sends none of these and needs none: no page can make a browser do the same.
 """
 
 from flask import Request

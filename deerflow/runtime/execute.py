@@ -157,10 +157,8 @@ class _Attempt:
                 head = await self._end.read_head(graph)
         except (Drained, Fenced, GeneratorExit):
             raise
-        except BaseException as error:  # neither the import nor the factory of a graph is ours
-            if isinstance(error, asyncio.CancelledError) and self._hold.stopper.why is not None:
-                raise
-            failure, head = await self._failed(_own(error)), None
+        except BaseException as error:  # noqa: BLE001 - neither the import nor the factory of a graph is ours
+            failure, head = await self._failed(error), None
         values = self._performance.last_values if self._performance is not None else None
         if failure is None:
             return Ending(RunStatus.SUCCESS, None, None, head, values)
@@ -183,10 +181,8 @@ class _Attempt:
             telling.result()
         except (Drained, Fenced):
             raise
-        except BaseException as error:  # a graph may raise anything: the run's end, not ours
-            if isinstance(error, asyncio.CancelledError) and self._hold.stopper.why is not None:
-                raise
-            return await self._failed(_own(error))
+        except BaseException as error:  # noqa: BLE001 - a graph may raise anything: the run's end, not ours
+            return await self._failed(error)
         return None
 
     async def _tell(self, performance: Performance) -> None:
@@ -194,6 +190,11 @@ class _Attempt:
             await self._say(event.name, event.data)
 
     async def _failed(self, error: BaseException) -> _Failure:
+        """Say what the graph raised; a cancel that we have asked for goes on instead, and any other is the graph's."""
+        if isinstance(error, asyncio.CancelledError):
+            if self._hold.stopper.why is not None:
+                raise error
+            error = RuntimeError("The graph cancelled itself").with_traceback(error.__traceback__)
         log.info("Graph failed", exc_info=error)
         failure = _Failure(jsonable.describe_error(error), tracebacks.written(error))
         await self._say("error", failure.told)
@@ -245,13 +246,6 @@ class _Attempt:
         if not self._hold.alive:
             raise Fenced("The lease has run out")
         self._hold.progressed = True
-
-
-def _own(error: BaseException) -> BaseException:
-    """What a graph raised; a cancel that nobody asked for is its own, of which clients would read no reason."""
-    if isinstance(error, asyncio.CancelledError):
-        return RuntimeError("The graph cancelled itself").with_traceback(error.__traceback__)
-    return error
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

@@ -1,4 +1,6 @@
-"""The forms of the pages. flask-wtf guards each with the session's token; what a field may hold, the accounts say."""
+"""The forms of the pages. flask-wtf guards each with the session's token, but for those for whom nobody knows yet;
+what a field may hold, the accounts say.
+"""
 
 from typing import Any
 

@@ -32,14 +32,12 @@ def test_what_takes_long_comes_first() -> None:
 
 def test_a_process_goes_on_with_the_server_that_it_has() -> None:
     """What kills servers comes database by database."""
-    chaos = {f"{setup} tests/chaos/test_{name}.py": tests for setup in ("sqlite", "postgres") for name, tests in FILES}
-    shares = {"tests/unit/test_a.py": 100, **chaos, "tests/integration/test_bench.py": 1, "sqlite": 3000}
-    first, *killing, last = (
-        share.replace(" tests/chaos/test_", " ") for share in in_order(shares) if share != "sqlite"
+    files = {"a": 5, "b": 1, "c": 9}
+    chaos = {
+        f"{setup} tests/chaos/test_{a}.py": tests for setup in ("sqlite", "postgres") for a, tests in files.items()
+    }
+    database, bench, *killing, unit = in_order(
+        {"tests/unit/test_a.py": 100, **chaos, "tests/integration/test_bench.py": 1, "sqlite": 3000}
     )
-    assert in_order(shares)[0] == "sqlite"
-    assert killing == [f"{setup} {name}.py" for setup in ("postgres", "sqlite") for name in "cab"]
-    assert (first, last) == ("tests/integration/test_bench.py", "tests/unit/test_a.py")
-
-
-FILES = (("a", 5), ("b", 1), ("c", 9))
+    assert (database, bench, unit) == ("sqlite", "tests/integration/test_bench.py", "tests/unit/test_a.py")
+    assert killing == [f"{setup} tests/chaos/test_{name}.py" for setup in ("postgres", "sqlite") for name in "cab"]

@@ -64,6 +64,13 @@ class Person:
         )
         return self.page
 
+    def open_in_two_tabs(self, path: str) -> None:
+        """Be at the first of two, both opened before the browser had a pre-session; it has the second's now."""
+        page = self.open(path)
+        self.browser.client.delete_cookie(sessions.COOKIE, domain=HOST)
+        self.open(path)
+        self.page = page
+
     def told(self) -> str:
         """What the page says, without its tags."""
         return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", self.page.text))

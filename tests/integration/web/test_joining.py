@@ -30,6 +30,11 @@ def test_an_account_is_made_and_signed_in_to(person: Person) -> None:
     assert person.open("/console/register").headers["Location"] == "/console/"
 
 
+def test_an_account_is_made_whichever_of_two_tabs_is_taken(person: Person) -> None:
+    person.open_in_two_tabs("/console/register")
+    assert person.send("/console/register", **FORM).headers["Location"] == "/console/"
+
+
 @pytest.mark.parametrize(
     ("typed", "field", "told"),
     [

@@ -11,7 +11,6 @@ from itsdangerous import TimestampSigner
 
 from deerflow.backend import Backend
 from deerflow.domain.accounts import User
-from deerflow.identity.sessions import COOKIE
 from deerflow.settings import Settings
 from deerflow.storage import users
 from tests.factories import make_app, make_thread
@@ -70,13 +69,11 @@ def test_too_many_tries_have_to_wait(person: Person) -> None:
 @pytest.mark.parametrize("said", [{"Origin": "own"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}])
 def test_tabs_that_open_together_can_all_sign_in(person: Person, said: dict[str, str]) -> None:
     """Each has a token, and the browser keeps one pre-session: what it says of the page counts as much, if it does."""
-    client, base = person.browser.client, person.browser.base
-    person.open("/console/login")
-    of_the_first = person.fields()["csrf_token"]["value"]
-    client.delete_cookie(COOKIE, domain=HOST)
-    person.open("/console/login")
+    base = person.browser.base
+    person.open_in_two_tabs("/console/login")
+    form = TYPED | {"csrf_token": str(person.fields()["csrf_token"]["value"])}
     headers = {name: base if word == "own" else word for name, word in said.items()}
-    answer = client.post("/console/login", data=TYPED | {"csrf_token": of_the_first}, base_url=base, headers=headers)
+    answer = person.browser.client.post("/console/login", data=form, base_url=base, headers=headers)
     is_said = set(said.values()) & {"own", "same-origin"}
     assert (answer.status_code, "open for too long" in answer.text) == ((303, False) if is_said else (200, True))
 

@@ -36,6 +36,11 @@ def person(accounts_app: Flask) -> Person:
     return Person(accounts_app)
 
 
+def test_the_link_is_good_in_whichever_of_two_tabs_is_taken(person: Person, link: str) -> None:
+    person.open_in_two_tabs(link)
+    assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == SIGN_IN
+
+
 def test_the_link_sets_a_password_once(person: Person, link: str) -> None:
     person.open(link)
     assert person.send("/console/password", password=NEW, again=NEW).headers["Location"] == SIGN_IN

@@ -41,6 +41,11 @@ def test_the_link_sets_up_and_signs_in(person: Person, token: str) -> None:
     assert person.open("/console/setup").headers["Location"] == "/console/login"
 
 
+def test_the_link_sets_up_in_whichever_of_two_tabs_is_taken(person: Person, token: str) -> None:
+    person.open_in_two_tabs(f"/console/setup?token={token}")
+    assert person.send("/console/setup", **FORM).headers["Location"] == "/console/"
+
+
 @pytest.mark.parametrize(("likes", "language"), [("zh-CN", "zh-CN"), ("de", "en-US")])
 def test_the_language_is_asked_and_stays_the_users(
     person: Person, token: str, backend: Backend, likes: str, language: str

@@ -22,8 +22,9 @@ class Request:
         self._server.send(b"an event")
 
     def turn(self) -> list[str]:
-        """What is done by the time when the hub has looked at everything."""
-        gevent.sleep(0.01)
+        """What is done by the time when the hub has looked at everything, and has begun what that asks for."""
+        for _ in range(3):
+            gevent.sleep(0.01)
         return self.done
 
     def close(self) -> None:
@@ -48,7 +49,7 @@ def test_who_goes_is_noticed_by_the_hub(request_under_way: Request) -> None:
 
 
 def test_who_goes_is_noticed_when_a_write_fails_before_the_hub_looks(request_under_way: Request) -> None:
-    """The failed write ends the response, and that ends the watch."""
+    """scenario 37: the failed write ends the response, and that ends the watch."""
     request_under_way.client.close()
     with pytest.raises(BrokenPipeError):
         request_under_way.write()
